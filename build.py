@@ -134,7 +134,7 @@ def check_bpy(python: str) -> None:
 
 
 def download_wheels(folder: Path, platforms: list[str], versions: list[str], torch: str) -> list[Path]:
-    """Fetches the runtime wheels of pyproject.toml for every platform and Python, but numpy: Blender's is used."""
+    """Fetches the runtime wheels of pyproject.toml for every platform and Python; numpy is Blender's own."""
     wanted = [line for line in project()["dependencies"] if not line.startswith("numpy")]
     if torch == "none":
         wanted = [line for line in wanted if not line.startswith("torch")]
