@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Long work on one worker thread: progress, cancelling, errors, and one queue back to the main thread.
+
+    job = jobs.start(lambda progress, cancelled: create(photos, progress, cancelled), on_done=show)
+    ...
+    jobs.drain()  # on the main thread, from a timer: calls `show(job)` once the job has ended
+
+A target is called as `target(progress, cancelled)`. `progress(fraction, message)` reports and, once the job
+was cancelled, raises `Cancelled`: a target that reports often needs to look nowhere else. `cancelled()` is
+True from the moment of cancelling, for work that reports seldom.
+"""
+
+import atexit
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .errors import UserError
+
+log = logging.getLogger(__name__)
+
+WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
+ENDED = (DONE, FAILED, CANCELLED)
+
+Target = Callable[[Callable[..., None], Callable[[], bool]], Any]
+
+
+class Cancelled(Exception):
+    """Raised inside a target that reports progress after it was cancelled."""
+
+
+class Job:
+    """One piece of work and how it stands.
+
+    Fields: `state` (waiting, running, done, failed, cancelled), `fraction` in 0..1 (never goes back),
+    `message`, `result` when done, `error` (a `UserError`, always one readable sentence) when failed.
+    """
+
+    def __init__(self, target: Target, name: str = "Working", on_done: Callable[["Job"], None] | None = None):
+        self.name = name
+        self.state = WAITING
+        self.fraction = 0.0
+        self.message = ""
+        self.result: Any = None
+        self.error: UserError | None = None
+        self._target = target
+        self._on_done = on_done
+        self._lock = threading.Lock()
+        self._cancel = threading.Event()
+        self._ended = threading.Event()
+        self._began = time.monotonic()
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    def cancel(self) -> None:
+        """Ends the job now. Work under way stops at its next report; whatever it returns is dropped."""
+        self._cancel.set()
+        self._end(CANCELLED, message="Cancelled")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until the job has ended; False if `timeout` seconds passed first. Not for the main thread."""
+        return self._ended.wait(timeout)
+
+    def remaining(self) -> float | None:
+        """Estimated seconds left, from the part that is done; None while too little of it is known."""
+        if self.state != RUNNING or self.fraction < 0.02:
+            return None
+        return (time.monotonic() - self._began) * (1.0 - self.fraction) / self.fraction
+
+    def run(self) -> None:
+        """Does the work in the calling thread. Never raises: see `state`, `result` and `error`."""
+        with self._lock:
+            if self.state != WAITING:
+                return
+            self.state = RUNNING
+            self._began = time.monotonic()
+        try:
+            result = self._target(self._progress, self._cancel.is_set)
+        except Cancelled:
+            self._end(CANCELLED, message="Cancelled")
+        except UserError as error:
+            self._end(FAILED, error=error, message=error.message)
+        except MemoryError:
+            error = UserError(f"{self.name} ran out of memory.", "Use fewer photos or a smaller setting.")
+            self._end(FAILED, error=error, message=error.message)
+        except BaseException as fault:
+            log.exception("%s failed", self.name)
+            error = UserError(
+                f"{self.name} failed unexpectedly ({type(fault).__name__}: {_first_line(fault)}).",
+                "The system console has the details.",
+            )
+            self._end(FAILED, error=error, message=error.message)
+        else:
+            self._end(CANCELLED if self._cancel.is_set() else DONE, result=result)
+
+    def _progress(self, fraction: float, message: str = "") -> None:
+        if self._cancel.is_set():
+            raise Cancelled
+        self.fraction = max(self.fraction, min(max(float(fraction), 0.0), 1.0))
+        if message:
+            self.message = message
+
+    def _end(self, state: str, result=None, error: UserError | None = None, message: str = "") -> None:
+        with self._lock:
+            if self.state in ENDED:
+                return
+            self.result, self.error = result, error
+            if state == DONE:
+                self.fraction = 1.0
+            self.message = message or self.message
+            self.state = state
+        self._target = None  # lets go of photos and models that the closure holds
+        self._ended.set()
+        if self._on_done is not None:
+            post(lambda: self._on_done(self))
+
+
+def _first_line(fault: BaseException) -> str:
+    lines = str(fault).strip().splitlines()
+    return lines[0][:200] if lines else "no message"
+
+
+class _Worker:
+    """One thread that runs jobs in the order in which they were started. It begins with the first job."""
+
+    def __init__(self):
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._unfinished: list[Job] = []
+
+    def put(self, job: Job) -> None:
+        with self._lock:
+            self._unfinished = [other for other in self._unfinished if not other.ended] + [job]
+            self._jobs.put(job)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._loop, name="lca-jobs", daemon=True)
+                self._thread.start()
+
+    def _loop(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.run()
+            del job  # not held until the next one comes
+
+    def stop(self, timeout: float) -> None:
+        with self._lock:
+            thread, self._thread = self._thread, None
+            for job in self._unfinished:
+                job.cancel()
+            self._unfinished = []
+            if thread is not None:
+                self._jobs.put(None)
+        if thread is not None:
+            thread.join(timeout)
+
+
+_worker = _Worker()
+_for_main_thread: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+
+def start(target: Target, name: str = "Working", on_done: Callable[[Job], None] | None = None) -> Job:
+    """Queues `target` for the worker thread; `drain` calls `on_done(job)` after it ended in any way."""
+    job = Job(target, name, on_done)
+    _worker.put(job)
+    return job
+
+
+def run_sync(target: Target, name: str = "Working", on_progress: Callable[..., None] | None = None) -> Any:
+    """Runs `target` in the calling thread and returns its result; errors are raised as they are.
+
+    `on_progress(fraction, message)` hears the reports, with fractions that never go back.
+    """
+    highest = 0.0
+
+    def progress(fraction: float, message: str = "") -> None:
+        nonlocal highest
+        highest = max(highest, min(max(float(fraction), 0.0), 1.0))
+        if on_progress is not None:
+            on_progress(highest, message)
+
+    log.debug("%s begins", name)
+    return target(progress, lambda: False)
+
+
+def post(function: Callable[[], None]) -> None:
+    """Asks for `function()` to be called on the main thread, by the next `drain`. Safe from any thread."""
+    _for_main_thread.put(function)
+
+
+def drain(seconds: float = 0.02) -> int:
+    """Calls what was posted, in order, for about `seconds`; returns how many. Main thread only.
+
+    A posted function that raises is logged and does not keep the next ones from running.
+    """
+    until = time.monotonic() + seconds
+    count = 0
+    while True:
+        try:
+            function = _for_main_thread.get_nowait()
+        except queue.Empty:
+            return count
+        count += 1
+        try:
+            function()
+        except Exception:
+            log.exception("A call on the main thread failed")
+        if time.monotonic() > until:
+            return count
+
+
+def shutdown(timeout: float = 2.0) -> None:
+    """Cancels every job and waits up to `timeout` seconds for the worker; `start` begins a new one."""
+    _worker.stop(timeout)
+
+
+atexit.register(shutdown)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs: progress, cancelling within half a second, errors as sentences, results on the main thread."""
+
+import threading
+import time
+
+import pytest
+from lca_blender.backend import jobs
+from lca_blender.backend.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def clean_worker():
+    yield
+    jobs.shutdown()
+    while jobs.drain():
+        pass
+
+
+def drain_until(condition, seconds=5.0):
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        jobs.drain()
+        time.sleep(0.005)
+    assert condition()
+
+
+def test_result_comes_back_on_the_main_thread():
+    threads = {}
+    finished = []
+
+    def target(progress, cancelled):
+        threads["work"] = threading.current_thread()
+        return 6 * 7
+
+    def on_done(job):
+        threads["done"] = threading.current_thread()
+        finished.append(job.result)
+
+    job = jobs.start(target, on_done=on_done)
+    assert job.wait(5)
+    assert finished == []  # nothing happens on the main thread until it asks
+    drain_until(lambda: finished)
+    assert finished == [42]
+    assert job.state == jobs.DONE
+    assert job.fraction == 1.0
+    assert threads["done"] is threading.main_thread()
+    assert threads["work"] is not threading.main_thread()
+
+
+def test_progress_never_goes_back_or_out_of_range():
+    seen = []
+    job = None
+    ready = threading.Event()
+
+    def target(progress, cancelled):
+        ready.wait(5)
+        for fraction in (0.1, 0.5, 0.3, -1.0, 0.6, 7.0):
+            progress(fraction, f"at {fraction}")
+            seen.append(job.fraction)
+
+    job = jobs.start(target)
+    ready.set()
+    assert job.wait(5)
+    assert seen == [0.1, 0.5, 0.5, 0.5, 0.6, 1.0]
+    assert job.message == "at 7.0"
+
+
+def test_cancel_is_felt_within_half_a_second():
+    started, stopped = threading.Event(), threading.Event()
+
+    def target(progress, cancelled):
+        started.set()
+        try:
+            while True:
+                progress(0.1, "turning")
+                time.sleep(0.01)
+        finally:
+            stopped.set()
+
+    done = []
+    job = jobs.start(target, on_done=done.append)
+    assert started.wait(5)
+    began = time.monotonic()
+    job.cancel()
+    assert job.ended
+    assert stopped.wait(0.5)
+    drain_until(lambda: done)
+    assert time.monotonic() - began < 0.5
+    assert done == [job]
+    assert job.state == jobs.CANCELLED
+    assert job.result is None
+    assert job.error is None
+
+
+def test_cancel_ends_a_job_whose_work_is_one_long_call_and_drops_its_result():
+    release, started = threading.Event(), threading.Event()
+
+    def target(progress, cancelled):
+        started.set()
+        release.wait(5)
+        return "too late"
+
+    job = jobs.start(target)
+    assert started.wait(5)
+    job.cancel()
+    assert job.state == jobs.CANCELLED
+    release.set()
+    after = jobs.start(lambda progress, cancelled: "next")
+    assert after.wait(5)
+    assert job.state == jobs.CANCELLED
+    assert job.result is None
+    assert after.result == "next"
+
+
+def test_cancelled_before_it_ran_is_never_run():
+    release = threading.Event()
+    ran = []
+    jobs.start(lambda progress, cancelled: release.wait(5))
+    second = jobs.start(lambda progress, cancelled: ran.append(1))
+    second.cancel()
+    release.set()
+    third = jobs.start(lambda progress, cancelled: None)
+    assert third.wait(5)
+    assert ran == []
+
+
+def test_user_error_is_kept_as_it_is():
+    error = UserError("The photo is dark.", "Take a brighter one.")
+
+    def target(progress, cancelled):
+        raise error
+
+    job = jobs.start(target)
+    assert job.wait(5)
+    assert job.state == jobs.FAILED
+    assert job.error is error
+    assert job.message == "The photo is dark."
+
+
+def test_unexpected_exception_is_one_sentence_and_a_logged_traceback(caplog):
+    def target(progress, cancelled):
+        raise ZeroDivisionError("division by zero\nand a second line")
+
+    job = jobs.start(target, name="Creating the avatar")
+    assert job.wait(5)
+    assert job.state == jobs.FAILED
+    assert isinstance(job.error, UserError)
+    assert "\n" not in str(job.error)
+    assert "Creating the avatar failed unexpectedly" in str(job.error)
+    assert "division by zero" in str(job.error)
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_a_failing_call_on_the_main_thread_does_not_stop_the_next(caplog):
+    calls = []
+    jobs.post(lambda: 1 / 0)
+    jobs.post(lambda: calls.append("second"))
+    assert jobs.drain(seconds=1.0) == 2
+    assert calls == ["second"]
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_jobs_run_one_at_a_time_in_order():
+    order, running = [], []
+
+    def work(number):
+        def target(progress, cancelled):
+            running.append(number)
+            assert len(running) == 1
+            time.sleep(0.02)
+            running.remove(number)
+            order.append(number)
+
+        return target
+
+    started = [jobs.start(work(number)) for number in range(4)]
+    assert all(job.wait(5) for job in started)
+    assert order == [0, 1, 2, 3]
+    assert all(job.state == jobs.DONE for job in started)
+
+
+def test_run_sync_returns_raises_and_reports():
+    reports = []
+
+    def target(progress, cancelled):
+        assert not cancelled()
+        progress(0.5, "half")
+        progress(0.2, "still half")
+        return "result"
+
+    assert jobs.run_sync(target, on_progress=lambda *report: reports.append(report)) == "result"
+    assert reports == [(0.5, "half"), (0.5, "still half")]
+    with pytest.raises(KeyError):
+        jobs.run_sync(lambda progress, cancelled: {}["missing"])
