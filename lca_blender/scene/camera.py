@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's cameras and viewports as pinhole (or parallel) cameras in OpenCV's axes."""
+
+from typing import NamedTuple
+
+import bpy
+import numpy as np
+
+from ..backend.errors import UserError
+
+OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
+
+
+class Frame(NamedTuple):
+    """The picture's size in pixels and the part of it that is rendered, counted from the bottom left corner."""
+
+    width: int
+    height: int
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @classmethod
+    def of(cls, render: bpy.types.RenderSettings) -> "Frame":
+        """The picture of these render settings; sizes and borders are truncated as Blender truncates them."""
+        width = int(render.resolution_x * render.resolution_percentage / 100)
+        height = int(render.resolution_y * render.resolution_percentage / 100)
+        if not render.use_border:
+            return cls(width, height, 0, 0, width, height)
+        return cls(
+            width,
+            height,
+            int(render.border_min_x * width),
+            int(render.border_min_y * height),
+            int(render.border_max_x * width),
+            int(render.border_max_y * height),
+        )
+
+
+def intrinsics(camera: bpy.types.Object, render: bpy.types.RenderSettings) -> np.ndarray:
+    """K [3,3] float64 of the whole picture: pixels, y down, pixel centres at +0.5.
+
+    For an orthographic camera fx and fy are pixels per metre. The formulas are those of Blender's
+    `BKE_camera_params`: the fitted side of the sensor maps to the fitted side of the picture.
+    """
+    data, frame = camera.data, Frame.of(render)
+    ax, ay = render.pixel_aspect_x, render.pixel_aspect_y
+    if data.type not in {"PERSP", "ORTHO"}:
+        raise UserError(
+            f"The camera \u201c{camera.name}\u201d is of a kind that the avatar renderer does not have ({data.type.lower()}).",
+            "Set the camera to Perspective or Orthographic.",
+        )
+    fit = data.sensor_fit
+    horizontal = frame.width * ax >= frame.height * ay if fit == "AUTO" else fit == "HORIZONTAL"
+    sensor = data.sensor_width if fit == "AUTO" or horizontal else data.sensor_height
+    view = frame.width * ax if horizontal else frame.height * ay
+    scale = view / data.ortho_scale if data.type == "ORTHO" else view * data.lens / sensor
+    cx = frame.width / 2 - data.shift_x * view / ax
+    cy = frame.height / 2 + data.shift_y * view / ay
+    return np.array([[scale / ax, 0, cx], [0, scale / ay, cy], [0, 0, 1]])
+
+
+def view_matrix(camera: bpy.types.Object) -> np.ndarray:
+    """World to camera [4,4] float64 in OpenCV's axes; the camera's own scale does not count, as in Blender."""
+    world = np.array(camera.matrix_world.normalized(), dtype=np.float64)
+    return OPENCV_FROM_OPENGL @ np.linalg.inv(world)
+
+
+def render_camera(camera: bpy.types.Object, render: bpy.types.RenderSettings):
+    """The backend `Camera` of the rendered part of the picture; `camera` is an evaluated object."""
+    frame, K = Frame.of(render), intrinsics(camera, render)
+    K[0, 2] -= frame.x0
+    K[1, 2] -= frame.height - frame.y1
+    return _camera(
+        view_matrix(camera), K, frame.x1 - frame.x0, frame.y1 - frame.y0, camera.data.type == "ORTHO", camera.data.clip_start
+    )
+
+
+def viewport_camera(view: np.ndarray, projection: np.ndarray, width: int, height: int):
+    """The backend `Camera` of a 3D view, whatever it looks through.
+
+    `view` and `projection` [4,4] are the region's OpenGL matrices; the projection says itself whether it is
+    parallel. width, height: pixels of the wanted picture, which may be smaller than the region.
+    """
+    P = np.asarray(projection, dtype=np.float64)
+    parallel = P[3, 3] == 1.0
+    fx, fy = P[0, 0] * width / 2, P[1, 1] * height / 2
+    right, up = (P[0, 3], P[1, 3]) if parallel else (-P[0, 2], -P[1, 2])
+    K = np.array([[fx, 0, width / 2 * (1 + right)], [0, fy, height / 2 * (1 - up)], [0, 0, 1]])
+    near = (P[2, 3] + 1) / P[2, 2] if parallel else P[2, 3] / (P[2, 2] - 1)
+    return _camera(OPENCV_FROM_OPENGL @ np.asarray(view, dtype=np.float64), K, width, height, parallel, near)
+
+
+def _camera(viewmat, K, width, height, orthographic, near):
+    import torch
+
+    from ..backend.raster import Camera
+
+    def tensor(a):
+        return torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32))
+
+    return Camera(tensor(viewmat), tensor(K), width, height, orthographic=orthographic, near=float(near))
