@@ -37,7 +37,7 @@ class ModelConfig:
     register_tokens: int = 4
     rope_base: float = 100.0  # (open)
     gate_init: float = 1.0  # (open) 0 is AdaLN-Zero's start; 1 starts as a plain residual block
-    global_width: int = 192  # (open) width of the global feature
+    global_width: int = 64  # (open) width of the global feature
 
     # Geometry tokens.
     fourier_bands: int = 8  # (open) 8 bands, both waves, and xyz: 51 numbers
@@ -56,7 +56,9 @@ class ModelConfig:
 
     # Gaussians.
     child_pattern: str = "sunflower"  # (open) or "point": all children start on their anchor
-    scale_mode: str = "spacing"  # (open) sigma = exp(x) * scale_init * child spacing; "absolute": exp(x) metres
+    scale_mode: str = (
+        "spacing"  # (open) sigma = exp(x) * scale_init * child spacing; "absolute": exp(x) metres
+    )
     scale_init: float = 0.62  # of the child spacing, or metres when absolute
     scale_normal: float = 0.5  # (open) along the surface normal, relative to the tangents
     scale_max: float = 0.15  # (open) metres
@@ -81,10 +83,14 @@ class ModelConfig:
         for name in ("body_size", "face_size", "training_tokens"):
             object.__setattr__(self, name, tuple(int(x) for x in getattr(self, name)))
         if self.width % self.heads or (self.width // self.heads) % 4:
-            raise ConfigError(f"Width {self.width} does not split into {self.heads} heads of a multiple of 4.")
+            raise ConfigError(
+                f"Width {self.width} does not split into {self.heads} heads of a multiple of 4."
+            )
         for size in (self.body_size, self.face_size):
             if len(size) != 2 or size[0] % self.patch or size[1] % self.patch:
-                raise ConfigError(f"A photo size of {size} is no multiple of the patch of {self.patch} pixels.")
+                raise ConfigError(
+                    f"A photo size of {size} is no multiple of the patch of {self.patch} pixels."
+                )
         if self.pixel_values and (self.width % self.pixel_heads or self.patch % self.pixel_blocks):
             raise ConfigError("Width must split into the pixel heads, and the patch into the pixel blocks.")
         if self.child_pattern not in ("sunflower", "point"):
@@ -112,7 +118,10 @@ class ModelConfig:
     def delta_units(self) -> tuple[float, ...]:
         """The 13 units of the pose decoder's outputs: colour 3, mean 3, quaternion 4, log scale 3."""
         return (
-            (self.delta_color,) * 3 + (self.delta_mean,) * 3 + (self.delta_rotation,) * 4 + (self.delta_scale,) * 3
+            (self.delta_color,) * 3
+            + (self.delta_mean,) * 3
+            + (self.delta_rotation,) * 4
+            + (self.delta_scale,) * 3
         )
 
     @property
@@ -150,7 +159,7 @@ SMALL = ModelConfig(
     width=384,
     layers=6,
     heads=12,
-    global_width=384,
+    global_width=128,
     tokens=2048,
     training_tokens=(512, 2048),
 )
@@ -190,5 +199,7 @@ PRESETS = {c.name: c for c in (STARTER, SMALL, PAPER)}
 def preset(name: str) -> ModelConfig:
     """The configuration called `name`: starter, small or paper."""
     if name not in PRESETS:
-        raise ConfigError(f"There is no model preset called {name!r}.", f"Choose one of: {', '.join(PRESETS)}.")
+        raise ConfigError(
+            f"There is no model preset called {name!r}.", f"Choose one of: {', '.join(PRESETS)}."
+        )
     return PRESETS[name]

@@ -44,11 +44,15 @@ class InputViews:
         for name in ("body", "face"):
             array = getattr(self, name)
             if array.ndim != 4 or array.shape[-1] != 4:
-                raise UserError(f"The {name} photos have the shape {array.shape}, not [views, height, width, 4].")
+                raise UserError(
+                    f"The {name} photos have the shape {array.shape}, not [views, height, width, 4]."
+                )
             if not np.isfinite(array).all():
                 raise UserError(f"The {name} photos hold values that are no numbers.")
         if not len(self.body):
-            raise UserError("There is no photo that shows the person's body.", "Add at least one photo of the body.")
+            raise UserError(
+                "There is no photo that shows the person's body.", "Add at least one photo of the body."
+            )
 
 
 def masked(rgba: np.ndarray) -> np.ndarray:
