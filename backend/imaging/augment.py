@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training pictures for the correspondence network: cut, placed, lit and spoiled the way real photos are.
+
+One rendered view with alpha and template points becomes one picture with a matte and points.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+Background = Callable[[np.random.Generator, int, int], np.ndarray]
+"""(rng, height, width) -> uint8 [H,W,3]"""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """rgb uint8 [H,W,3]; alpha uint8 [H,W]; points float16 [H,W,3], metres, 0 where alpha is at most 127."""
+
+    rgb: np.ndarray
+    alpha: np.ndarray
+    points: np.ndarray
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of the source that fills the new picture: centre and size in its pixels, turn in radians."""
+
+    x: float
+    y: float
+    height: float
+    width: float
+    turn: float = 0.0
+
+    def affine(self, height: int, width: int) -> np.ndarray:
+        """[2,3]: continuous pixel coordinates (x, y, 1) of the new picture -> those of the source."""
+        sx, sy = self.width / width, self.height / height
+        c, s = np.cos(self.turn), np.sin(self.turn)
+        matrix = np.array([[c * sx, -s * sy], [s * sx, c * sy]])
+        offset = np.array([self.x, self.y]) - matrix @ np.array([width / 2, height / 2])
+        return np.column_stack([matrix, offset])
+
+
+def make_sample(
+    rng: np.random.Generator,
+    rgba: np.ndarray,
+    points: np.ndarray,
+    background: Background,
+    height: int,
+    width: int,
+) -> Sample:
+    """One training picture of one view: rgba uint8 [h,w,4] straight sRGB, points [h,w,3] metres."""
+    window = random_window(rng, rgba[..., 3], width / height)
+    person, warped = warp(rgba, points, window, height, width)
+    if rng.random() < 0.5:
+        person, warped = mirror(person, warped)
+    alpha = person[..., 3].copy()
+    colour = person[..., :3].astype(np.float32)
+    if rng.random() < 0.5:
+        colour = tone(rng, colour, 0.6)
+    backdrop = background(rng, height, width).astype(np.float32)
+    if rng.random() < 0.5:
+        backdrop = np.asarray(_blurred(backdrop, rng.uniform(0.5, 4)), np.float32)
+    cover = alpha[..., None].astype(np.float32) / 255
+    picture = colour * cover + backdrop * (1 - cover)
+    if rng.random() < 0.2:
+        occlude(rng, picture, alpha)
+    warped[alpha <= 127] = 0
+    return Sample(spoil(rng, picture), alpha, warped.astype(np.float16))
+
+
+def make_empty_sample(rng: np.random.Generator, background: Background, height: int, width: int) -> Sample:
+    """A picture without a person: teaches the network to say so."""
+    picture = background(rng, height, width).astype(np.float32)
+    alpha = np.zeros((height, width), np.uint8)
+    if rng.random() < 0.5:
+        occlude(rng, picture, alpha)
+    return Sample(spoil(rng, picture), alpha, np.zeros((height, width, 3), np.float16))
+
+
+def random_window(rng: np.random.Generator, alpha: np.ndarray, aspect: float) -> Window:
+    """How the person is framed; `aspect` is width / height of the new picture.
+
+    Whole with a margin, small in the frame, or a part of the body (mostly the upper one, as portraits show
+    it). Where the person is cut by the source's border the window stays inside that border: nobody floats.
+    """
+    rows, columns = np.flatnonzero(alpha.max(axis=1) > 127), np.flatnonzero(alpha.max(axis=0) > 127)
+    source_height, source_width = alpha.shape
+    if len(rows) < 4 or len(columns) < 4:
+        return Window(source_width / 2, source_height / 2, source_height, source_height * aspect)
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    tight = max(bottom - top, (right - left) / aspect)
+    kind = rng.random()
+    centre_x, centre_y = (left + right) / 2, (top + bottom) / 2
+    if kind < 0.4:  # whole, as the zoomed pass of the estimator frames it
+        height = tight * rng.uniform(1.02, 1.5)
+        slack = max(height - tight, 0.04 * tight)
+        centre_x += rng.uniform(-0.5, 0.5) * slack * aspect
+        centre_y += rng.uniform(-0.5, 0.5) * slack
+    elif kind < 0.62:  # small, anywhere in the frame
+        height = tight * np.exp(rng.uniform(np.log(1.5), np.log(5.0)))
+        centre_x += rng.uniform(-0.5, 0.5) * max(height * aspect - (right - left), 0)
+        centre_y += rng.uniform(-0.5, 0.5) * max(height - (bottom - top), 0)
+    else:  # a part
+        height = tight * rng.uniform(0.3, 0.95)
+        upper = rng.random() < 0.7
+        span = (bottom - top) - height
+        start = top - 0.12 * height + (rng.uniform(0, 0.2) if upper else rng.uniform(0, 1)) * max(span, 0)
+        centre_y = start + height / 2
+        centre_x += rng.uniform(-0.3, 0.3) * (right - left)
+    stretch = np.exp(rng.normal(0, 0.04))
+    width = height * aspect * stretch
+    touches = (left <= 0, top <= 0, right >= source_width, bottom >= source_height)
+    if not any(touches):
+        return Window(centre_x, centre_y, height, width, rng.normal(0, 0.08))
+    return _inside(centre_x, centre_y, height, width, touches, source_height, source_width)
+
+
+def _inside(x, y, height, width, touches, source_height, source_width) -> Window:
+    left, top, right, bottom = touches
+    limit = min(
+        source_width / width if left and right else np.inf,
+        source_height / height if top and bottom else np.inf,
+        1.0,
+    )
+    height, width = height * limit, width * limit
+    x = max(x, width / 2) if left else x
+    x = min(x, source_width - width / 2) if right else x
+    y = max(y, height / 2) if top else y
+    y = min(y, source_height - height / 2) if bottom else y
+    return Window(x, y, height, width)
+
+
+def warp(
+    rgba: np.ndarray, points: np.ndarray, window: Window, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The window at the new size: colours bilinear and antialiased, points from the nearest source pixel."""
+    affine = window.affine(height, width)
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    column = np.floor(affine[0, 0] * x + affine[0, 1] * y + affine[0, 2]).astype(np.int32)
+    row = np.floor(affine[1, 0] * x + affine[1, 1] * y + affine[1, 2]).astype(np.int32)
+    valid = (column >= 0) & (row >= 0) & (column < rgba.shape[1]) & (row < rgba.shape[0])
+    warped = np.zeros((height, width, 3), np.float32)
+    warped[valid] = points[row[valid], column[valid]]
+    image = Image.fromarray(rgba)
+    factor = max(1, int(min(window.height / height, window.width / width)))
+    if factor > 1:
+        image = image.convert("RGBa").reduce(factor).convert("RGBA")
+    coefficients = (affine / factor).ravel()
+    person = image.transform((width, height), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
+    return np.array(person), warped
+
+
+def mirror(rgba: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mirrored person: what was on the left hand is now on the right one, so x changes its sign."""
+    return rgba[:, ::-1].copy(), points[:, ::-1] * np.array([-1, 1, 1], np.float32)
+
+
+def tone(rng: np.random.Generator, colour: np.ndarray, strength: float) -> np.ndarray:
+    """Exposure, contrast, gamma, white balance and saturation; float32 0..255 in and out."""
+    x = np.clip(colour / 255, 0, 1) ** np.exp(rng.normal(0, 0.25 * strength))
+    x = x * np.exp(rng.normal(0, 0.25 * strength)) * np.exp(rng.normal(0, 0.08 * strength, 3))
+    x = 0.5 + (x - 0.5) * np.exp(rng.normal(0, 0.2 * strength))
+    grey = x.mean(axis=-1, keepdims=True)
+    x = grey + (x - grey) * np.exp(rng.normal(0, 0.3 * strength))
+    return (np.clip(x, 0, 1) * 255).astype(np.float32)
+
+
+def occlude(rng: np.random.Generator, picture: np.ndarray, alpha: np.ndarray) -> None:
+    """One or two plain or noisy bars and boxes in front of the person, in place."""
+    height, width = alpha.shape
+    for _ in range(rng.integers(1, 3)):
+        h, w = (rng.uniform(0.08, 0.4, 2) * (height, width)).astype(int)
+        if rng.random() < 0.3:
+            w = width
+        top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+        region = (slice(top, top + h), slice(left, left + w))
+        grain = rng.normal(0, rng.uniform(0, 30), (h, w, 1))
+        picture[region] = np.clip(rng.uniform(0, 255, 3) + grain, 0, 255)
+        alpha[region] = 0
+
+
+def spoil(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """A camera's doing: tone, blur, low resolution, noise, JPEG, sometimes no colour. float32 -> uint8."""
+    x = tone(rng, picture, 1.0) if rng.random() < 0.7 else picture
+    if rng.random() < 0.08:
+        x = np.repeat(x.mean(axis=-1, keepdims=True), 3, axis=-1)
+    image = _as_image(x)
+    size = image.size
+    if rng.random() < 0.25:
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.6)))
+    if rng.random() < 0.2:
+        scale = rng.uniform(0.35, 0.9)
+        image = image.resize((round(size[0] * scale), round(size[1] * scale)), Image.BILINEAR)
+        image = image.resize(size, Image.BICUBIC)
+    if rng.random() < 0.4:
+        noise = rng.standard_normal((size[1], size[0], 3), dtype=np.float32) * rng.uniform(1, 14)
+        image = _as_image(np.asarray(image, np.float32) + noise)
+    if rng.random() < 0.3:
+        buffer = io.BytesIO()
+        image.save(buffer, format="JPEG", quality=int(rng.integers(25, 90)))
+        image = Image.open(buffer)
+    return np.array(image)
+
+
+def _as_image(x: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.clip(x, 0, 255).astype(np.uint8))
+
+
+def _blurred(x: np.ndarray, radius: float) -> Image.Image:
+    return _as_image(x).filter(ImageFilter.GaussianBlur(radius))

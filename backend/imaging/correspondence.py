@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where every pixel of a photo lies on the template: coarse to fine, from the whole picture to the face.
+
+    correspondence = load_estimator().estimate(photo.rgb)
+
+The network sees 256 x 192 pixels. It looks at the whole picture (and at overlapping parts of a long one) to
+find the person, at the person, and at the head; each time the crop fills its input.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from ..errors import UserError
+from .crops import Box, crop, feather, guided_filter, paste, resize
+from .estimator_file import BUNDLED, load_network
+from .network import INPUT_HEIGHT, INPUT_WIDTH, CorrespondenceNetwork
+
+ASPECT = INPUT_WIDTH / INPUT_HEIGHT
+ERROR_SCALE = 0.05  # metres of expected error at which confidence is one half
+HEAD_HEIGHT = 1.5  # metres; the mean template's head begins above (see `head_height`)
+MATTE_SIDE = 1024  # the matte is sharpened at no more than this many rows
+
+
+class NoPersonError(UserError):
+    """No person was found in a photo."""
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """One photo of H x W pixels, explained.
+
+    `matte` [H,W] in 0..1, the person's coverage; `points` [H,W,3] metres in the mean template's canonical
+    space, 0 where the matte is 0; `confidence` [H,W] in 0..1, 0 outside the person, one half where 5 cm of
+    error are expected; `box` the person's; `head` the head's crop or None where no head is visible;
+    `others`: more people stand there.
+    """
+
+    matte: np.ndarray
+    points: np.ndarray
+    confidence: np.ndarray
+    box: Box
+    head: Box | None
+    others: bool = False
+
+
+@dataclass
+class _Pass:
+    """The network's answer for a box, at half of its input's resolution."""
+
+    box: Box
+    probability: np.ndarray
+    points: np.ndarray
+    error: np.ndarray
+
+
+class Estimator:
+    """The network with the looking round it. `head_height`: the template's z, in metres, above which lies
+    the head.
+    """
+
+    def __init__(self, network: CorrespondenceNetwork, head_height: float = HEAD_HEIGHT):
+        self.network = network.eval()
+        self.head_height = head_height
+
+    def estimate(
+        self, rgb: np.ndarray, alpha: np.ndarray | None = None, name: str = "The photo"
+    ) -> Correspondence:
+        """rgb float32 [H,W,3] sRGB in 0..1, alpha [H,W] or None. Raises `NoPersonError`."""
+        if alpha is not None:
+            rgb = rgb * alpha[..., None] + 0.5 * (1 - alpha[..., None])
+        box, others = self._find(rgb, name)
+        body = self._look(rgb, [box])[0]
+        for _ in range(2):  # a better look may move the box: limbs that were too small to see
+            refined = self._person_box(body, rgb.shape)
+            if refined is None:
+                raise _no_person(name)
+            if _overlap(refined, box) > 0.85:
+                break
+            box = refined
+            body = self._look(rgb, [box])[0]
+        self._require_person(body, name)
+        head_box = self._head_box(body, rgb.shape)
+        head = self._look(rgb, [head_box])[0] if head_box is not None else None
+        matte, points, error = self._assemble(rgb, body, head)
+        if alpha is not None:
+            matte = matte * alpha
+        confidence = matte / (1 + (error / ERROR_SCALE) ** 2)
+        points[matte == 0] = 0
+        tight = Box.of_mask(matte > 0.5) if (matte > 0.5).any() else box
+        return Correspondence(matte, points, confidence, tight, head_box, others)
+
+    @torch.no_grad()
+    def _look(self, rgb: np.ndarray, boxes: list[Box]) -> list[_Pass]:
+        pictures = np.stack([crop(rgb, box, INPUT_HEIGHT, INPUT_WIDTH) for box in boxes])
+        out = self.network(torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous())
+        probability = out["matte"].sigmoid()[:, 0].numpy()
+        points = out["points"].permute(0, 2, 3, 1).numpy()
+        error = out["log_error"].exp()[:, 0].numpy()
+        return [_Pass(*answer) for answer in zip(boxes, probability, points, error, strict=True)]
+
+    def _find(self, rgb: np.ndarray, name: str) -> tuple[Box, bool]:
+        """The box of the largest person in the whole picture, and whether there are others of about that
+        size.
+        """
+        height, width = rgb.shape[:2]
+        scale = min(1.0, 512 / max(height, width))
+        canvas = np.zeros((max(1, round(height * scale)), max(1, round(width * scale))), np.float32)
+        for look in self._look(rgb, _windows(height, width)):
+            layer = np.zeros_like(canvas)
+            box = Box(
+                *(
+                    round(side * scale)
+                    for side in (look.box.left, look.box.top, look.box.right, look.box.bottom)
+                )
+            )
+            paste(layer, look.probability, box)
+            np.maximum(canvas, layer, out=canvas)
+        labels, count = ndimage.label(canvas > 0.5)
+        if count == 0:
+            raise _no_person(name)
+        sizes = ndimage.sum_labels(canvas, labels, np.arange(1, count + 1))
+        order = np.argsort(sizes)[::-1]
+        largest = labels == order[0] + 1
+        if sizes[order[0]] < 12:
+            raise _no_person(name)
+        others = count > 1 and sizes[order[1]] > 0.4 * sizes[order[0]]
+        found = Box.of_mask(largest)
+        full = Box(*(round(side / scale) for side in (found.left, found.top, found.right, found.bottom)))
+        return full.grown(0.12, ASPECT), bool(others)
+
+    def _person_box(self, look: _Pass, shape: tuple[int, ...]) -> Box | None:
+        mask = _main_parts(look.probability > 0.5)
+        if not mask.any():
+            return None
+        return _to_picture(Box.of_mask(mask), look).inside(*shape[:2]).grown(0.1, ASPECT)
+
+    def _require_person(self, look: _Pass, name: str) -> None:
+        mask = look.probability > 0.5
+        if mask.mean() < 0.02 or look.probability[mask].mean() < 0.75 or np.median(look.error[mask]) > 0.35:
+            raise _no_person(name)
+
+    def _head_box(self, look: _Pass, shape: tuple[int, ...]) -> Box | None:
+        """A crop of the head and some neck, if it would show more than the body's crop does."""
+        mask = (look.probability > 0.5) & (look.points[..., 2] > self.head_height) & (look.error < 0.2)
+        mask = _main_parts(ndimage.binary_opening(mask), keep=1.0)
+        if mask.sum() < 12:
+            return None
+        box = _to_picture(Box.of_mask(mask), look).inside(*shape[:2]).grown(0.22, ASPECT)
+        return box if box.height < 0.9 * look.box.height else None
+
+    def _assemble(self, rgb: np.ndarray, body: _Pass, head: _Pass | None):
+        """Matte, points and expected error [H,W(,3)] at the photo's size; the head's crop laid over the
+        body's.
+        """
+        shape = rgb.shape[:2]
+        keep = _main_parts(body.probability > 0.3)
+        body.probability = body.probability * ndimage.binary_dilation(keep, iterations=2)
+        matte = np.zeros(shape, np.float32)
+        points = np.zeros((*shape, 3), np.float32)
+        error = np.full(shape, 10.0, np.float32)
+        for look, blend in ((body, False), (head, True)):
+            if look is None:
+                continue
+            weight = feather(*look.probability.shape) if blend else None
+            if blend:  # what the body's pass did not call a person stays out: it saw more around it
+                seen = crop(matte, look.box, *look.probability.shape, fill=0.0)
+                near = ndimage.maximum_filter(seen, 9) > 0.3
+                look.probability = look.probability * near
+                weight = weight * near
+            paste(matte, _sharpened(rgb, look), look.box, weight)
+            _paste_points(points, error, look, shape, weight)
+        matte[matte < 0.02] = 0
+        return matte, points, error
+
+
+@cache
+def load_estimator(path: Path = BUNDLED) -> Estimator:
+    """The bundled estimator, or the one in `path`. Raises `EstimatorFileError`."""
+    return Estimator(*load_network(path))
+
+
+def _no_person(name: str) -> NoPersonError:
+    return NoPersonError(f"{name} shows no person.", "Use a photo in which the person is clearly visible.")
+
+
+def _windows(height: int, width: int) -> list[Box]:
+    """The letterboxed picture, and overlapping parts of it where it is much wider or higher than the
+    network's input.
+    """
+    boxes = [Box(0, 0, width, height).grown(0, ASPECT)]
+    for long, short, across in ((width, height * ASPECT, True), (height, width / ASPECT, False)):
+        if long < 1.3 * short:
+            continue
+        count = min(9, 1 + int(np.ceil((long - short) / (0.5 * short))))
+        for middle in np.linspace(short / 2, long - short / 2, count):
+            x, y = (middle, height / 2) if across else (width / 2, middle)
+            size = (height, short) if across else (short, width)
+            boxes.append(Box.around(x, y, *size))
+    return boxes
+
+
+def _main_parts(mask: np.ndarray, keep: float = 0.03) -> np.ndarray:
+    """The largest connected part of a mask and those of at least `keep` times its size."""
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    if count <= 1:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return (sizes >= keep * sizes.max())[labels] & mask
+
+
+def _to_picture(box: Box, look: _Pass) -> Box:
+    sy, sx = look.box.height / look.probability.shape[0], look.box.width / look.probability.shape[1]
+    left, top = look.box.left, look.box.top
+    return Box(
+        int(np.floor(left + box.left * sx)),
+        int(np.floor(top + box.top * sy)),
+        int(np.ceil(left + box.right * sx)),
+        int(np.ceil(top + box.bottom * sy)),
+    )
+
+
+def _overlap(a: Box, b: Box) -> float:
+    width = min(a.right, b.right) - max(a.left, b.left)
+    height = min(a.bottom, b.bottom) - max(a.top, b.top)
+    common = max(width, 0) * max(height, 0)
+    return common / (a.width * a.height + b.width * b.height - common)
+
+
+def _sharpened(rgb: np.ndarray, look: _Pass) -> np.ndarray:
+    """The matte of a pass with the photo's own edges, at up to MATTE_SIDE rows."""
+    height = min(MATTE_SIDE, max(look.box.height, look.probability.shape[0]))
+    width = max(1, round(height * ASPECT))
+    guide = crop(rgb, look.box, height, width).mean(axis=-1)
+    matte = resize(look.probability, height, width)
+    radius = max(1, round(height / look.probability.shape[0] * 1.5))
+    sharp = guided_filter(guide, matte, radius, epsilon=2e-3)
+    # Only the edge may change: what the network is sure of at a distance from it stays.
+    inside = ndimage.minimum_filter(matte, 2 * radius + 1) > 0.9
+    outside = ndimage.maximum_filter(matte, 2 * radius + 1) < 0.1
+    sharp = np.where(inside, 1, np.where(outside, 0, sharp))
+    return np.clip((sharp - 0.1) / 0.8, 0, 1).astype(np.float32)
+
+
+def _paste_points(
+    points: np.ndarray, error: np.ndarray, look: _Pass, shape: tuple[int, int], weight: np.ndarray | None
+) -> None:
+    """Points and errors into the photo's size, in place. Across an edge between limbs the nearest answer
+    counts.
+
+    With `weight`, the pass replaces what was there where the weight is above one half; never a mean of two
+    points.
+    """
+    inner = look.box.inside(*shape)
+    if inner.width == 0 or inner.height == 0:
+        return
+    rows = np.arange(inner.top, inner.bottom)
+    columns = np.arange(inner.left, inner.right)
+    h, w = look.probability.shape
+    y = np.clip((rows - look.box.top + 0.5) * h / look.box.height - 0.5, 0, h - 1)
+    x = np.clip((columns - look.box.left + 0.5) * w / look.box.width - 0.5, 0, w - 1)
+    nearest_y, nearest_x = np.rint(y).astype(int), np.rint(x).astype(int)
+    nearest = look.points[nearest_y[:, None], nearest_x]
+    smooth = _bilinear(look.points, y, x)
+    apart = np.square(smooth - nearest).sum(axis=-1, keepdims=True) > 0.03**2
+    new = np.where(apart, nearest, smooth)
+    new_error = look.error[nearest_y[:, None], nearest_x]
+    region = (slice(inner.top, inner.bottom), slice(inner.left, inner.right))
+    if weight is None:
+        points[region], error[region] = new, new_error
+        return
+    use = weight[nearest_y[:, None], nearest_x] > 0.5
+    points[region] = np.where(use[..., None], new, points[region])
+    error[region] = np.where(use, new_error, error[region])
+
+
+def _bilinear(values: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    y0, x0 = np.floor(y).astype(int), np.floor(x).astype(int)
+    y1, x1 = np.minimum(y0 + 1, values.shape[0] - 1), np.minimum(x0 + 1, values.shape[1] - 1)
+    fy, fx = (y - y0)[:, None, None].astype(np.float32), (x - x0)[None, :, None].astype(np.float32)
+    rows = values[y0] * (1 - fy) + values[y1] * fy
+    return rows[:, x0] * (1 - fx) + rows[:, x1] * fx
+
+
+def masked_crop(
+    rgb: np.ndarray, correspondence: Correspondence, box: Box, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A straight-alpha crop of the person, float32 [height,width,4], and its template points
+    [height,width,3].
+
+    Colours are averaged with the matte as weight, so that the background does not bleed in; points are the
+    nearest ones.
+    """
+    matte = crop(correspondence.matte, box, height, width, fill=0.0)
+    colour = crop(rgb * correspondence.matte[..., None], box, height, width, fill=0.0)
+    colour = np.where(matte[..., None] > 1e-4, colour / np.maximum(matte[..., None], 1e-4), 0.5)
+    rows = np.clip(
+        ((np.arange(height) + 0.5) * box.height / height + box.top).astype(int), 0, rgb.shape[0] - 1
+    )
+    columns = np.clip(
+        ((np.arange(width) + 0.5) * box.width / width + box.left).astype(int), 0, rgb.shape[1] - 1
+    )
+    points = correspondence.points[rows[:, None], columns]
+    return np.dstack([np.clip(colour, 0, 1), matte]).astype(np.float32), points

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trains the correspondence network on synthetic people: `lca train-correspondence --data DIR --minutes M`.
+
+It can be killed at any time and goes on where it was; started again after its end it runs another cycle of
+the learning rate from the weights reached. The log has one JSON object a line. People with seeds from
+1,000,000 up are held out and only measured on.
+"""
+
+import argparse
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+
+from ..body.template import load_template
+from ..people.dataset import PeopleDataset, compose_background
+from .augment import Sample, make_empty_sample, make_sample
+from .estimator_file import BUNDLED, save_network
+from .network import INPUT_HEIGHT, INPUT_WIDTH, CorrespondenceNetwork
+
+HELD_OUT = 1_000_000
+EMPTY_SHARE = 0.08
+POOL = 16  # records a loader draws from at a time
+
+
+class Backgrounds:
+    """Procedural backgrounds, and parts of the pictures in a folder for half of the samples where there is
+    one.
+    """
+
+    def __init__(self, folder: Path | None):
+        files = sorted(folder.iterdir()) if folder else []
+        self.pictures = [Image.open(file).convert("RGB") for file in files if file.suffix in (".jpg", ".png")]
+
+    def __call__(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        if not self.pictures or rng.random() < 0.35:
+            return compose_background(rng, np.zeros((height, width, 4), np.uint8))[..., :3]
+        picture = self.pictures[rng.integers(len(self.pictures))]
+        limit = min(picture.height, picture.width * height / width)
+        h = limit * math.exp(rng.uniform(math.log(0.12), 0))
+        w = h * width / height
+        left, top = rng.uniform(0, picture.width - w), rng.uniform(0, picture.height - h)
+        part = picture.resize((width, height), Image.BILINEAR, box=(left, top, left + w, top + h))
+        return np.array(part)[:, :: 1 if rng.random() < 0.5 else -1]
+
+
+class TrainingPictures(IterableDataset):
+    """An endless stream of `Sample`s; every worker has its own random numbers."""
+
+    def __init__(self, data: Path, seeds: list[int], backgrounds: Path | None, seed: int):
+        self.data, self.seeds, self.folder, self.seed = data, seeds, backgrounds, seed
+
+    def __iter__(self) -> Iterator[Sample]:
+        info = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([self.seed, info.id if info else 0])
+        dataset = PeopleDataset(self.data)
+        background = Backgrounds(self.folder)
+        torch.set_num_threads(1)
+        pool: list[dict] = []
+        while True:
+            if len(pool) < POOL:
+                pool.append(dataset.record(self.seeds[rng.integers(len(self.seeds))]))
+            elif rng.random() < 0.1:
+                pool[rng.integers(POOL)] = dataset.record(self.seeds[rng.integers(len(self.seeds))])
+            yield random_sample(rng, pool[rng.integers(len(pool))], background)
+
+
+def random_sample(rng: np.random.Generator, record: dict, background) -> Sample:
+    """One augmented picture of a random view of a record, sometimes one without a person."""
+    size = (INPUT_HEIGHT, INPUT_WIDTH)
+    if rng.random() < EMPTY_SHARE:
+        return make_empty_sample(rng, background, *size)
+    view = rng.integers(len(record["rgba"]))
+    points = np.nan_to_num(record["template_map"][view])
+    return make_sample(rng, record["rgba"][view], points, background, *size)
+
+
+def collate(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(rgb uint8 [B,H,W,3], alpha uint8 [B,H,W], points float16 [B,H,W,3])"""
+    return tuple(
+        torch.from_numpy(np.stack([getattr(sample, name) for sample in samples]))
+        for name in ("rgb", "alpha", "points")
+    )
+
+
+def to_targets(alpha: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """At the output's half resolution: matte [B,1,h,w], points [B,3,h,w] meaned over the person's pixels,
+    their mask.
+    """
+    matte = functional.avg_pool2d(alpha[:, None].float() / 255, 2)
+    mask = (alpha[:, None] > 127).float()
+    share = functional.avg_pool2d(mask, 2)
+    mean = functional.avg_pool2d(points.permute(0, 3, 1, 2).float() * mask, 2) / share.clamp_min(0.25)
+    return matte, mean, share > 0.6
+
+
+def loss_terms(
+    out: dict[str, torch.Tensor], alpha: torch.Tensor, points: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """`matte`: binary cross-entropy + soft Dice. `points`: mean distance in decimetres + the Laplace
+    likelihood d / b + log b with the predicted error b. Each person counts by the root of its pixels, so
+    small ones matter too.
+    """
+    matte, target, mask = to_targets(alpha, points)
+    logit = out["matte"]
+    bce = functional.binary_cross_entropy_with_logits(logit, matte)
+    probability = logit.sigmoid()
+    overlap = (probability * matte).sum(dim=(1, 2, 3))
+    total = probability.sum(dim=(1, 2, 3)) + matte.sum(dim=(1, 2, 3))
+    dice = (1 - (2 * overlap + 20) / (total + 20)).mean()
+    distance = ((out["points"] - target).square().sum(dim=1, keepdim=True) + 1e-6).sqrt()
+    log_error = out["log_error"]
+    likelihood = distance * torch.exp(-log_error) + log_error
+    weight = mask / mask.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1).sqrt()
+    weight = weight / weight.sum().clamp_min(1e-6)
+    return {
+        "matte": bce + 0.5 * dice,
+        "points": (distance * weight).sum() * 10 + 0.5 * (likelihood * weight).sum(),
+    }
+
+
+@torch.no_grad()
+def evaluate(network: CorrespondenceNetwork, batches: list[tuple[torch.Tensor, ...]]) -> dict[str, float]:
+    """matte_iou over pictures with a person, point_mean_cm, point_median_cm, false_area of the empty
+    pictures.
+    """
+    network.eval()
+    inter = union = 0.0
+    distances, empty = [], []
+    for rgb, alpha, points in batches:
+        out = network(to_pictures(rgb))
+        matte, target, mask = to_targets(alpha, points)
+        seen, truth = out["matte"] > 0, matte > 0.5
+        person = truth.flatten(1).any(1)
+        inter += (seen & truth)[person].sum().item()
+        union += (seen | truth)[person].sum().item()
+        distances.append((out["points"] - target).norm(dim=1)[mask[:, 0]])
+        empty.append(seen[~person].float().flatten(1).mean(1))
+    distance = torch.cat(distances)
+    false = torch.cat(empty)
+    return {
+        "matte_iou": inter / max(union, 1.0),
+        "point_mean_cm": 100 * distance.mean().item(),
+        "point_median_cm": 100 * distance.median().item(),
+        "false_area": false.mean().item() if len(false) else 0.0,
+    }
+
+
+def to_pictures(rgb: torch.Tensor) -> torch.Tensor:
+    return (rgb.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+class Average:
+    """Exponential moving average of weights and of batch statistics."""
+
+    def __init__(self, network: CorrespondenceNetwork, decay: float = 0.998):
+        self.network = deepcopy(network).eval().requires_grad_(False)
+        self.decay, self.count = decay, 0
+
+    @torch.no_grad()
+    def update(self, network: CorrespondenceNetwork) -> None:
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        for mine, theirs in zip(
+            self.network.state_dict().values(), network.state_dict().values(), strict=True
+        ):
+            if mine.is_floating_point():
+                mine.lerp_(theirs, 1 - decay)
+
+
+class Run:
+    """Network, optimiser and clock, saved together in one file."""
+
+    def __init__(self, state_file: Path, minutes: float, rate: float):
+        self.file, self.minutes, self.rate = state_file, minutes, rate
+        self.network = CorrespondenceNetwork().to(memory_format=torch.channels_last)
+        decay = [p for p in self.network.parameters() if p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [{"params": decay, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+        self.average = Average(self.network)
+        self.step, self.seconds, self.total_seconds = 0, 0.0, 0.0
+        if state_file.is_file():
+            self._load()
+
+    def _load(self) -> None:
+        state = torch.load(self.file, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.network.load_state_dict(state["average"])
+        self.average.count = state["step"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds, self.total_seconds = state["step"], state["seconds"], state["total_seconds"]
+        if self.finished:
+            self.seconds = 0.0
+
+    def save(self) -> None:
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "total_seconds": self.total_seconds,
+        }
+        temporary = self.file.with_name(self.file.name + ".part")
+        torch.save(state, temporary)
+        os.replace(temporary, self.file)
+
+    @property
+    def finished(self) -> bool:
+        return self.seconds >= 60 * self.minutes
+
+    def set_rate(self) -> float:
+        """20 seconds of warm-up, then a cosine to 2 % over the minutes given."""
+        done = min(self.seconds / (60 * self.minutes), 1.0)
+        cosine = 0.5 * (1 + math.cos(math.pi * done))
+        rate = self.rate * min(1.0, 0.05 + self.seconds / 20) * (0.02 + 0.98 * cosine)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def train_step(self, batch: tuple[torch.Tensor, ...], bf16: bool) -> dict[str, float]:
+        self.network.train()
+        self.set_rate()
+        rgb, alpha, points = batch
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            out = self.network(to_pictures(rgb))
+        terms = loss_terms(out, alpha, points)
+        self.optimizer.zero_grad(set_to_none=True)
+        sum(terms.values()).backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+        self.optimizer.step()
+        self.average.update(self.network)
+        self.step += 1
+        return {name: term.item() for name, term in terms.items()}
+
+
+def split_seeds(dataset: PeopleDataset) -> tuple[list[int], list[int]]:
+    """(training seeds, held-out seeds); without held-out people the last twentieth of the others is
+    measured on.
+    """
+    seeds = sorted(dataset.seeds)
+    train = [seed for seed in seeds if seed < HELD_OUT]
+    held = [seed for seed in seeds if seed >= HELD_OUT]
+    if not held:
+        cut = max(1, len(train) // 20)
+        train, held = train[:-cut], train[-cut:]
+    return train, held
+
+
+def evaluation_batches(data: Path, seeds: list[int], backgrounds: Path | None, count: int = 96):
+    """The same pictures every time: `count` of them in batches of 16."""
+    rng = np.random.default_rng(7)
+    dataset, background = PeopleDataset(data), Backgrounds(backgrounds)
+    records = [dataset.record(seed) for seed in seeds[:24]]
+    samples = [random_sample(rng, records[index % len(records)], background) for index in range(count)]
+    return [collate(samples[start : start + 16]) for start in range(0, count, 16)]
+
+
+def train(
+    data: Path,
+    minutes: float,
+    out: Path = BUNDLED,
+    state_file: Path | None = None,
+    backgrounds: Path | None = None,
+    batch: int = 16,
+    rate: float = 2e-3,
+    workers: int = 1,
+    threads: int = 1,
+    log_file: Path | None = None,
+) -> dict[str, float]:
+    """Trains for `minutes` in all, writes `out` every 3 minutes and at the end; returns the last
+    evaluation.
+    """
+    torch.set_num_threads(threads)
+    state_file = state_file or data / "correspondence_training.pt"
+    train_seeds, held = split_seeds(PeopleDataset(data))
+    run = Run(state_file, minutes, rate)
+    batches = evaluation_batches(data, held, backgrounds)
+    pictures = TrainingPictures(data, train_seeds, backgrounds, seed=run.step)
+    loader = DataLoader(
+        pictures, batch, collate_fn=collate, num_workers=workers, prefetch_factor=4 if workers else None
+    )
+    head_height = template_head_height()
+    bf16 = torch.backends.mkldnn.is_available()
+    last_save = time.monotonic()
+    sums: dict[str, float] = {}
+    result: dict[str, float] = {}
+
+    def checkpoint() -> dict[str, float]:
+        measured = evaluate(run.average.network, batches)
+        run.save()
+        notes = {"steps": run.step, "minutes": run.total_seconds / 60, "people": len(train_seeds), **measured}
+        save_network(out, run.average.network, head_height, notes)
+        means = {f"loss_{name}": value / max(1, run.step - first) for name, value in sums.items()}
+        line = {"step": run.step, "seconds": round(run.total_seconds), **means, **measured}
+        _log(line, log_file)
+        return measured
+
+    first = run.step
+    before = time.monotonic()
+    for samples in loader:
+        for name, value in run.train_step(samples, bf16).items():
+            sums[name] = sums.get(name, 0.0) + value
+        now = time.monotonic()
+        run.seconds += now - before
+        run.total_seconds += now - before
+        before = now
+        if run.finished or now - last_save > 180:
+            result = checkpoint()
+            sums, first = {}, run.step
+            last_save = before = time.monotonic()
+            if run.finished:
+                return result
+    return result
+
+
+def template_head_height() -> float:
+    """The z above which the mean template is head: a little under the chin, at the head joint."""
+    template = load_template()
+    return float(template.joint_heads[list(template.joint_names).index("head"), 2])
+
+
+def _log(line: dict, log_file: Path | None) -> None:
+    rounded = {key: round(value, 5) if isinstance(value, float) else value for key, value in line.items()}
+    text = json.dumps(rounded)
+    print(text, flush=True)
+    if log_file is not None:
+        with open(log_file, "a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder of synthetic people (lca demo-data)")
+    parser.add_argument("--minutes", type=float, default=25, help="of training, over all runs of this cycle")
+    parser.add_argument("--out", type=Path, default=BUNDLED, help="the estimator's file")
+    parser.add_argument("--backgrounds", type=Path, help="folder of JPEG or PNG pictures without people")
+    parser.add_argument("--state", type=Path, help="file to go on from (default: in the data folder)")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the network")
+    parser.add_argument("--log", type=Path, help="JSON lines")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    train(
+        arguments.data,
+        arguments.minutes,
+        arguments.out,
+        arguments.state,
+        arguments.backgrounds,
+        arguments.batch,
+        arguments.rate,
+        arguments.workers,
+        arguments.threads,
+        arguments.log,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_arguments(parser)
+    raise SystemExit(run(parser.parse_args()))
