@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The expression code, the face's three joints and the gaze vectors. numpy in, numpy out; torch in, torch out."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from .arkit import ARKIT_INDEX
+from .implicit.parameters import to_metres
+from .jaw import JAW_FORWARD, JAW_OPEN, JAW_SHIFT, JAW_SLIDE, JAW_YAW
+from .pose import _affine, _same_kind, _tensor, rotation_matrices
+from .skeleton import INDEX
+
+CODE_SIZE = 128
+
+
+@lru_cache(maxsize=1)
+def _embedding():
+    """[52, 128] with orthonormal rows: the first rows of the DCT-II, the constant one left out."""
+    k = np.arange(1, 1 + len(ARKIT_INDEX))[:, None]
+    rows = np.sqrt(2 / CODE_SIZE) * np.cos(np.pi / CODE_SIZE * (np.arange(CODE_SIZE) + 0.5) * k)
+    return torch.as_tensor(rows, dtype=torch.float32)
+
+
+def expression_code(arkit):
+    """ARKit values [..., 52] -> code [..., 128], a fixed linear map with orthonormal rows."""
+    value = _tensor(arkit)
+    return _same_kind(value @ _embedding().to(value), arkit)
+
+
+def arkit_from_code(code):
+    """Code [..., 128] -> ARKit values [..., 52]; exact inverse of `expression_code` on its range."""
+    value = _tensor(code)
+    return _same_kind(value @ _embedding().to(value).T, code)
+
+
+def _about(rotation, pivot, shift):
+    """Affine [..., 4, 4]: turn about a pivot, then shift."""
+    return _affine(rotation, pivot - (rotation @ pivot[..., None])[..., 0] + shift)
+
+
+def apply_face_joints(transforms, arkit, gaze=None, template=None):
+    """Turns the jaw for jawOpen, jawLeft, jawRight and jawForward, and the eyes for `gaze`.
+
+    transforms [..., J, 4, 4] skinning matrices; arkit [..., 52]; gaze [..., 2, 2] (yaw to the subject's left, pitch
+    up) radians of the left and the right eye, or None for straight ahead. Returns new transforms. The turns are made
+    in canonical space about the template's own joints, before everything that `transforms` does.
+    """
+    if template is None:
+        from .template import load_template
+
+        template = load_template()
+    matrices = _tensor(transforms)
+    heads = torch.as_tensor(template.joint_heads, dtype=matrices.dtype, device=matrices.device)
+    value = _tensor(arkit, like=matrices).to(matrices)
+    opened, left, right, forward = (
+        value[..., ARKIT_INDEX[name]] for name in ("jawOpen", "jawLeft", "jawRight", "jawForward")
+    )
+    sideways, zero = left - right, torch.zeros_like(opened)
+    # Z up, facing -Y: opening turns the chin down about +X, a yaw to the left is about +Z
+    turn = rotation_matrices(torch.stack([opened * JAW_OPEN, zero, sideways * JAW_YAW], -1))
+    scale = template.head_scale
+    glide = torch.as_tensor(to_metres(JAW_SLIDE * scale), dtype=matrices.dtype, device=matrices.device)
+    ahead = torch.stack([sideways * JAW_SHIFT, -forward * JAW_FORWARD, zero], -1) * (scale / 100)
+    out = matrices.clone()
+    jaw = INDEX["jaw"]
+    out[..., jaw, :, :] = matrices[..., jaw, :, :] @ _about(
+        turn, heads[jaw], opened[..., None] * glide + ahead
+    )
+    if gaze is not None:
+        look = eye_rotations(_tensor(gaze, like=matrices).to(matrices))
+        for i, name in enumerate(("eye.L", "eye.R")):
+            joint = INDEX[name]
+            pivot = heads[joint]
+            out[..., joint, :, :] = matrices[..., joint, :, :] @ _about(look[..., i, :, :], pivot, 0.0)
+    return _same_kind(out, transforms)
+
+
+def eye_rotations(gaze):
+    """(yaw, pitch) [..., 2] radians -> rotations [..., 3, 3]: first pitch about X, then yaw about Z."""
+    value = _tensor(gaze)
+    yaw, pitch = value.unbind(-1)
+    zero = torch.zeros_like(yaw)
+    up = rotation_matrices(torch.stack([-pitch, zero, zero], -1))
+    return _same_kind(rotation_matrices(torch.stack([zero, zero, yaw], -1)) @ up, gaze)
+
+
+def gaze_vectors(gaze):
+    """gaze [..., 2, 2] -> [..., 6]: unit directions of the left and the right eye in the head's frame (ahead is -Y)."""
+    value = _tensor(gaze)
+    yaw, pitch = value.unbind(-1)
+    flat = torch.cos(pitch)
+    direction = torch.stack([torch.sin(yaw) * flat, -torch.cos(yaw) * flat, torch.sin(pitch)], -1)
+    return _same_kind(direction.flatten(-2), gaze)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From joint rotations to skinning matrices and back to the features the pose decoder sees.
+
+Functions take numpy arrays or torch tensors and return the same kind.
+"""
+
+import numpy as np
+import torch
+
+from .skeleton import INDEX, NEXT
+
+
+def _tensor(value, like=None):
+    if isinstance(value, torch.Tensor):
+        return value
+    device = like.device if isinstance(like, torch.Tensor) else None
+    return torch.tensor(np.asarray(value), dtype=torch.float32, device=device)
+
+
+def _same_kind(result, source):
+    return result if isinstance(source, torch.Tensor) else result.numpy()
+
+
+def rotation_matrices(axis_angle):
+    """Axis-angle [..., 3] in radians -> rotation matrices [..., 3, 3] (Rodrigues)."""
+    r = _tensor(axis_angle)
+    square = (r * r).sum(-1)[..., None, None]
+    small = square < 1e-6
+    angle = torch.sqrt(torch.where(small, torch.ones_like(square), square))
+    sine = torch.where(small, 1 - square / 6, torch.sin(angle) / angle)
+    cosine = torch.where(small, 0.5 - square / 24, (1 - torch.cos(angle)) / angle**2)
+    x, y, z = r.unbind(-1)
+    o = torch.zeros_like(x)
+    k = torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*r.shape[:-1], 3, 3)
+    eye = torch.eye(3, dtype=r.dtype, device=r.device)
+    return _same_kind(eye + sine * k + cosine * (k @ k), axis_angle)
+
+
+def axis_angles(matrices):
+    """Rotation matrices [..., 3, 3] -> axis-angle [..., 3] with angle in [0, pi], by way of the quaternion."""
+    m = _tensor(matrices)
+    m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    # four candidate quaternions, each exact where its own component is large (Shepperd 1978)
+    w = torch.stack([1 + m00 + m11 + m22, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1)  # fmt: skip
+    x = torch.stack(
+        [w[..., 1], 1 + m00 - m11 - m22, m[..., 1, 0] + m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0]], -1
+    )
+    y = torch.stack([w[..., 2], x[..., 2], 1 - m00 + m11 - m22, m[..., 2, 1] + m[..., 1, 2]], -1)
+    z = torch.stack([w[..., 3], x[..., 3], y[..., 3], 1 - m00 - m11 + m22], -1)
+    candidates = torch.stack([w, x, y, z], -2)
+    best = torch.stack([w[..., 0], x[..., 1], y[..., 2], z[..., 3]], -1).argmax(-1)
+    q = torch.gather(candidates, -2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
+    q = q / q.norm(dim=-1, keepdim=True)
+    q = torch.where(q[..., :1] < 0, -q, q)
+    vector = q[..., 1:]
+    length = vector.norm(dim=-1, keepdim=True)
+    angle = 2 * torch.atan2(length, q[..., :1])
+    factor = torch.where(length < 1e-6, 2 * torch.ones_like(length), angle / length.clamp_min(1e-12))
+    return _same_kind(vector * factor, matrices)
+
+
+def bone_stretch(heads, new_heads):
+    """Symmetric 3x3 matrices [J, 3, 3] that lengthen every bone of `heads` to its length in `new_heads`.
+
+    A bone is scaled along itself up to the next joint of its chain; a finger's last bone takes the ratio of the one
+    before; head, jaw and eyes scale evenly with the height of the eyes over the head joint.
+    """
+    heads, new_heads = np.asarray(heads, np.float64), np.asarray(new_heads, np.float64)
+    out = np.tile(np.eye(3), (len(heads), 1, 1))
+    eyes = [INDEX["eye.L"], INDEX["eye.R"]]
+    rise = heads[eyes, 2].mean() - heads[INDEX["head"], 2]
+    size = (new_heads[eyes, 2].mean() - new_heads[INDEX["head"], 2]) / rise
+    size = np.clip(size, 0.8, 1.25) if np.isfinite(size) else 1.0
+    for name in ("head", "jaw", "eye.L", "eye.R"):
+        out[INDEX[name]] *= size
+    for name, following in NEXT.items():
+        a, b = INDEX[name], INDEX[following]
+        bone = heads[b] - heads[a]
+        length = np.linalg.norm(bone)
+        ratio = np.linalg.norm(new_heads[b] - new_heads[a]) / length
+        out[a] += (ratio - 1) * np.outer(bone, bone) / length**2
+        if following[:-3].isalpha() and following[-3] == "3":
+            out[b] += (ratio - 1) * np.outer(bone, bone) / length**2
+    return out.astype(np.float32)
+
+
+def joint_transforms(template, rotations, root_translation=0, joint_heads=None):
+    """Skinning matrices G [J, 4, 4], canonical -> posed; identity at the zero pose.
+
+    rotations [J, 3] axis-angle, joint-local, in the canonical frame's axes; root_translation [3] metres moves the
+    pelvis. With `joint_heads` [J, 3], the canonical skeleton of one person, G also carries the mean template's
+    canonical space to that person: bones are lengthened (`bone_stretch`) and start at the person's joints. To pose a
+    mesh that is already in the person's own canonical space, pass `dataclasses.replace(template,
+    joint_heads=person.joint_heads)` as the template and no `joint_heads`.
+    """
+    local = _tensor(rotation_matrices(rotations))
+    mean = _tensor(template.joint_heads, like=local).to(local)
+    if joint_heads is None:
+        heads, stretch = mean, None
+    else:
+        heads = _tensor(joint_heads, like=local).to(local)
+        stretch = torch.as_tensor(bone_stretch(template.joint_heads, heads.detach().cpu().numpy())).to(local)
+    turn, place = [], []
+    for j, parent in enumerate(template.joint_parents):
+        if parent < 0:
+            turn.append(local[j])
+            place.append(heads[j] + _tensor(root_translation, like=local).to(local))
+        else:
+            turn.append(turn[parent] @ local[j])
+            place.append(turn[parent] @ (heads[j] - heads[parent]) + place[parent])
+    turn, place = torch.stack(turn), torch.stack(place)
+    linear = turn if stretch is None else turn @ stretch
+    return _same_kind(_affine(linear, place - (linear @ mean[..., None])[..., 0]), rotations)
+
+
+def _affine(linear, translation):
+    top = torch.cat([linear, translation[..., None]], -1)
+    bottom = torch.tensor([0.0, 0, 0, 1], dtype=top.dtype, device=top.device).expand(*top.shape[:-2], 1, 4)
+    return torch.cat([top, bottom], -2)
+
+
+def rotation_part(linear, steps=6):
+    """The rotation of R S with S symmetric positive (polar decomposition, Higham's Newton iteration)."""
+    r = linear
+    for _ in range(steps):
+        r = 0.5 * (r + torch.linalg.inv(r).transpose(-1, -2))
+    return r
+
+
+def pose_features(transforms, parents=None):
+    """Skinning matrices [..., J, 4, 4] -> local axis-angle [..., J-1, 3], each joint relative to its parent.
+
+    The pelvis is left out. Stretch by a person's bone lengths is removed first.
+    """
+    from .skeleton import joint_parents
+
+    parents = joint_parents() if parents is None else parents
+    turn = rotation_part(_tensor(transforms)[..., :3, :3])
+    above = turn[..., torch.as_tensor(np.asarray(parents[1:]), dtype=torch.long), :, :]
+    return _same_kind(axis_angles(above.transpose(-1, -2) @ turn[..., 1:, :, :]), transforms)
