@@ -16,14 +16,60 @@ from bpy.types import PropertyGroup
 
 # Apple's ARKit blend shapes in their documented order; the backend's template carries the same names.
 ARKIT_NAMES = tuple(
-    """eyeBlinkLeft eyeLookDownLeft eyeLookInLeft eyeLookOutLeft eyeLookUpLeft eyeSquintLeft eyeWideLeft
-    eyeBlinkRight eyeLookDownRight eyeLookInRight eyeLookOutRight eyeLookUpRight eyeSquintRight eyeWideRight
-    jawForward jawLeft jawRight jawOpen mouthClose mouthFunnel mouthPucker mouthLeft mouthRight
-    mouthSmileLeft mouthSmileRight mouthFrownLeft mouthFrownRight mouthDimpleLeft mouthDimpleRight
-    mouthStretchLeft mouthStretchRight mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper
-    mouthPressLeft mouthPressRight mouthLowerDownLeft mouthLowerDownRight mouthUpperUpLeft mouthUpperUpRight
-    browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff
-    cheekSquintLeft cheekSquintRight noseSneerLeft noseSneerRight tongueOut""".split()
+    [
+        "eyeBlinkLeft",
+        "eyeLookDownLeft",
+        "eyeLookInLeft",
+        "eyeLookOutLeft",
+        "eyeLookUpLeft",
+        "eyeSquintLeft",
+        "eyeWideLeft",
+        "eyeBlinkRight",
+        "eyeLookDownRight",
+        "eyeLookInRight",
+        "eyeLookOutRight",
+        "eyeLookUpRight",
+        "eyeSquintRight",
+        "eyeWideRight",
+        "jawForward",
+        "jawLeft",
+        "jawRight",
+        "jawOpen",
+        "mouthClose",
+        "mouthFunnel",
+        "mouthPucker",
+        "mouthLeft",
+        "mouthRight",
+        "mouthSmileLeft",
+        "mouthSmileRight",
+        "mouthFrownLeft",
+        "mouthFrownRight",
+        "mouthDimpleLeft",
+        "mouthDimpleRight",
+        "mouthStretchLeft",
+        "mouthStretchRight",
+        "mouthRollLower",
+        "mouthRollUpper",
+        "mouthShrugLower",
+        "mouthShrugUpper",
+        "mouthPressLeft",
+        "mouthPressRight",
+        "mouthLowerDownLeft",
+        "mouthLowerDownRight",
+        "mouthUpperUpLeft",
+        "mouthUpperUpRight",
+        "browDownLeft",
+        "browDownRight",
+        "browInnerUp",
+        "browOuterUpLeft",
+        "browOuterUpRight",
+        "cheekPuff",
+        "cheekSquintLeft",
+        "cheekSquintRight",
+        "noseSneerLeft",
+        "noseSneerRight",
+        "tongueOut",
+    ]
 )
 OVERRIDABLE = {"LIBRARY_OVERRIDABLE"}
 
@@ -42,7 +88,10 @@ class LCA_BonePair(PropertyGroup):
 
     joint: StringProperty(name="Joint", description="Joint of the avatar's skeleton", override=OVERRIDABLE)
     bone: StringProperty(
-        name="Bone", description="Bone of the armature that moves this joint", override=OVERRIDABLE, update=tag
+        name="Bone",
+        description="Bone of the armature that moves this joint",
+        override=OVERRIDABLE,
+        update=tag,
     )
 
 
@@ -59,13 +108,13 @@ class LCA_Expression(PropertyGroup):
 
 
 class LCA_ObjectProperties(PropertyGroup):
-    """What makes a mesh object an avatar: `filepath` or the packed bytes name the avatar, the rest moves it."""
+    """What makes a mesh an avatar: `filepath` or packed bytes name it, the rest moves it."""
 
     filepath: StringProperty(
         name="Avatar",
         description="The avatar file",
         subtype="FILE_PATH",
-        options={"ANIMATABLE", "PATH_SUPPORTS_BLEND_RELATIVE"},
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
         override=OVERRIDABLE,
         update=tag,
     )

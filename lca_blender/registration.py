@@ -9,7 +9,12 @@ import bpy
 
 from . import engine, playback, preferences, properties
 
-FIXED = (preferences, properties, engine, playback)  # panels and operators come after what they show and change
+FIXED = (
+    preferences,
+    properties,
+    engine,
+    playback,
+)  # panels and operators come after what they show and change
 FOLDERS = ("operators", "ui")
 
 _registered: list[ModuleType] = []

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an avatar object to the loaded `Avatar`: where the file is, packed bytes, one copy for all objects."""
+"""From an avatar object to the loaded `Avatar`: where the file is, packed bytes, one copy for all objects.
+
+All functions take original objects, never evaluated ones.
+"""
 
 import os
 import tempfile
@@ -10,6 +13,7 @@ import bpy
 from ..backend.errors import UserError
 
 PACKED = "lca_packed"  # ID property of the object's mesh that holds the bytes of a packed avatar
+PACKED_HASH = "lca_packed_hash"
 _loaded: dict[tuple, object] = {}
 
 
@@ -18,7 +22,7 @@ def is_avatar(obj: bpy.types.Object) -> bool:
 
 
 def avatar_path(obj: bpy.types.Object) -> Path:
-    """Absolute path of the object's avatar file; relative paths start at the .blend file that holds the object.
+    """Absolute path of the object's avatar file; relative ones start at the .blend that holds the object.
 
     An overridden object lives in this file, but its untouched path still starts at the library's.
     """
@@ -40,7 +44,7 @@ def avatar_problem(obj: bpy.types.Object) -> UserError | None:
 
 
 def load_avatar(obj: bpy.types.Object):
-    """The backend `Avatar` of an object; read once however many objects show it, and again when the file changes.
+    """The backend `Avatar` of an object; read once for all objects, and again when the file changes.
 
     Raises `UserError` when the file is missing or unreadable.
     """
@@ -60,15 +64,16 @@ def forget_avatars() -> None:
 
 def pack(obj: bpy.types.Object) -> None:
     """Stores the avatar file's bytes in the object's mesh, so that the .blend alone is enough."""
-    load_avatar(obj)  # only a sound file is worth packing
+    avatar = load_avatar(obj)  # only a sound file is worth packing
     obj.data[PACKED] = avatar_path(obj).read_bytes()
+    obj.data[PACKED_HASH] = avatar.hash
     obj.update_tag()
 
 
 def unpack(obj: bpy.types.Object, path: Path) -> None:
     """Writes the packed bytes to `path` and lets the object name that file."""
     _write_atomically(Path(path), bytes(obj.data[PACKED]))
-    del obj.data[PACKED]
+    del obj.data[PACKED], obj.data[PACKED_HASH]
     obj.lca.filepath = relative_if_saved(path)
 
 
@@ -84,7 +89,7 @@ def relative_if_saved(path: Path) -> str:
 
 def _key(obj: bpy.types.Object) -> tuple:
     if PACKED in obj.data:
-        return (obj.lca.hash, hash(bytes(obj.data[PACKED])))
+        return ("packed", obj.data[PACKED_HASH])
     path = avatar_path(obj).resolve()
     state = path.stat()
     return (str(path), state.st_mtime_ns, state.st_size)

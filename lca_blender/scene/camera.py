@@ -7,12 +7,13 @@ import bpy
 import numpy as np
 
 from ..backend.errors import UserError
+from ..backend.raster.camera import Camera
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 class Frame(NamedTuple):
-    """The picture's size in pixels and the part of it that is rendered, counted from the bottom left corner."""
+    """The picture's size in pixels and the rendered part of it, counted from the bottom left corner."""
 
     width: int
     height: int
@@ -28,7 +29,7 @@ class Frame(NamedTuple):
         height = int(render.resolution_y * render.resolution_percentage / 100)
         if not render.use_border:
             return cls(width, height, 0, 0, width, height)
-        return cls(
+        frame = cls(
             width,
             height,
             int(render.border_min_x * width),
@@ -36,6 +37,9 @@ class Frame(NamedTuple):
             int(render.border_max_x * width),
             int(render.border_max_y * height),
         )
+        if frame.x1 <= frame.x0 or frame.y1 <= frame.y0:
+            raise UserError("The render region holds no pixel.", "Draw a larger region, or clear it.")
+        return frame
 
 
 def intrinsics(camera: bpy.types.Object, render: bpy.types.RenderSettings) -> np.ndarray:
@@ -48,7 +52,7 @@ def intrinsics(camera: bpy.types.Object, render: bpy.types.RenderSettings) -> np
     ax, ay = render.pixel_aspect_x, render.pixel_aspect_y
     if data.type not in {"PERSP", "ORTHO"}:
         raise UserError(
-            f"The camera \u201c{camera.name}\u201d is of a kind that the avatar renderer does not have ({data.type.lower()}).",
+            f"The camera \u201c{camera.name}\u201d is of a kind the avatar renderer lacks.",
             "Set the camera to Perspective or Orthographic.",
         )
     fit = data.sensor_fit
@@ -67,18 +71,23 @@ def view_matrix(camera: bpy.types.Object) -> np.ndarray:
     return OPENCV_FROM_OPENGL @ np.linalg.inv(world)
 
 
-def render_camera(camera: bpy.types.Object, render: bpy.types.RenderSettings):
-    """The backend `Camera` of the rendered part of the picture; `camera` is an evaluated object."""
-    frame, K = Frame.of(render), intrinsics(camera, render)
-    K[0, 2] -= frame.x0
-    K[1, 2] -= frame.height - frame.y1
-    return _camera(
-        view_matrix(camera), K, frame.x1 - frame.x0, frame.y1 - frame.y0, camera.data.type == "ORTHO", camera.data.clip_start
+def render_camera(camera: bpy.types.Object, render: bpy.types.RenderSettings) -> Camera:
+    """The rendered part of what a camera object sees; `camera` is evaluated."""
+    frame = Frame.of(render)
+    data = camera.data
+    whole = Camera(
+        view_matrix(camera),
+        intrinsics(camera, render),
+        frame.width,
+        frame.height,
+        orthographic=data.type == "ORTHO",
+        near=data.clip_start,
     )
+    return whole.crop(frame.x0, frame.height - frame.y1, frame.x1 - frame.x0, frame.y1 - frame.y0)
 
 
-def viewport_camera(view: np.ndarray, projection: np.ndarray, width: int, height: int):
-    """The backend `Camera` of a 3D view, whatever it looks through.
+def viewport_camera(view: np.ndarray, projection: np.ndarray, width: int, height: int) -> Camera:
+    """The camera of a 3D view, whatever it looks through.
 
     `view` and `projection` [4,4] are the region's OpenGL matrices; the projection says itself whether it is
     parallel. width, height: pixels of the wanted picture, which may be smaller than the region.
@@ -89,15 +98,5 @@ def viewport_camera(view: np.ndarray, projection: np.ndarray, width: int, height
     right, up = (P[0, 3], P[1, 3]) if parallel else (-P[0, 2], -P[1, 2])
     K = np.array([[fx, 0, width / 2 * (1 + right)], [0, fy, height / 2 * (1 - up)], [0, 0, 1]])
     near = (P[2, 3] + 1) / P[2, 2] if parallel else P[2, 3] / (P[2, 2] - 1)
-    return _camera(OPENCV_FROM_OPENGL @ np.asarray(view, dtype=np.float64), K, width, height, parallel, near)
-
-
-def _camera(viewmat, K, width, height, orthographic, near):
-    import torch
-
-    from ..backend.raster import Camera
-
-    def tensor(a):
-        return torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32))
-
-    return Camera(tensor(viewmat), tensor(K), width, height, orthographic=orthographic, near=float(near))
+    viewmat = OPENCV_FROM_OPENGL @ np.asarray(view, dtype=np.float64)
+    return Camera(viewmat, K, width, height, orthographic=bool(parallel), near=float(near))

@@ -8,11 +8,12 @@ from ..backend.errors import UserError
 
 
 def pixels(image: bpy.types.Image) -> np.ndarray:
-    """[H,W,4] float32, row 0 at the top, values as Blender holds them (8-bit files: the file's own values / 255)."""
+    """[H,W,4] float32, row 0 at the top, values as Blender holds them (8-bit files: the file's / 255)."""
     width, height = image.size
     if not width or not height:
         raise UserError(
-            f"The image \u201c{image.name}\u201d has no pixels.", "Check that its file exists and is a picture."
+            f"The image \u201c{image.name}\u201d has no pixels.",
+            "Check that its file exists and is a picture.",
         )
     flat = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(flat)

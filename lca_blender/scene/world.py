@@ -5,7 +5,7 @@ import bpy
 
 
 def background_color(scene: bpy.types.Scene) -> tuple[float, float, float]:
-    """Scene-linear colour of the world: its Background node where one drives the output, else the plain colour."""
+    """Scene-linear colour of the world: its Background node where one is in use, else the plain colour."""
     world = scene.world
     if world is None:
         return (0.0, 0.0, 0.0)

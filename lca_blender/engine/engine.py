@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine as Blender knows it; the work is in `final` and `viewport`, imported when first needed."""
+
+import bpy
+
+from ..backend.errors import UserError
+from ..log import log, report_once
+from .passes import PASSES, wanted_passes
+
+_said: set[str] = set()  # viewport errors already shown; cleared by `forget_errors`
+
+
+class LCA_GaussiansEngine(bpy.types.RenderEngine):
+    bl_idname = "LCA_GAUSSIANS"
+    bl_label = "LCA Gaussians"
+    bl_use_preview = False
+    bl_use_eevee_viewport = True
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.view = None  # made at the first draw: Blender makes many engines only to ask for their passes
+
+    def update_render_passes(self, scene, view_layer):
+        for name in wanted_passes(view_layer):
+            one = PASSES[name]
+            self.register_pass(scene, view_layer, name, len(one.channels), one.channels, one.kind)
+
+    def render(self, depsgraph):
+        from . import final
+
+        try:
+            final.render_layer(self, depsgraph)
+        except UserError as error:
+            self.report({"ERROR"}, str(error))
+        except Exception as error:
+            log.exception("Rendering failed")
+            self.report({"ERROR"}, f"LCA Gaussians failed: {error!r}. The console tells where.")
+
+    def view_update(self, context, depsgraph):
+        self.tag_redraw()
+
+    def view_draw(self, context, depsgraph):
+        """Never lets an exception out: a viewport that raises is drawn again and raises again, for ever."""
+        try:
+            from . import viewport
+
+            if getattr(self, "view", None) is None:
+                self.view = viewport.View()
+            self.view.draw(self, context, depsgraph)
+            self.update_stats("", "")
+        except UserError as error:
+            report_once(_said, str(error))
+            self.update_stats("LCA Gaussians", str(error))
+        except Exception as error:
+            if report_once(_said, f"LCA Gaussians cannot draw: {error!r}"):
+                log.exception("Drawing the viewport failed")
+            self.update_stats("LCA Gaussians", f"Cannot draw: {error!r}")
+
+
+def forget_errors() -> None:
+    """Lets every viewport error be told once more: after a load or an undo its cause may be another."""
+    _said.clear()

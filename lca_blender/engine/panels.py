@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's own panels that make sense with our engine, and the one for its passes."""
+
+import bpy
+
+STAY = (
+    "RENDER_PT_",
+    "VIEWLAYER_PT_",
+    "CAMERA_PT_",
+    "DATA_PT_",
+    "OBJECT_PT_",
+    "WORLD_PT_",
+    "MATERIAL_PT_custom_props",
+)
+GO = ("freestyle", "simplify", "gpencil", "grease_pencil", "stereoscopy", "VIEWLAYER_PT_layer_passes")
+BORROWED = ("EEVEE_WORLD_PT_surface",)  # the world's colour
+
+
+class LCA_PT_passes(bpy.types.Panel):
+    bl_label = "Passes"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "view_layer"
+    COMPAT_ENGINES = {"LCA_GAUSSIANS"}
+
+    @classmethod
+    def poll(cls, context):
+        return context.engine in cls.COMPAT_ENGINES
+
+    def draw(self, context):
+        layout, layer = self.layout, context.view_layer
+        layout.use_property_split = True
+        column = layout.column(heading="Include")
+        column.prop(layer, "use_pass_z", text="Depth")
+        column.prop(layer, "use_pass_normal", text="Normal")
+        column.prop(layer.lca, "use_pass_alpha")
+
+
+class LCA_PT_film(bpy.types.Panel):
+    bl_label = "LCA Gaussians"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "render"
+    COMPAT_ENGINES = {"LCA_GAUSSIANS"}
+
+    @classmethod
+    def poll(cls, context):
+        return context.engine in cls.COMPAT_ENGINES
+
+    def draw(self, context):
+        layout, scene = self.layout, context.scene
+        layout.use_property_split = True
+        layout.prop(scene.render, "film_transparent", text="Transparent Film")
+        layout.prop(scene.lca, "viewport_quality")
+
+
+CLASSES = (LCA_PT_passes, LCA_PT_film)
+
+
+def adopted() -> list[type]:
+    """Panels of Blender that our engine keeps: the engine-independent ones, and the world's colour."""
+    found = []
+    for panel in bpy.types.Panel.__subclasses__():
+        name, engines = panel.__name__, getattr(panel, "COMPAT_ENGINES", ())
+        general = (
+            "BLENDER_RENDER" in engines and name.startswith(STAY) and not any(word in name for word in GO)
+        )
+        if general or name in BORROWED:
+            found.append(panel)
+    return found
+
+
+def adopt(engine: str) -> None:
+    for panel in adopted():
+        panel.COMPAT_ENGINES.add(engine)
+
+
+def release(engine: str) -> None:
+    for panel in bpy.types.Panel.__subclasses__():
+        if panel not in CLASSES:
+            getattr(panel, "COMPAT_ENGINES", set()).discard(engine)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The passes, one table: what Blender calls them, when they are wanted, how they are made."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import bpy
+
+NOTHING_DEPTH = 1e10  # what Cycles and Workbench write where nothing is
+
+
+class Pass(NamedTuple):
+    channels: str
+    kind: str  # COLOR, VECTOR or VALUE
+    source: str  # the rasteriser's pass
+    wanted: Callable[[bpy.types.ViewLayer], bool]
+
+
+PASSES = {
+    "Combined": Pass("RGBA", "COLOR", "combined", lambda layer: True),
+    "Depth": Pass("Z", "VALUE", "depth", lambda layer: layer.use_pass_z),
+    "Normal": Pass("XYZ", "VECTOR", "normal", lambda layer: layer.use_pass_normal),
+    "Alpha": Pass("A", "VALUE", "alpha", lambda layer: layer.lca.use_pass_alpha),
+}
+
+
+def wanted_passes(layer: bpy.types.ViewLayer) -> list[str]:
+    """Names of the passes this view layer asks for, in the table's order."""
+    return [name for name, one in PASSES.items() if one.wanted(layer)]

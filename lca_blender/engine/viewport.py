@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rendered 3D view: the same splats as a final frame, rasterised on the CPU and drawn as a texture."""
+
+import time
+
+import bpy
+import numpy as np
+
+from ..scene.camera import viewport_camera
+from .picture import gather, paint
+
+REST_SECONDS = 0.15  # nothing moved for this long: draw at full resolution
+SMOOTH_SECONDS = 0.04  # a full picture in less than this needs no half-resolution stage
+
+
+class View:
+    """What one viewport keeps from draw to draw: the last picture, its texture and what it was made of."""
+
+    def __init__(self):
+        self.key = None  # identifies splats, camera and background of the texture
+        self.scale = 0.0  # of the texture, against the region
+        self.texture = None
+        self.changed = 0.0  # when the key last changed, seconds of the monotonic clock
+        self.full_seconds = 0.0  # what the last full picture took
+
+    def draw(self, engine, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        """Draws the view; makes a new picture only when something it shows has changed."""
+        region, view = context.region, context.region_data
+        shown = local_view_filter(context.space_data)
+        splats = gather(depsgraph, shown)
+        matrices = np.array(view.view_matrix), np.array(view.window_matrix)
+        key = picture_key(splats, matrices, (region.width, region.height), depsgraph.scene)
+        scale = self.wanted_scale(key, depsgraph.scene.lca.viewport_quality)
+        if key != self.key or scale > self.scale:
+            self.make_texture(splats, matrices, region, scale, depsgraph.scene)
+            self.key, self.scale = key, scale
+        draw_texture(engine, self.texture, region, depsgraph.scene)
+        if self.scale < 1.0:
+            engine.tag_redraw()  # come back for the full picture
+
+    def wanted_scale(self, key, quality: str, now: float | None = None) -> float:
+        """Of the region's resolution: less while things move, if the machine needs it."""
+        now = time.monotonic() if now is None else now
+        if key != self.key:
+            self.changed = now
+        moving = now - self.changed < REST_SECONDS
+        slow = quality == "HALF" or (quality == "AUTO" and self.full_seconds > SMOOTH_SECONDS)
+        if not (moving and slow):
+            return 1.0
+        return 0.25 if quality == "AUTO" and self.full_seconds > 8 * SMOOTH_SECONDS else 0.5
+
+    def make_texture(self, splats, matrices, region, scale: float, scene) -> None:
+        width, height = max(1, int(region.width * scale)), max(1, int(region.height * scale))
+        start = time.perf_counter()
+        picture = paint(splats, viewport_camera(*matrices, width, height), ["Combined"], scene)["Combined"]
+        if scale == 1.0:
+            self.full_seconds = time.perf_counter() - start
+        self.texture = upload(picture)
+
+
+def picture_key(splats, matrices, size, scene) -> tuple:
+    """Equal keys mean equal pictures."""
+    from ..scene.world import background_color
+
+    content = None if splats is None else splats_key(splats)
+    background = None if scene.render.film_transparent else background_color(scene)
+    return (content, *(m.tobytes() for m in matrices), size, background)
+
+
+def splats_key(splats) -> int:
+    """A checksum of the splats' places and colours: 65,536 of them take about a millisecond."""
+    from zlib import crc32
+
+    fields = (splats.means, splats.colors, splats.covariances)
+    return hash(tuple(crc32(memoryview(field.contiguous().numpy()).cast("B")) for field in fields))
+
+
+def local_view_filter(space):
+    """Which objects the viewport's local view shows; None without a local view."""
+    if space is None or getattr(space, "local_view", None) is None:
+        return None
+    return lambda obj: obj.local_view_get(space)
+
+
+def upload(picture: np.ndarray):
+    """A picture [H,W,4], row 0 at the top, as a GPU texture."""
+    import gpu
+
+    height, width = picture.shape[:2]
+    pixels = np.ascontiguousarray(picture[::-1], np.float32)
+    buffer = gpu.types.Buffer("FLOAT", pixels.size, pixels.ravel())
+    return gpu.types.GPUTexture((width, height), format="RGBA16F", data=buffer)
+
+
+def draw_texture(engine, texture, region, scene) -> None:
+    """Fills the region with a scene-linear, premultiplied texture."""
+    import gpu
+    from gpu_extras.presets import draw_texture_2d
+
+    gpu.state.blend_set("ALPHA_PREMULT")
+    engine.bind_display_space_shader(scene)
+    try:
+        draw_texture_2d(texture, (0, 0), region.width, region.height)
+    finally:
+        engine.unbind_display_space_shader()
+        gpu.state.blend_set("NONE")

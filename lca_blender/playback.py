@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must happen around the timeline, undo, load, save and render, besides evaluation itself.
+
+Results are kept by content, so no handler ever has to throw one away to stay right: a frame change or an undo
+gives another key. The handlers free memory, let errors speak again, and stop a render that cannot succeed.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import bpy
+from bpy.app.handlers import persistent
+
+from .log import log
+
+ENGINE = "LCA_GAUSSIANS"
+
+
+@persistent
+def after_load(_path, _=None) -> None:
+    """A new file: nothing of the old one is worth its memory, no job of it runs, no error of it counts."""
+    free_caches()
+    for scene in bpy.data.scenes:
+        scene.lca.property_unset("job_running")
+        scene.lca.property_unset("job_step")
+        scene.lca.property_unset("job_progress")
+
+
+@persistent
+def after_undo(_scene, _=None) -> None:
+    from .engine.engine import forget_errors
+
+    forget_errors()
+    redraw_views()
+
+
+@persistent
+def before_render(scene, _=None) -> None:
+    """`blender -b`: a missing avatar ends the process with status 1 before the first frame.
+
+    A farm must not collect black frames. In the window, and where bpy is a module in somebody's Python, the
+    engine reports the same sentence itself.
+    """
+    if scene.render.engine != ENGINE or not bpy.app.background or getattr(bpy.app, "module", False):
+        return
+    problems = avatar_problems(scene)
+    if problems:
+        for problem in problems:
+            print(f"Error: {problem}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+@persistent
+def before_save(path, _=None) -> None:
+    """Saving into another folder: relative avatar paths go on naming the same files."""
+    old, new = bpy.data.filepath, path
+    if old and new and Path(old).parent != Path(new).parent:
+        for obj in bpy.data.objects:
+            if obj.library is None and obj.lca.filepath.startswith("//"):
+                _moved[obj.name] = obj.lca.filepath
+                obj.lca.filepath = rebase(obj.lca.filepath, Path(old).parent, Path(new).parent)
+
+
+@persistent
+def after_save(_path, _=None) -> None:
+    _moved.clear()
+
+
+@persistent
+def after_failed_save(_path, _=None) -> None:
+    """The file stays where it was, so do its paths."""
+    for name, path in _moved.items():
+        if name in bpy.data.objects:
+            bpy.data.objects[name].lca.filepath = path
+    _moved.clear()
+
+
+_moved: dict[str, str] = {}  # object name -> path before the save that is under way
+
+
+def avatar_problems(scene: bpy.types.Scene) -> list[str]:
+    """One sentence for every avatar of the scene that a render would need and not find."""
+    from .scene.avatar_data import avatar_problem, is_avatar
+
+    avatars = [obj for obj in scene.objects if is_avatar(obj) and not obj.hide_render]
+    return [str(problem) for obj in avatars if (problem := avatar_problem(obj))]
+
+
+def rebase(path: str, old: Path, new: Path) -> str:
+    """A `//` path from `old`, rewritten to start at `new`; absolute where no relative one exists."""
+    absolute = os.path.normpath(old / path[2:])
+    try:
+        return "//" + os.path.relpath(absolute, new).replace(os.sep, "/")
+    except ValueError:  # another drive
+        return absolute
+
+
+def redraw_views() -> None:
+    """Asks every rendered 3D view for a new picture."""
+    for window in bpy.context.window_manager.windows if bpy.context.window_manager else ():
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D" and area.spaces.active.shading.type == "RENDERED":
+                area.tag_redraw()
+
+
+def free_caches() -> None:
+    """Drops kept avatars, results and errors; modules that were never needed are not imported for it."""
+    from .engine.engine import forget_errors
+
+    forget_errors()
+    data = sys.modules.get(f"{__package__}.scene.avatar_data")
+    results = sys.modules.get(f"{__package__}.scene.evaluate")
+    if data:
+        data.forget_avatars()
+    if results:
+        results.forget_results()
+
+
+HANDLERS = (
+    ("load_post", after_load),
+    ("undo_post", after_undo),
+    ("redo_post", after_undo),
+    ("render_init", before_render),
+    ("save_pre", before_save),
+    ("save_post", after_save),
+    ("save_post_fail", after_failed_save),
+)
+
+
+def register() -> None:
+    for name, function in HANDLERS:
+        getattr(bpy.app.handlers, name).append(function)
+
+
+def unregister() -> None:
+    for name, function in HANDLERS:
+        handlers = getattr(bpy.app.handlers, name)
+        if function in handlers:
+            handlers.remove(function)
+    free_caches()
+    log.debug("unregistered")

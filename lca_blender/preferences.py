@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What belongs to the machine and not to a scene: the device, the model, what is installed."""
+
+import importlib.util
+from importlib.metadata import PackageNotFoundError, version
+
+import bpy
+from bpy.props import EnumProperty, StringProperty
+
+PACKAGES = ("torch", "numba", "scipy", "gsplat")
+
+
+class LCA_Preferences(bpy.types.AddonPreferences):
+    bl_idname = __package__
+
+    device: EnumProperty(
+        name="Device",
+        description="Where the network runs",
+        items=[
+            ("AUTO", "Automatic", "A CUDA device where there is one, else the processor"),
+            ("CPU", "Processor", "Always the processor"),
+            ("CUDA", "CUDA", "An NVIDIA graphics card"),
+        ],
+        default="AUTO",
+    )
+    model: StringProperty(
+        name="Model",
+        description="A trained model to use in place of the bundled starter model",
+        subtype="FILE_PATH",
+    )
+
+    def draw(self, _context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(self, "device")
+        layout.prop(self, "model")
+        box = layout.box()
+        for name in PACKAGES:
+            found = installed(name)
+            box.label(text=f"{name} {found or 'is not installed'}", icon="CHECKMARK" if found else "X")
+        if installed("torch") is None:
+            box.operator("lca.install_torch", icon="IMPORT")
+
+
+class Defaults:
+    """The preferences' defaults, where the package runs without being enabled as an add-on."""
+
+    device = "AUTO"
+    model = ""
+
+
+def preferences():
+    """The add-on's preferences, or their defaults."""
+    addon = bpy.context.preferences.addons.get(__package__)
+    return addon.preferences if addon and addon.preferences else Defaults()
+
+
+def torch_device() -> str:
+    """ "cuda" or "cpu" after the preferences and the machine."""
+    wanted = preferences().device
+    if wanted == "CPU":
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def installed(package: str) -> str | None:
+    """Version of an installed package without importing it; None when it is missing."""
+    if importlib.util.find_spec(package) is None:
+        return None
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(unknown version)"
+
+
+CLASSES = (LCA_Preferences,)

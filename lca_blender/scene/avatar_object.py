@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The avatar in a scene: a mesh object, a light proxy of the body, that names its file and follows the rig.
+
+Blender shows, selects and casts shadows from the proxy; our engine draws the splats in its place.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from .avatar_data import relative_if_saved
+
+PROXY_VERTICES = 3000
+MODIFIER = "LCA Armature"
+
+
+def create_avatar_object(
+    context: bpy.types.Context, avatar, filepath: Path | str, name: str = "Avatar", location=(0.0, 0.0, 0.0)
+) -> bpy.types.Object:
+    """Adds an avatar object for a loaded `Avatar` to the active collection and makes it active and selected."""
+    vertices, faces, _, _ = proxy_body()
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata(vertices.tolist(), [], faces.tolist())
+    mesh.shade_smooth()
+    obj = bpy.data.objects.new(name, mesh)
+    obj.location = location
+    obj.lca.filepath = relative_if_saved(Path(filepath))
+    obj.lca.hash = avatar.hash
+    obj.lca.warnings = "\n".join(avatar.header.get("warnings", ()))
+    context.collection.objects.link(obj)
+    for other in context.selected_objects:
+        other.select_set(False)
+    context.view_layer.objects.active = obj
+    obj.select_set(True)
+    return obj
+
+
+def bind_proxy(obj: bpy.types.Object, armature: bpy.types.Object, binding, bone_map: dict[str, str]) -> None:
+    """Re-poses the proxy to the armature's rest pose, weights it to the bones and parents it to the armature.
+
+    `binding` is the backend's `Binding` (its `transforms` of resting bones carry canonical points to the rest
+    pose); `bone_map` joint -> bone. The property group is set too, so the splats follow from here on.
+    """
+    from ..backend.body.template import load_template
+
+    template = load_template()
+    resting = np.tile(np.eye(4, dtype=np.float32), (len(armature.data.bones), 1, 1))
+    move_proxy(obj, np.asarray(binding.transforms(resting), np.float64))
+    weigh_proxy(obj, joint_to_bone(template, bone_map))
+    modifier = obj.modifiers.get(MODIFIER) or obj.modifiers.new(MODIFIER, "ARMATURE")
+    modifier.object = armature
+    obj.parent = armature
+    obj.matrix_parent_inverse.identity()
+    obj.matrix_basis.identity()
+    properties = obj.lca
+    properties.armature = armature
+    properties.bone_map.clear()
+    for joint in template.joint_names:
+        pair = properties.bone_map.add()
+        pair.joint, pair.bone = joint, bone_map.get(joint, "")
+    obj.update_tag()
+
+
+def unbind_proxy(obj: bpy.types.Object) -> None:
+    """Takes the armature away; the avatar stands in its canonical pose where the armature stood."""
+    world = obj.matrix_world.copy()
+    if MODIFIER in obj.modifiers:
+        obj.modifiers.remove(obj.modifiers[MODIFIER])
+    obj.vertex_groups.clear()
+    obj.parent = None
+    obj.matrix_world = world
+    obj.lca.armature = None
+    obj.lca.bone_map.clear()
+    move_proxy(obj, None)
+    obj.update_tag()
+
+
+def move_proxy(obj: bpy.types.Object, transforms: np.ndarray | None) -> None:
+    """Puts the proxy's vertices where [J,4,4] canonical -> rest carries them; None: the canonical pose."""
+    vertices, _, indices, weights = proxy_body()
+    if len(obj.data.vertices) != len(vertices):
+        return  # the artist has edited the proxy: it is theirs
+    if transforms is not None:
+        blended = np.einsum("nk,nkab->nab", weights, transforms[indices])
+        vertices = np.einsum("nab,nb->na", blended[:, :3, :3], vertices) + blended[:, :3, 3]
+    obj.data.vertices.foreach_set("co", np.ascontiguousarray(vertices, np.float32).ravel())
+    obj.data.update()
+
+
+def weigh_proxy(obj: bpy.types.Object, bones: list[str | None]) -> None:
+    """Vertex groups from the template's weights; `bones` names the bone of every joint."""
+    vertices, _, indices, weights = proxy_body()
+    if len(obj.data.vertices) != len(vertices):
+        return
+    obj.vertex_groups.clear()
+    names = sorted({bone for bone in bones if bone})
+    column = {name: i for i, name in enumerate(names)}
+    of_joint = np.array([column[bone] if bone else -1 for bone in bones])[indices]
+    dense = np.zeros((len(vertices), len(names)))
+    rows = np.repeat(np.arange(len(vertices)), indices.shape[1])
+    known = of_joint.ravel() >= 0
+    np.add.at(dense, (rows[known], of_joint.ravel()[known]), weights.ravel()[known])
+    for name, weight in zip(names, dense.T, strict=True):
+        group = obj.vertex_groups.new(name=name)
+        for vertex in np.flatnonzero(weight > 1e-3).tolist():
+            group.add((vertex,), float(weight[vertex]), "REPLACE")
+
+
+def joint_to_bone(template, bone_map: dict[str, str]) -> list[str | None]:
+    """The bone that carries each joint: its own, else that of the nearest mapped ancestor."""
+    bones: list[str | None] = []
+    for joint, parent in zip(template.joint_names, template.joint_parents, strict=True):
+        bones.append(bone_map.get(joint) or (bones[parent] if parent >= 0 else None))
+    fallback = next((bone for bone in bones if bone), None)
+    return [bone or fallback for bone in bones]
+
+
+@lru_cache(maxsize=1)
+def proxy_body() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The template's skin, decimated: vertices [n,3], faces [f,3], joint indices [n,8] and weights [n,8]."""
+    from ..backend.body.anchors import surface_samples
+    from ..backend.body.template import load_template
+
+    template = load_template()
+    skin = (template.part[template.faces] == 0).all(1)
+    used, faces = np.unique(template.faces[skin], return_inverse=True)
+    vertices, faces = _decimate(template.vertices[used], faces.reshape(-1, 3), PROXY_VERTICES)
+    samples = surface_samples(vertices)
+    return vertices, faces, np.asarray(samples.skin_indices), np.asarray(samples.skin_weights, np.float64)
+
+
+def _decimate(vertices: np.ndarray, faces: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+    """Edge collapse by Blender's own modifier, on a temporary object outside every scene the artist sees."""
+    scene = bpy.data.scenes.new("LCA decimate")
+    mesh = bpy.data.meshes.new("LCA decimate")
+    obj = bpy.data.objects.new("LCA decimate", mesh)
+    try:
+        mesh.from_pydata(vertices.tolist(), [], faces.tolist())
+        scene.collection.objects.link(obj)
+        modifier = obj.modifiers.new("Decimate", "DECIMATE")
+        modifier.ratio = min(1.0, wanted / len(vertices))
+        modifier.use_symmetry = True
+        layer = scene.view_layers[0]
+        layer.update()
+        depsgraph = layer.depsgraph
+        depsgraph.update()
+        result = obj.evaluated_get(depsgraph).data
+        points = np.empty(len(result.vertices) * 3, np.float32)
+        result.vertices.foreach_get("co", points)
+        result.calc_loop_triangles()
+        triangles = np.empty(len(result.loop_triangles) * 3, np.int32)
+        result.loop_triangles.foreach_get("vertices", triangles)
+        return points.reshape(-1, 3), triangles.reshape(-1, 3)
+    finally:
+        bpy.data.objects.remove(obj)
+        bpy.data.meshes.remove(mesh)
+        bpy.data.scenes.remove(scene)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one way from a scene to splats: viewport, playback, final frames and export all call `evaluate`."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import lru_cache
+
+import bpy
+import numpy as np
+import torch
+
+from ..backend.avatar import Avatar, Signal
+from ..backend.gaussians import Gaussians
+from ..properties import ARKIT_NAMES
+from . import armature as armatures
+from .avatar_data import is_avatar, load_avatar
+
+CACHED_RESULTS = 8  # a handful of avatars on the current frame
+_results: OrderedDict[tuple, Gaussians] = OrderedDict()
+
+
+def evaluate(
+    obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph, matrix: np.ndarray | None = None
+) -> Gaussians:
+    """The splats of an avatar object as the depsgraph has it now, in world space, colours sRGB.
+
+    `matrix` [4,4] places an instance of the object instead of its own world matrix. Equal input gives equal
+    output bit for bit; results are kept by content, so nothing can go stale. Raises `UserError`.
+    """
+    original = obj.original
+    evaluated = original.evaluated_get(depsgraph)
+    avatar = load_avatar(original)
+    transforms = joint_matrices(original, avatar, depsgraph)
+    expression, gaze = face_of(evaluated)
+    world = np.array(evaluated.matrix_world if matrix is None else matrix, dtype=np.float32)
+    key = (avatar.hash, *(array.tobytes() for array in (transforms, expression, gaze, world)))
+    if key not in _results:
+        signal = Signal(*(torch.from_numpy(array) for array in (transforms, expression, gaze)))
+        _results[key] = place(avatar.drive(signal), world)
+        if len(_results) > CACHED_RESULTS:
+            _results.popitem(last=False)
+    _results.move_to_end(key)
+    return _results[key]
+
+
+def forget_results() -> None:
+    """Drops the kept results; only memory is gained."""
+    _results.clear()
+
+
+def joint_matrices(obj: bpy.types.Object, avatar: Avatar, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
+    """Skinning matrices [J,4,4] from the avatar's canonical pose to the pose of the object's armature.
+
+    They act in the object's space, as the Armature modifier of the proxy does; identities when unbound.
+    """
+    rig = obj.lca.armature
+    pairs = tuple((pair.joint, pair.bone) for pair in obj.lca.bone_map if pair.bone)
+    if rig is None or not pairs:
+        return np.tile(np.eye(4, dtype=np.float32), (len(avatar.joint_names), 1, 1))
+    channels = armatures.channel_matrices(rig, depsgraph)
+    to_rig = _relative(obj.evaluated_get(depsgraph), rig.evaluated_get(depsgraph))
+    if not np.array_equal(to_rig, np.eye(4)):
+        channels = (np.linalg.inv(to_rig) @ channels.astype(np.float64) @ to_rig).astype(np.float32)
+    transforms = binding_of(avatar, rig, pairs).transforms(channels)
+    return np.ascontiguousarray(transforms, dtype=np.float32)
+
+
+def face_of(evaluated: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
+    """Expression [52] and gaze [2,2] (left and right eye: yaw, pitch in radians) of an evaluated object."""
+    sliders = evaluated.lca.expression
+    expression = np.array([getattr(sliders, name) for name in ARKIT_NAMES], np.float32)
+    return expression, np.tile(np.array(evaluated.lca.gaze, np.float32), (2, 1))
+
+
+def binding_of(avatar: Avatar, rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
+    """The backend `Binding` of an avatar to an armature; made again when the rest pose changes."""
+    return _binding(_Key(avatar, rig, pairs))
+
+
+def place(gaussians: Gaussians, matrix: np.ndarray) -> Gaussians:
+    """Moves splats by an affine matrix [4,4]."""
+    if np.array_equal(matrix, np.eye(4)):
+        return gaussians
+    matrix = torch.from_numpy(matrix)
+    linear, offset = matrix[:3, :3].T.contiguous(), matrix[:3, 3]
+    half = (gaussians.covariances.reshape(-1, 3) @ linear).reshape(-1, 3, 3)  # rows of S Aᵀ
+    covariances = (half.transpose(1, 2).reshape(-1, 3) @ linear).reshape(-1, 3, 3)
+    return Gaussians(gaussians.means @ linear + offset, covariances, gaussians.opacities, gaussians.colors)
+
+
+def visible_avatars(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.Object, np.ndarray]]:
+    """Every avatar the depsgraph shows, instanced ones too: original object and world matrix [4,4]."""
+    for instance in depsgraph.object_instances:
+        if instance.show_self and is_avatar(instance.object.original):
+            yield instance.object.original, np.array(instance.matrix_world, dtype=np.float32)
+
+
+class _Key:
+    """What a binding depends on, hashable; carries the armature itself along for making it."""
+
+    def __init__(self, avatar: Avatar, rig: bpy.types.Object, pairs: tuple):
+        self.avatar, self.rig = avatar, rig
+        self.pairs = pairs
+        self.content = (
+            avatar.hash,
+            pairs,
+            armatures.bone_names(rig),
+            armatures.rest_matrices(rig).tobytes(),
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.content)
+
+    def __eq__(self, other) -> bool:
+        return self.content == other.content
+
+
+@lru_cache(maxsize=16)
+def _binding(key: _Key):
+    from ..backend.body.binding import bind
+
+    return bind(key.avatar, armatures.rig_of(key.rig), dict(key.pairs))
+
+
+def _relative(obj: bpy.types.Object, rig: bpy.types.Object) -> np.ndarray:
+    """Object space to armature space [4,4] float64, exactly the identity where both matrices agree."""
+    own, other = (np.array(o.matrix_world, dtype=np.float64) for o in (obj, rig))
+    return np.eye(4) if np.array_equal(own, other) else np.linalg.inv(other) @ own
