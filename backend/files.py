@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files are written whole or not at all, and a refusal of the disk becomes one sentence."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import UserError
+
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; on leaving, its content is synced and takes `path`'s place.
+
+    If anything fails the old file stays as it was and the temporary one goes. OSError becomes UserError.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes UTF-8 text, whole or not at all; UserError when the disk refuses."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def disk_error(error: OSError, path: str | Path) -> UserError:
+    """The sentence for a file that cannot be written."""
+    path = Path(path)
+    if error.errno in FULL:
+        return UserError(
+            f"The disk is full: {path.name} could not be written.",
+            "Free some space or choose another folder.",
+        )
+    if error.errno in READ_ONLY:
+        return UserError(f"The folder {path.parent} cannot be written to.", "Choose another folder.")
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"The folder {path.parent} does not exist.", "Choose another folder.")
+    return UserError(
+        f"{path.name} could not be written: {error.strerror or error}.", "Choose another folder."
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
