@@ -11,7 +11,7 @@ from ..body.template import load_template
 
 REACH = 0.05  # metres from a pixel's point to a vertex that it shows
 MIN_CONFIDENCE = 0.25
-MIN_SHARE = 0.3  # of a part's vertices; less, and the part was not seen
+MIN_SHARE = 0.5  # of a part's vertices; less, and the part was not seen
 MAX_POINTS = 20_000  # of one photo, evenly taken
 
 ORDER = (

