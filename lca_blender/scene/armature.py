@@ -16,7 +16,7 @@ def _matrices(collection, name: str) -> np.ndarray:
 
 
 def channel_matrices(armature: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
-    """Skinning matrices of all bones [B,4,4], rest to pose in armature space, in the order of `data.bones`."""
+    """Skinning matrices of all bones [B,4,4], rest to pose in armature space, ordered as `data.bones`."""
     return _matrices(armature.evaluated_get(depsgraph).pose.bones, "matrix_channel")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from .armature import bone_names
 from .avatar_data import relative_if_saved
 
 PROXY_VERTICES = 3000
@@ -19,7 +20,7 @@ MODIFIER = "LCA Armature"
 def create_avatar_object(
     context: bpy.types.Context, avatar, filepath: Path | str, name: str = "Avatar", location=(0.0, 0.0, 0.0)
 ) -> bpy.types.Object:
-    """Adds an avatar object for a loaded `Avatar` to the active collection and makes it active and selected."""
+    """Adds an object for a loaded `Avatar` to the active collection; makes it active and alone selected."""
     vertices, faces, _, _ = proxy_body()
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(vertices.tolist(), [], faces.tolist())
@@ -45,10 +46,10 @@ def bind_proxy(obj: bpy.types.Object, armature: bpy.types.Object, binding, bone_
     """
     from ..backend.body.template import load_template
 
-    template = load_template()
     resting = np.tile(np.eye(4, dtype=np.float32), (len(armature.data.bones), 1, 1))
     move_proxy(obj, np.asarray(binding.transforms(resting), np.float64))
-    weigh_proxy(obj, joint_to_bone(template, bone_map))
+    names = bone_names(armature)
+    weigh_proxy(obj, [names[bone] if bone >= 0 else None for bone in binding.bones])
     modifier = obj.modifiers.get(MODIFIER) or obj.modifiers.new(MODIFIER, "ARMATURE")
     modifier.object = armature
     obj.parent = armature
@@ -57,7 +58,7 @@ def bind_proxy(obj: bpy.types.Object, armature: bpy.types.Object, binding, bone_
     properties = obj.lca
     properties.armature = armature
     properties.bone_map.clear()
-    for joint in template.joint_names:
+    for joint in load_template().joint_names:
         pair = properties.bone_map.add()
         pair.joint, pair.bone = joint, bone_map.get(joint, "")
     obj.update_tag()
@@ -90,7 +91,7 @@ def move_proxy(obj: bpy.types.Object, transforms: np.ndarray | None) -> None:
 
 
 def weigh_proxy(obj: bpy.types.Object, bones: list[str | None]) -> None:
-    """Vertex groups from the template's weights; `bones` names the bone of every joint."""
+    """Vertex groups from the template's weights; `bones` [J] names, None: stays at rest."""
     vertices, _, indices, weights = proxy_body()
     if len(obj.data.vertices) != len(vertices):
         return
@@ -106,15 +107,6 @@ def weigh_proxy(obj: bpy.types.Object, bones: list[str | None]) -> None:
         group = obj.vertex_groups.new(name=name)
         for vertex in np.flatnonzero(weight > 1e-3).tolist():
             group.add((vertex,), float(weight[vertex]), "REPLACE")
-
-
-def joint_to_bone(template, bone_map: dict[str, str]) -> list[str | None]:
-    """The bone that carries each joint: its own, else that of the nearest mapped ancestor."""
-    bones: list[str | None] = []
-    for joint, parent in zip(template.joint_names, template.joint_parents, strict=True):
-        bones.append(bone_map.get(joint) or (bones[parent] if parent >= 0 else None))
-    fallback = next((bone for bone in bones if bone), None)
-    return [bone or fallback for bone in bones]
 
 
 @lru_cache(maxsize=1)

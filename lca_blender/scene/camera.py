@@ -66,7 +66,7 @@ def intrinsics(camera: bpy.types.Object, render: bpy.types.RenderSettings) -> np
 
 
 def view_matrix(camera: bpy.types.Object) -> np.ndarray:
-    """World to camera [4,4] float64 in OpenCV's axes; the camera's own scale does not count, as in Blender."""
+    """World to camera [4,4] float64 in OpenCV's axes; the camera's scale does not count, as in Blender."""
     world = np.array(camera.matrix_world.normalized(), dtype=np.float64)
     return OPENCV_FROM_OPENGL @ np.linalg.inv(world)
 

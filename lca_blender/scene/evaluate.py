@@ -61,7 +61,7 @@ def joint_matrices(obj: bpy.types.Object, avatar: Avatar, depsgraph: bpy.types.D
     to_rig = _relative(obj.evaluated_get(depsgraph), rig.evaluated_get(depsgraph))
     if not np.array_equal(to_rig, np.eye(4)):
         channels = (np.linalg.inv(to_rig) @ channels.astype(np.float64) @ to_rig).astype(np.float32)
-    transforms = binding_of(avatar, rig, pairs).transforms(channels)
+    transforms = binding_of(rig, pairs).transforms(channels)
     return np.ascontiguousarray(transforms, dtype=np.float32)
 
 
@@ -72,9 +72,9 @@ def face_of(evaluated: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     return expression, np.tile(np.array(evaluated.lca.gaze, np.float32), (2, 1))
 
 
-def binding_of(avatar: Avatar, rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
-    """The backend `Binding` of an avatar to an armature; made again when the rest pose changes."""
-    return _binding(_Key(avatar, rig, pairs))
+def binding_of(rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
+    """The backend `Binding` to an armature by (joint, bone) pairs; made again when the rest pose changes."""
+    return _binding(_Key(rig, pairs))
 
 
 def place(gaussians: Gaussians, matrix: np.ndarray) -> Gaussians:
@@ -98,15 +98,9 @@ def visible_avatars(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.
 class _Key:
     """What a binding depends on, hashable; carries the armature itself along for making it."""
 
-    def __init__(self, avatar: Avatar, rig: bpy.types.Object, pairs: tuple):
-        self.avatar, self.rig = avatar, rig
-        self.pairs = pairs
-        self.content = (
-            avatar.hash,
-            pairs,
-            armatures.bone_names(rig),
-            armatures.rest_matrices(rig).tobytes(),
-        )
+    def __init__(self, rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
+        self.rig, self.pairs = rig, pairs
+        self.content = (pairs, armatures.bone_names(rig), armatures.rest_matrices(rig).tobytes())
 
     def __hash__(self) -> int:
         return hash(self.content)
@@ -117,9 +111,10 @@ class _Key:
 
 @lru_cache(maxsize=16)
 def _binding(key: _Key):
-    from ..backend.body.binding import bind
+    from ..backend.body.binding import BoneMap, bind
+    from ..backend.body.template import load_template
 
-    return bind(key.avatar, armatures.rig_of(key.rig), dict(key.pairs))
+    return bind(load_template(), armatures.rig_of(key.rig), BoneMap(dict(key.pairs)))
 
 
 def _relative(obj: bpy.types.Object, rig: bpy.types.Object) -> np.ndarray:
