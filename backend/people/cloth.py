@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cloth over a body: shells that follow it, skirts that hang from it, and how both move with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import surface
+from .noise import fbm_points
+from .sites import Sites, smooth_normals
+
+
+@dataclass(frozen=True)
+class BodyShape:
+    """One person's body in their own canonical pose, on the template's topology."""
+
+    vertices: np.ndarray  # [Nv, 3]
+    outward: np.ndarray  # [Nv, 3] blurred unit normals
+    sites: Sites
+
+    @classmethod
+    def of(cls, vertices: np.ndarray, sites: Sites) -> BodyShape:
+        return cls(vertices, smooth_normals(vertices, sites), sites)
+
+    def carry(self, points: np.ndarray, neighbours: int = 8) -> np.ndarray:
+        """Points [p, 3] near the mean template -> the same places on this person (nearest displacements, blended)."""
+        near = self.sites.skin_vertices
+        distance, index = self.sites.tree.query(points, neighbours)
+        weight = 1 / (distance + 0.004) ** 2
+        weight /= weight.sum(1, keepdims=True)
+        moved = self.vertices[near] - self.sites.template.vertices[near]
+        return (points + (moved[index] * weight[..., None]).sum(1)).astype(np.float32)
+
+    def weights_near(self, points: np.ndarray, neighbours: int = 6) -> np.ndarray:
+        """Dense skin weights [p, J] of the mean template's skin near points [p, 3]."""
+        _, index = self.sites.tree.query(points, neighbours)
+        return self.sites.dense_weights[self.sites.skin_vertices[index]].mean(1)
+
+    def below(self, points: np.ndarray) -> np.ndarray:
+        """The nearest vertex of the mean template's skin to each of the points [p, 3] -> [p, 3]."""
+        _, index = self.sites.tree.query(points)
+        return self.sites.template.vertices[self.sites.skin_vertices[index]]
+
+
+@dataclass
+class Piece:
+    """A part of a person's mesh with its own materials; `material` [f] indexes `materials`."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    template_points: np.ndarray
+    rest_points: np.ndarray
+    weights: np.ndarray  # [n, J] dense
+    material: np.ndarray
+    materials: list
+
+
+@dataclass
+class Folds:
+    """Displacement of a shell, metres: soft folds all over and rings where a limb bends or cloth gathers."""
+
+    depth: float = 0.003
+    rings: float = 0.004
+    seed: float = 0.0
+
+
+def fold_height(
+    rest: np.ndarray, sites: Sites, folds: Folds, gathers: list[tuple[float, float]]
+) -> np.ndarray:
+    """Fold displacement [n] at rest points; `gathers` are (height, spread) where trouser legs or a shirt bunch up."""
+    shift = np.array([folds.seed, -folds.seed, 2 * folds.seed], np.float32)
+    soft = fbm_points(rest * np.array([15, 15, 6.5], np.float32) + shift, 2)
+    arm = sites.is_arm(rest)
+    t, _ = sites.along_arm(rest)
+    elbow = float(np.linalg.norm(sites.joint("forearm.L") - sites.shoulder))
+    bend = np.where(arm, np.exp(-(((t - elbow) / 0.07) ** 2)), 0)
+    along = np.where(arm, t, rest[:, 2])
+    for height, spread in gathers:
+        bend = np.maximum(bend, np.where(arm, 0, np.exp(-(((rest[:, 2] - height) / spread) ** 2))))
+    round_limb = np.stack([rest[:, 0] * 9, rest[:, 1] * 9, along * 38], 1).astype(np.float32) + shift
+    return folds.depth * soft + folds.rings * bend * fbm_points(round_limb, 2)
+
+
+def shell(
+    shape: BodyShape,
+    outline: np.ndarray,
+    offset: np.ndarray,
+    materials: list,
+    trims: list[tuple[np.ndarray, int]] = (),
+    folds: Folds | None = None,
+    gathers: list[tuple[float, float]] = (),
+    rounds: int = 14,
+    fine: bool = True,
+    hem_depth: float = 0.004,
+    tight: float = 0.6,
+) -> Piece | None:
+    """Cloth over the skin where `outline` > 0.
+
+    Args: outline [Nv] metres inside the garment's edge; offset [Nv] metres from the skin; materials: the first is the
+        cloth's; trims: (field [Nv], material) paints faces with field > 0 in another material along a clean line;
+        gathers see `fold_height`; rounds of smoothing (more: hangs freer); fine: one subdivision; tight: share of
+        the offset that smoothing must keep.
+    Returns None where nothing is left.
+    """
+    sites = shape.sites
+    near = sites.skin_faces[(outline[sites.skin_faces] > 0).any(1)]
+    if len(near) < 8:
+        return None
+    patch = surface.whole(len(outline), near)
+    patch = surface.clip(patch, patch.carry(outline))
+    patch = surface.drop_crumbs(surface.subdivide(patch) if fine else patch)
+    material = np.zeros(len(patch.faces), np.uint8)
+    for field, index in trims:
+        patch, inside, parent = surface.split(patch, patch.carry(field))
+        material = np.where(inside, np.uint8(index), material[parent])
+    rest = patch.carry(sites.template.vertices)
+    inner, off = patch.carry(shape.vertices), patch.carry(offset)
+    outward = patch.carry(shape.outward)
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True) + 1e-9
+    vertices = surface.relax_outside(
+        inner + outward * off[:, None], patch.faces, inner, outward, np.minimum(tight * off, 0.012), rounds
+    )
+    if folds is not None:
+        lift = np.maximum(fold_height(rest, sites, folds, gathers), -0.45 * off)
+        vertices = vertices + outward * lift[:, None]
+    weights = patch.carry(sites.dense_weights)
+    average = surface.averaging(surface.adjacency(len(patch), patch.faces))
+    for _ in range(3):
+        weights = 0.4 * weights + 0.6 * (average @ weights)
+    vertices, extra, source = surface.hem(vertices, patch.faces, hem_depth)
+    owner = np.zeros(len(patch), np.uint8)
+    owner[patch.faces] = material[:, None]
+    every = np.concatenate([np.arange(len(patch)), source])
+    return Piece(
+        vertices=vertices,
+        faces=np.concatenate([patch.faces, extra]).astype(np.int32),
+        template_points=rest[every],
+        rest_points=rest[every],
+        weights=weights[every],
+        material=np.concatenate([material, owner[extra[:, 0]]]),
+        materials=materials,
+    )
+
+
+def hang(
+    vertices: np.ndarray,
+    sites: Sites,
+    top: float,
+    bottom: float,
+    flare: float,
+    ease: float,
+    pleats: tuple[int, float, float],
+    columns: int = 72,
+    rows: int = 22,
+) -> np.ndarray:
+    """Rings of a skirt round a body: each the convex outline of the body at that height, never narrower downwards.
+
+    Args: vertices [Nv, 3] a body on the template's topology; top, bottom: heights on the mean template, metres;
+        flare: metres of radius gained per metre of length; ease: metres from the body at the waist;
+        pleats: (count, depth in metres at the hem, phase).
+    Returns [rows, columns, 3], column 0 at the subject's left, turning towards the back.
+    """
+    mean = sites.template.vertices
+    chosen = sites.skin_vertices[np.abs(mean[sites.skin_vertices, 0]) < 0.27 * sites.k]
+    chosen = chosen[(mean[chosen, 2] > bottom - 0.06) & (mean[chosen, 2] < top + 0.06)]
+    chosen = chosen[~sites.is_arm(mean[chosen])]
+    angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)
+    out = np.stack([np.cos(angle), np.sin(angle)], 1)
+    count, depth, phase = pleats
+    rings, widest, middle = [], np.zeros(columns), None
+    for i, height in enumerate(np.linspace(top, bottom, rows)):
+        slab = vertices[chosen[np.abs(mean[chosen, 2] - height) < 0.03]]
+        if middle is None:
+            middle = np.array([0, 0.5 * (slab[:, 1].min() + slab[:, 1].max())])
+        reach = (out @ (slab[:, :2] - middle).T).max(1) + ease
+        widest = np.maximum(widest, reach) if i else reach
+        t = i / (rows - 1)
+        length = (top - bottom) * t
+        radius = (
+            widest
+            + flare * length
+            + depth * t**1.3 * np.sin(count * angle + phase + 0.6 * np.sin(2 * angle + phase))
+        )
+        z = (
+            np.interp(height, [slab[:, 2].mean() - 9, slab[:, 2].mean() + 9], [-9, 9])
+            if len(slab) == 0
+            else slab[:, 2].mean()
+        )
+        rings.append(np.column_stack([middle + out * radius[:, None], np.full(columns, z)]))
+    return np.array(rings, np.float32)
+
+
+def skirt(
+    shape: BodyShape,
+    top: float,
+    bottom: float,
+    materials: list,
+    flare: float = 0.16,
+    ease: float = 0.008,
+    pleats: tuple[int, float, float] = (9, 0.015, 0.0),
+    follow: float = 0.8,
+) -> Piece:
+    """A skirt from height `top` to `bottom` (mean template); `follow` is how far the hem goes with the thighs."""
+    sites = shape.sites
+    rest = hang(sites.template.vertices, sites, top, bottom, flare, ease, pleats)
+    rows, columns = rest.shape[:2]
+    vertices = hang(shape.vertices, sites, top, bottom, flare, ease, pleats)
+    i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns), indexing="ij")
+    a, b = i * columns + j, i * columns + (j + 1) % columns
+    c, d = a + columns, b + columns
+    faces = np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
+    rest, vertices = rest.reshape(-1, 3), vertices.reshape(-1, 3)
+    weights = skirt_weights(rest, sites, follow)
+    vertices, extra, source = surface.hem(vertices, faces.astype(np.int32), 0.004)
+    every = np.concatenate([np.arange(len(rest)), source])
+    below = shape.below(rest)
+    faces = np.concatenate([faces, extra]).astype(np.int32)
+    return Piece(
+        vertices, faces, below[every], rest[every], weights[every], np.zeros(len(faces), np.uint8), materials
+    )
+
+
+def skirt_weights(rest: np.ndarray, sites: Sites, follow: float) -> np.ndarray:
+    """Skirt weights [n, J]: the waist goes with the pelvis, lower down left and right thigh share it smoothly."""
+    names = list(sites.template.joint_names)
+    hip, knee, waist = sites.joint("thigh.L")[2], sites.joint("shin.L")[2], sites.joint("spine1")[2]
+    z = rest[:, 2]
+    thigh = follow * np.clip((hip + 0.06 - z) / (0.6 * (hip - knee)), 0, 1)
+    left = 0.5 + 0.5 * np.tanh(rest[:, 0] / (0.09 * sites.k))
+    shin = 0.55 * np.clip((knee + 0.05 - z) / 0.3, 0, 1)
+    spine = np.clip((z - waist + 0.03) / 0.10, 0, 1) * 0.6
+    weights = np.zeros((len(rest), len(names)), np.float32)
+    for side, share in (("L", left), ("R", 1 - left)):
+        weights[:, names.index(f"thigh.{side}")] = thigh * share * (1 - shin)
+        weights[:, names.index(f"shin.{side}")] = thigh * share * shin
+    weights[:, names.index("spine1")] = (1 - thigh) * spine
+    weights[:, names.index("pelvis")] = (1 - thigh) * (1 - spine)
+    return weights

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Synthetic people: everything about one person, from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from . import accessories, hair, outfit, prints, shape, skin, surface
+from .cloth import BodyShape, Piece
+from .materials import Material
+from .sites import EYE, MOUTH, SKIN, TEETH, Sites, load_sites
+
+
+@dataclass(eq=False)
+class Person:
+    """A clothed person as one mesh in their own canonical pose (metres, Z up, facing -Y).
+
+    `template_points` say to which point of the mean template's canonical surface each vertex belongs (clothes and hair:
+    the skin below); `rest_points` are where materials evaluate their patterns. `expression_deltas` [52, e, 3] move the
+    vertices `expression_index` [e]. `face_material` [f] indexes `materials`. Normals follow from the posed mesh.
+    """
+
+    seed: int
+    vertices: np.ndarray  # [n, 3]
+    faces: np.ndarray  # [f, 3] int32
+    template_points: np.ndarray  # [n, 3]
+    rest_points: np.ndarray  # [n, 3]
+    face_material: np.ndarray  # [f] uint8
+    materials: list[Material]
+    skin_indices: np.ndarray  # [n, 8] int16
+    skin_weights: np.ndarray  # [n, 8] float32, rows sum to 1
+    joint_heads: np.ndarray  # [J, 3]
+    expression_index: np.ndarray  # [e] int32
+    expression_deltas: np.ndarray  # [52, e, 3]
+    betas: np.ndarray  # [S]
+    description: dict = field(default_factory=dict)
+
+
+@lru_cache(maxsize=1)
+def _expressions() -> tuple[np.ndarray, np.ndarray]:
+    """Template vertices that any expression moves [e], and their deltas [52, e, 3]."""
+    deltas = load_sites().template.expression_deltas
+    moved = np.flatnonzero((np.abs(deltas).max(axis=(0, 2)) > 1e-6))
+    return moved, np.ascontiguousarray(deltas[:, moved], np.float32)
+
+
+def _body(body: BodyShape, cover: np.ndarray, materials: list) -> tuple[Piece, np.ndarray]:
+    """The body without what clothes hide; also the template vertex behind each of its vertices [n]."""
+    template = body.sites.template
+    hidden = (cover > 0) & (template.part == SKIN)
+    faces = template.faces[~hidden[template.faces].all(1)]
+    used = np.unique(faces)
+    new = np.zeros(len(template.vertices), np.int32)
+    new[used] = np.arange(len(used))
+    piece = Piece(
+        vertices=body.vertices[used],
+        faces=new[faces],
+        template_points=template.vertices[used],
+        rest_points=template.vertices[used],
+        weights=body.sites.dense_weights[used],
+        material=template.part[faces].max(1),
+        materials=materials,
+    )
+    return piece, used
+
+
+def _body_materials(rng: np.random.Generator, look: skin.SkinLook, sites: Sites) -> list:
+    """Materials in the order of the template's parts."""
+    tips, hand = skin.nail_frames(sites)
+    origin = sites.head_origin.astype(np.float64)
+    names = list(skin.IRISES)
+    dark = look.base.mean() < 0.5
+    chances = np.array([0.35, 0.5, 0.06, 0.03, 0.03, 0.03] if dark else [0.28, 0.12, 0.15, 0.13, 0.22, 0.10])
+    iris = skin.srgb(skin.IRISES[names[rng.choice(len(names), p=chances / chances.sum())]])
+    iris = np.clip(iris * rng.uniform(0.8, 1.2), 0, 1).astype(np.float64)
+    sclera = np.array([0.90, 0.88, 0.86]) * rng.uniform(0.93, 1.0)
+    centre = sites.joint("eye.L").astype(np.float64)
+    teeth = np.array([0.88, 0.85, 0.77]) * rng.uniform(0.88, 1.0)
+    depth = dict(sites_origin=float(origin[1]), scale=sites.head_scale)
+    materials = [None] * 4
+    materials[SKIN] = skin.Skin(look, origin, sites.head_scale, tips, hand)
+    materials[EYE] = skin.Eye(iris, sclera, centre, sites.head_scale)
+    materials[TEETH] = skin.Plain(teeth, 0.25, 0.6, fade_from=8.4, **depth)
+    materials[MOUTH] = skin.Plain(np.array([0.42, 0.15, 0.14]), 0.35, 0.4, fade_from=8.2, **depth)
+    return materials
+
+
+def _join(seed: int, pieces: list[Piece], used: np.ndarray, heads: np.ndarray, betas: np.ndarray) -> Person:
+    """One mesh out of the body (first) and everything worn."""
+    vertex = np.cumsum([0, *(len(p.vertices) for p in pieces)])
+    shelf = np.cumsum([0, *(len(p.materials) for p in pieces)])
+    index, weight = surface.top_weights(np.concatenate([p.weights for p in pieces]))
+    moved, deltas = _expressions()
+    new = np.full(moved.max() + 1, -1)
+    kept = used[used <= moved.max()]
+    new[kept] = np.arange(len(kept))
+    there = new[moved] >= 0
+    return Person(
+        seed=seed,
+        vertices=np.concatenate([p.vertices for p in pieces]).astype(np.float32),
+        faces=np.concatenate([p.faces + o for p, o in zip(pieces, vertex, strict=False)]).astype(np.int32),
+        template_points=np.concatenate([p.template_points for p in pieces]).astype(np.float32),
+        rest_points=np.concatenate([p.rest_points for p in pieces]).astype(np.float32),
+        face_material=np.concatenate([p.material + o for p, o in zip(pieces, shelf, strict=False)]).astype(
+            np.uint8
+        ),
+        materials=[m for p in pieces for m in p.materials],
+        skin_indices=index,
+        skin_weights=weight,
+        joint_heads=heads.astype(np.float32),
+        expression_index=new[moved[there]].astype(np.int32),
+        expression_deltas=deltas if there.all() else deltas[:, there],
+        betas=betas,
+    )
+
+
+def sample_person(seed: int) -> Person:
+    """A random person; the same seed gives the same bits.
+
+    Errors: `UserError` from `load_template` where the template is missing or damaged.
+    """
+    rng = np.random.default_rng(seed)
+    sites = load_sites()
+    masculine = float(rng.random() < 0.5)
+    age = float(np.clip(rng.beta(1.6, 2.2), 0, 1))
+    betas = shape.sample_betas(rng, sites.template.shape_names, masculine, age)
+    vertices, heads = shape.apply_shape(sites.template, betas)
+    body = BodyShape.of(vertices + shape.asymmetry(rng, sites), sites)
+
+    style, hair_look, brow_colour = hair.sample_hair(rng, masculine, age)
+    look = skin.sample_skin_look(rng, masculine, age, brow_colour)
+    tint = {"bald": rng.choice([0.0, 0.25, 0.45]), "cropped": 0.9}.get(style.name, 0.85)
+    look = look._replace(
+        scalp=float(tint), scalp_colour=(0.6 * brow_colour + 0.1 * look.base).astype(np.float64)
+    )
+    worn = outfit.dress(rng, body, masculine)
+    hats, roots_below = [], None
+    if rng.random() < 0.09 and style.name not in ("bun", "afro", "curly"):
+        fabric = prints.sample_fabric(
+            rng, sites, prints.OTHER, prints.palette(rng), 1.7, 1.6, weave=prints.KNIT
+        )
+        hats, roots_below = accessories.make_hat(rng, body, fabric)
+    grown = hair.make_hair(rng, body, style, hair_look, look.hairline, roots_below)
+    glasses = accessories.make_glasses(rng, body) if rng.random() < 0.3 else []
+
+    skinned, used = _body(body, worn.cover, _body_materials(rng, look, sites))
+    person = _join(seed, [skinned, *worn.pieces, *grown, *hats, *glasses], used, heads, betas)
+    person.description = {
+        "masculine": masculine, "age": age, "hair": style.name, "clothes": tuple(worn.names),
+        "hat": bool(hats), "glasses": bool(glasses),
+    }  # fmt: skip
+    return person

@@ -1,0 +1,485 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Skin, eyes and mouth: colour from rest coordinates, so that a brow is as sharp as the pixel that sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from ..body.implicit.parameters import FaceParameters
+from .materials import Surface, hsv, luminance, srgb
+from .noise import fbm, noise3, smoothstep
+from .sites import Sites
+
+# The ten tones of the Monk Skin Tone scale (Ellis Monk, Google 2022), published as sRGB.
+MONK_TONES = (
+    "#f6ede4", "#f3e7db", "#f7ead0", "#eadaba", "#d7bd96", "#a07e56", "#825c43", "#604134", "#3a312a", "#292420",
+)  # fmt: skip
+IRISES = {
+    "brown": "#5a3a22",
+    "dark": "#33211a",
+    "hazel": "#7d6a3c",
+    "green": "#6c7f55",
+    "blue": "#6b8fb0",
+    "grey": "#7f8a91",
+}
+HAIRLINE_AZIMUTH = np.array([0, 18, 36, 52, 66, 76, 84, 100, 118, 140, 180], np.float64)
+HAIRLINE_HEIGHT = np.array([6.3, 6.5, 6.7, 5.2, 2.6, -1.5, 0.2, 1.2, -3.5, -6.0, -6.8], np.float64)
+
+_FACE = FaceParameters()
+_MOUTH, _EYE_X, _EYE_H, _TILT = (
+    float(_FACE.mouth_width),
+    float(_FACE.eye_x),
+    float(_FACE.eye_height),
+    float(_FACE.eye_tilt),
+)
+_JIT = dict(cache=True, nogil=True)
+
+
+class SkinLook(NamedTuple):
+    """How one person's skin is coloured; colours are [3] float64 sRGB, the rest strengths in 0..1 unless said."""
+
+    base: np.ndarray
+    lips: np.ndarray
+    brows: np.ndarray
+    beard_colour: np.ndarray
+    scalp_colour: np.ndarray
+    nails: np.ndarray
+    palm: np.ndarray
+    hairline: np.ndarray  # [11] heights (head units) at HAIRLINE_AZIMUTH
+    redness: float
+    mottle: float
+    freckles: float
+    age: float
+    lash: float
+    liner: float
+    brow_width: float
+    brow_lift: float  # head units
+    brow_density: float
+    shadow: float  # of a shaved beard
+    beard: float  # density of hair on the chin and cheeks
+    moustache: float
+    goatee: float  # 1: beard on the chin only
+    scalp: float  # tint under hair
+    shine: float
+
+
+@numba.njit(**_JIT)
+def bell3(x, y, z, cx, cy, cz, sx, sy, sz):
+    a, b, c = (x - cx) / sx, (y - cy) / sy, (z - cz) / sz
+    q = a * a + b * b + c * c
+    return np.exp(-0.5 * q) if q < 18.0 else 0.0
+
+
+@numba.njit(**_JIT)
+def scalp_height(x, y, z, hairline):
+    """How far above the hairline a head-local point lies (head units, negative below); ears count as below."""
+    azimuth = abs(np.degrees(np.arctan2(x, z + 1.0)))
+    i = 0
+    while i < 9 and HAIRLINE_AZIMUTH[i + 1] < azimuth:
+        i += 1
+    t = (azimuth - HAIRLINE_AZIMUTH[i]) / (HAIRLINE_AZIMUTH[i + 1] - HAIRLINE_AZIMUTH[i])
+    height = y - (hairline[i] * (1 - t) + hairline[i + 1] * t)
+    if abs(x) > 7.62 and y < 2.0 and z < 1.0:
+        return min(height, -0.5 - (abs(x) - 7.62))
+    return height
+
+
+@numba.njit(**_JIT)
+def lip_mask(x, y, z):
+    """1 on the red of the closed lips, soft over about half a millimetre."""
+    if z < 7.0 or abs(x) > _MOUTH + 0.1:
+        return 0.0
+    t = min(abs(x) / _MOUTH, 1.0)
+    ax = abs(x)
+    top = (
+        -6.27
+        + 0.10 * np.exp(-(((ax - 0.55) / 0.4) ** 2))
+        - 0.08 * np.exp(-((ax / 0.22) ** 2))
+        - 0.72 * t**2.1
+    )
+    bottom = -7.98 + 0.86 * t**2.3
+    return 1.0 / (1.0 + np.exp(-min(top - y, y - bottom) / 0.05))
+
+
+@numba.njit(**_JIT)
+def lid_edges(x):
+    """Heights of the open upper and lower lid edge at x from the eye's centre (lateral +)."""
+    t = min(max((x + 1.5) / 2.95, 0.0), 1.0)
+    tilt = _TILT * (t - 0.42) * 2
+    upper = 0.44 * _EYE_H * max(np.sin(np.pi * t**0.85), 0.0) ** 0.75
+    lower = -0.47 * _EYE_H * max(np.sin(np.pi * t**1.15), 0.0) ** 0.8
+    return upper + tilt, lower + tilt
+
+
+@numba.njit(**_JIT)
+def brow_mask(x, y, z, width, lift):
+    """Density of the brow hairs."""
+    if z < 4.5 or y < 0.6 or y > 4.0:
+        return 0.0
+    ax = abs(x)
+    t = min(max((ax - 1.25) / 4.0, 0.0), 1.0)
+    centre = 1.72 + lift * (0.4 + t) + 0.62 * np.sin(np.pi * 0.8 * t) - 0.30 * t**3
+    half = 0.40 * width * (1.0 - 0.72 * t**1.5)
+    ends = smoothstep(0.9, 1.5, ax) * smoothstep(5.35, 4.7, ax)
+    # Hairs lean outwards: noise stretched along a slanted direction.
+    stroke = noise3(ax * 3.0 + y * 2.4, (y - 0.55 * ax) * 13.0 + x, z * 1.5)
+    return ends * smoothstep(1.15, 0.55, abs(y - centre) / half + 0.25 * stroke)
+
+
+@numba.njit(**_JIT)
+def beard_masks(x, y, z):
+    """(cheeks and jaw, moustache, chin) where a beard grows, each 0..1."""
+    if y > 2.0 or y < -14.5 or z < -1.0:
+        return 0.0, 0.0, 0.0
+    ax = abs(x)
+    # Upper border: from the sideburn before the ear down to the mouth's corner.
+    border = -6.4 + 0.55 * max(ax - 2.3, 0.0) + 2.6 * smoothstep(5.0, 7.2, ax)
+    wobble = 0.35 * noise3(x * 0.9, y * 0.9, z * 0.9)
+    jaw = smoothstep(0.5, -0.9, y - border + wobble) * smoothstep(-13.8, -12.0, y) * smoothstep(-0.8, 0.8, z)
+    lip_gap = smoothstep(0.05, 0.45, -y - 8.0 + 0.35 * ax) if ax < 2.6 else 1.0
+    front = 1.0 if (ax > 2.6 or y < -8.0) else 0.0
+    jaw *= max(front, lip_gap)
+    upper = smoothstep(-5.35, -5.75, y + 0.2 * wobble) * smoothstep(-6.65 - 0.30 * ax, -6.25 - 0.22 * ax, y)
+    upper *= smoothstep(3.3, 2.5, ax) if z > 6.0 else 0.0
+    chin = jaw * smoothstep(3.4, 2.6, ax) * (1.0 if z > 3.0 else 0.0)
+    return jaw, upper, chin
+
+
+@numba.njit(**_JIT)
+def _head_colour(x, y, z, look, c):
+    """Paint a head-local point into c [3]; returns (roughness, specular)."""
+    ax = abs(x)
+    rough, spec = 0.52, 0.42 * look.shine
+    red = 0.5 * bell3(ax, y, z, 4.2, -3.2, 7.5, 1.6, 1.4, 3) + 0.55 * bell3(
+        ax, y, z, 0, -3.9, 11, 1.2, 0.8, 2
+    )
+    red += 0.5 * bell3(ax, y, z, 7.9, -1, -1, 0.7, 3, 3) + 0.2 * bell3(ax, y, z, 0, -10.3, 9, 1.5, 1, 2)
+    red *= look.redness
+    c[0] *= 1 + 0.05 * red
+    c[1] *= 1 - 0.15 * red
+    c[2] *= 1 - 0.16 * red
+    # Shade that a smooth light misses: sockets, under the brow and the lip, beside the nose, folds of age.
+    dark = (
+        0.40 * bell3(ax, y, z, _EYE_X, 0.1, 8, 1.7, 0.75, 2)
+        + 0.25 * bell3(ax, y, z, 2.0, -0.9, 8.6, 0.8, 0.35, 1.5) * look.age
+    )
+    dark += 0.22 * bell3(ax, y, z, 0, -8.75, 9.5, 1.3, 0.22, 1) + 0.25 * bell3(
+        ax, y, z, 1.9, -4.4, 9.2, 0.25, 0.5, 0.8
+    )
+    dark += 0.9 * bell3(ax, y, z, 0.66, -4.75, 9.9, 0.30, 0.22, 0.7)
+    if look.age > 0.3 and z > 5:
+        fold = (ax - 1.75) / 1.6
+        if 0.0 < fold < 1.0:
+            line = -3.9 - 3.0 * fold**1.3
+            dark += 0.35 * (look.age - 0.3) * np.exp(-(((y - line) / 0.13) ** 2))
+        if y > 3.0 and ax < 4.5:
+            wave = y + 0.15 * noise3(x * 0.6, 3.1, 0.7)
+            dark += (
+                0.18
+                * (look.age - 0.3)
+                * max(np.cos(wave * 2 * np.pi / 0.95), 0.0) ** 6
+                * smoothstep(4.5, 2.5, ax)
+            )
+    c[0] *= 1 - 0.42 * dark
+    c[1] *= 1 - 0.56 * dark
+    c[2] *= 1 - 0.56 * dark
+    if look.freckles > 0 and z > 4:
+        spots = smoothstep(0.35, 0.6, noise3(x * 3.1 + 5, y * 3.1, z * 3.1)) * look.freckles
+        spots *= bell3(ax, y, z, 2.6, -2.4, 9, 2.6, 2.2, 3)
+        c[0] *= 1 - 0.22 * spots
+        c[1] *= 1 - 0.35 * spots
+        c[2] *= 1 - 0.42 * spots
+    # Hair that is painted: shaved beard, stubble, scalp, brows, lashes.
+    jaw, moustache, chin = beard_masks(x, y, z)
+    grain = 0.5 + 0.5 * noise3(x * 9.0, y * 5.0 + z * 3.0, z * 9.0)
+    area = max(jaw, moustache)
+    shave = look.shadow * area * (0.8 + 0.4 * grain)
+    c[0] *= 1 - 0.30 * shave
+    c[1] *= 1 - 0.24 * shave
+    c[2] *= 1 - 0.18 * shave
+    beard = max(look.beard * (chin if look.goatee > 0.5 else jaw), look.moustache * moustache)
+    cover = smoothstep(0.15, 0.75, beard * (0.45 + 0.9 * grain)) if beard > 0.02 else 0.0
+    for i in range(3):
+        c[i] += cover * (look.beard_colour[i] * (0.7 + 0.6 * grain) - c[i])
+    if y > -9.0:
+        height = scalp_height(x, y, z, look.hairline) + 0.25 * noise3(x * 2.0, y * 2.0, z * 2.0)
+        tint = look.scalp * smoothstep(-0.45, 0.7, height) * (0.75 + 0.35 * grain)
+        tint = min(tint, 0.95)
+        for i in range(3):
+            c[i] += tint * (look.scalp_colour[i] - c[i])
+    lips = lip_mask(x, y, z)
+    if lips > 0.01:
+        part = np.exp(-(((y + 7.05) / 0.07) ** 2)) * smoothstep(_MOUTH, _MOUTH - 0.3, ax)
+        lines = 1 - 0.10 * max(noise3(x * 9.0, y * 1.3, 0.0), 0.0)
+        for i in range(3):
+            c[i] += (
+                0.9 * lips * (look.lips[i] * lines * (1 - 0.55 * part) * (0.93 if y > -7.05 else 1.04) - c[i])
+            )
+        rough -= 0.18 * lips
+        spec += 0.12 * lips
+    if z > 5.5 and abs(y) < 1.6:
+        dx = ax - _EYE_X
+        upper, lower = lid_edges(dx)
+        inside = smoothstep(1.72, 1.5, abs(dx))
+        line = np.exp(-0.5 * ((y - upper) / 0.075) ** 2) * 0.85 + 0.35 * np.exp(
+            -0.5 * ((y - lower) / 0.06) ** 2
+        )
+        line = inside * line * look.lash
+        wing = look.liner * inside * smoothstep(0.75, 0.05, y - upper) * (1.0 if y > upper else 0.0)
+        crease = 0.30 * inside * np.exp(-0.5 * ((y - upper - 0.32) / 0.07) ** 2)
+        for i in range(3):
+            c[i] *= (1 - min(0.82 * line + crease, 0.92)) * (1 - 0.5 * wing)
+        c[2] *= 1 + 0.1 * wing
+    brow = look.brow_density * brow_mask(x, y, z, look.brow_width, look.brow_lift)
+    for i in range(3):
+        c[i] += brow * (look.brows[i] - c[i])
+    oily = bell3(ax, y, z, 0, 3.8, 9, 3, 1.6, 3) + bell3(ax, y, z, 0, -3, 10.5, 0.9, 1.6, 2)
+    return rough - 0.1 * oily, spec * (1 - 0.7 * max(cover, brow))
+
+
+@numba.njit(**_JIT)
+def _hand_colour(px, py, pz, look, tips, hand, c):
+    """Nails, palms and knuckles of the hand on the point's side (the point is already mirrored to x > 0)."""
+    dx, dy, dz = px - hand[0, 0], py - hand[0, 1], pz - hand[0, 2]
+    along = dx * hand[1, 0] + dy * hand[1, 1] + dz * hand[1, 2]
+    if along < -0.02:
+        return 0.0
+    dorsal = dx * hand[2, 0] + dy * hand[2, 1] + dz * hand[2, 2]
+    palm = smoothstep(0.002, -0.012, dorsal + 0.22 * max(along - 0.08, 0.0)) * smoothstep(-0.02, 0.02, along)
+    for i in range(3):
+        c[i] += 0.8 * palm * (look.palm[i] - c[i])
+    gloss = 0.0
+    for f in range(tips.shape[0]):
+        ex, ey, ez = px - tips[f, 0, 0], py - tips[f, 0, 1], pz - tips[f, 0, 2]
+        u = ex * tips[f, 1, 0] + ey * tips[f, 1, 1] + ez * tips[f, 1, 2]
+        if u < -0.02 or u > 0.02:
+            continue
+        v = ex * tips[f, 2, 0] + ey * tips[f, 2, 1] + ez * tips[f, 2, 2]
+        w = (
+            ex * (tips[f, 1, 1] * tips[f, 2, 2] - tips[f, 1, 2] * tips[f, 2, 1])
+            + ey * (tips[f, 1, 2] * tips[f, 2, 0] - tips[f, 1, 0] * tips[f, 2, 2])
+            + ez * (tips[f, 1, 0] * tips[f, 2, 1] - tips[f, 1, 1] * tips[f, 2, 0])
+        )
+        if v > 0.0015:
+            nail = smoothstep(1.0, 0.8, (u / 0.0072) ** 2 + (w / 0.0056) ** 2)
+            for i in range(3):
+                c[i] += nail * (look.nails[i] - c[i])
+            gloss = max(gloss, nail)
+    return gloss
+
+
+@numba.njit(**_JIT)
+def shade_skin(points, origin, scale, look, tips, hand, albedo, roughness, specular):
+    """Fill albedo [p, 3], roughness [p] and specular [p] for rest points [p, 3]."""
+    c = np.empty(3)
+    for n in range(len(points)):
+        px, py, pz = points[n, 0], points[n, 1], points[n, 2]
+        x, y, z = (px - origin[0]) / scale, (pz - origin[2]) / scale, -(py - origin[1]) / scale
+        tone = 1 + look.mottle * (
+            0.06 * fbm(x * 0.28, y * 0.28, z * 0.28, 2) + 0.05 * fbm(x * 2.1, y * 2.1, z * 2.1, 2)
+        )
+        flush = 0.05 * look.redness * noise3(x * 0.45 + 9, y * 0.45, z * 0.45)
+        c[0] = look.base[0] * tone * (1 + 0.3 * flush)
+        c[1] = look.base[1] * tone * (1 - flush)
+        c[2] = look.base[2] * tone * (1 - flush)
+        rough, spec = 0.55, 0.35 * look.shine
+        if y > -16.0 and abs(x) < 10.5:
+            rough, spec = _head_colour(x, y, z, look, c)
+        elif abs(px) > hand[0, 0] - 0.03 and pz < hand[0, 2] + 0.06:
+            gloss = _hand_colour(abs(px), py, pz, look, tips, hand, c)
+            rough, spec = rough - 0.25 * gloss, spec + 0.3 * gloss
+        for i in range(3):
+            albedo[n, i] = min(max(c[i], 0.0), 1.0)
+        roughness[n] = rough
+        specular[n] = spec
+
+
+@dataclass(frozen=True)
+class Skin:
+    """Skin of one person."""
+
+    look: SkinLook
+    origin: np.ndarray
+    scale: float
+    tips: np.ndarray  # [5, 3, 3] nail centre, direction of the finger, direction out of the nail (left hand)
+    hand: np.ndarray  # [3, 3] wrist, direction of the fingers, dorsal direction (left hand)
+
+    def shade(self, rest_points: np.ndarray, normals: np.ndarray) -> Surface:
+        p = np.ascontiguousarray(rest_points, np.float32)
+        out = Surface(
+            np.empty((len(p), 3), np.float32), np.empty(len(p), np.float32), np.empty(len(p), np.float32)
+        )
+        shade_skin(p, self.origin, self.scale, self.look, self.tips, self.hand, *out)
+        return out
+
+
+@numba.njit(**_JIT)
+def shade_eye(points, centre, scale, iris, sclera, albedo, roughness):
+    """Iris, limbus and pupil by the angle to the rest gaze (-Y); pink towards the corners."""
+    for n in range(len(points)):
+        x = (abs(points[n, 0]) - centre[0]) / scale
+        y, z = (points[n, 2] - centre[2]) / scale, -(points[n, 1] - centre[1]) / scale
+        across = np.sqrt(x * x + y * y)
+        angle = np.arctan2(across, z)
+        turn = np.arctan2(y, x)
+        fibres = 0.75 + 0.35 * noise3(turn * 9.0 + 3 * points[n, 0] / abs(points[n, 0]), angle * 6.0, 0.3)
+        ring = smoothstep(0.19, 0.30, angle)
+        limbus = smoothstep(0.40, 0.49, angle)
+        white = smoothstep(0.485, 0.525, angle)
+        pupil = smoothstep(0.205, 0.18, angle)
+        pink = smoothstep(0.75, 1.25, angle)
+        for i in range(3):
+            colour = iris[i] * fibres * (0.75 + 0.45 * ring) * (1 - 0.65 * limbus)
+            colour *= 1 - 0.97 * pupil
+            ball = sclera[i] * (1 - pink * (0.10, 0.30, 0.30)[i])
+            albedo[n, i] = min(max(colour + white * (ball - colour), 0.0), 1.0)
+        # The upper lid and its lashes keep light off the top of the ball.
+        lid = 1.0 - 0.35 * smoothstep(0.15, 0.55, y)
+        for i in range(3):
+            albedo[n, i] *= lid
+        roughness[n] = 0.08
+
+
+@dataclass(frozen=True)
+class Eye:
+    """Both eyeballs; colours [3]."""
+
+    iris: np.ndarray
+    sclera: np.ndarray
+    centre: np.ndarray  # [3] of the left ball
+    scale: float
+
+    def shade(self, rest_points: np.ndarray, normals: np.ndarray) -> Surface:
+        p = np.ascontiguousarray(rest_points, np.float32)
+        albedo, roughness = np.empty((len(p), 3), np.float32), np.empty(len(p), np.float32)
+        shade_eye(p, self.centre, self.scale, self.iris, self.sclera, albedo, roughness)
+        return Surface(albedo, roughness, np.full(len(p), 1.0, np.float32))
+
+
+@dataclass(frozen=True)
+class Plain:
+    """One colour, darker with depth into the head where `fade_from` (head units of z) is given."""
+
+    colour: np.ndarray
+    roughness: float = 0.5
+    specular: float = 0.3
+    sites_origin: float = 0.0  # Y of the head's origin, metres
+    scale: float = 0.01
+    fade_from: float | None = None
+
+    def shade(self, rest_points: np.ndarray, normals: np.ndarray) -> Surface:
+        n = len(rest_points)
+        albedo = np.tile(self.colour.astype(np.float32), (n, 1))
+        if self.fade_from is not None:
+            depth = -(rest_points[:, 1] - self.sites_origin) / self.scale
+            albedo *= np.clip(1 + (depth - self.fade_from) / 2.5, 0.12, 1)[:, None].astype(np.float32)
+        return Surface(albedo, np.full(n, self.roughness, np.float32), np.full(n, self.specular, np.float32))
+
+
+def nail_frames(sites: Sites) -> tuple[np.ndarray, np.ndarray]:
+    """`tips` and `hand` of `Skin` from the mean template's left hand."""
+    template = sites.template
+    names = list(template.joint_names)
+    wrist, middle, index, pinky = (sites.joint(n) for n in ("hand.L", "middle1.L", "index1.L", "pinky1.L"))
+    along = middle - wrist
+    along = along / np.linalg.norm(along)
+    dorsal = np.cross(along, index - pinky)
+    dorsal = dorsal / np.linalg.norm(dorsal)
+    if dorsal[0] + dorsal[2] < 0:
+        dorsal = -dorsal
+    tips = []
+    for finger in ("thumb", "index", "middle", "ring", "pinky"):
+        j = names.index(f"{finger}3.L")
+        head, tail = template.joint_heads[j], template.joint_tails[j]
+        d = (tail - head) / np.linalg.norm(tail - head)
+        out = dorsal if finger != "thumb" else dorsal * 0.8 + (index - pinky) * 2
+        out = out - d * (out @ d)
+        tips.append([tail - d * 0.001, d, out / np.linalg.norm(out)])
+    return np.array(tips, np.float64), np.array([wrist, along, dorsal], np.float64)
+
+
+def skin_tone(rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """A tone between neighbours on the Monk scale -> sRGB [3], and its place on the scale in 0..9.
+
+    The published patches are paler and greyer than skin in photographs at both ends; they are warmed a little.
+    """
+    place = float(np.clip(rng.uniform(0, 9.0), 0, 8.6))
+    tones = np.stack([srgb(t) for t in MONK_TONES])
+    i = int(place)
+    tone = tones[i] + (tones[min(i + 1, 9)] - tones[i]) * (place - i)
+    tone = tone * np.array([1.0, 0.955, 0.93]) ** (0.5 + rng.uniform(0.3, 1.1))
+    warm = tone * np.array([0.93, 0.78, 0.68]) if place < 4 else tone
+    mix = np.clip((4.5 - place) / 3, 0, 0.75)
+    tone = tone + (warm - tone) * mix
+    lift = np.array([0.09, 0.035, 0.01]) * np.clip((place - 6) / 2, 0, 1)
+    return np.clip(tone + lift + rng.normal(0, 0.012, 3), 0.05, 1), place
+
+
+def sample_skin_look(
+    rng: np.random.Generator, masculine: float, age: float, hair_colour: np.ndarray
+) -> SkinLook:
+    """Random colours; `masculine` and `age` in 0..1 steer beard, make-up and lines."""
+    base, place = skin_tone(rng)
+    dark = luminance(base) < 0.45
+    lips = (
+        base * np.array([0.90, 0.62, 0.62])
+        if not dark
+        else base * np.array([0.95, 0.68, 0.70]) + np.array([0.05, 0, 0.01])
+    )
+    made_up = masculine < 0.5 and rng.random() < 0.35
+    if made_up:
+        lips = 0.35 * lips + 0.65 * hsv(
+            rng.uniform(0.93, 1.02), rng.uniform(0.45, 0.85), rng.uniform(0.4, 0.8)
+        )
+    painted = masculine < 0.5 and rng.random() < 0.35
+    nails = (
+        hsv(rng.random(), rng.uniform(0.2, 0.9), rng.uniform(0.3, 0.95))
+        if painted
+        else base * 0.75 + np.array([0.22, 0.14, 0.13])
+    )
+    style = rng.choice(["none", "stubble", "full", "goatee", "moustache"], p=[0.55, 0.18, 0.14, 0.07, 0.06])
+    if masculine < 0.5:
+        style = "none"
+    beard = {"stubble": rng.uniform(0.3, 0.5), "full": 1.0, "goatee": 0.9}.get(style, 0.0)
+    moustache = {"stubble": rng.uniform(0.3, 0.5), "full": 0.95, "goatee": 0.8, "moustache": 1.0}.get(
+        style, 0.0
+    )
+    hairline = HAIRLINE_HEIGHT.copy()
+    hairline[:5] += rng.normal(0, 0.35)
+    hairline[2:4] += max(0.0, rng.normal(0, 0.5)) * masculine + 1.2 * max(0.0, age - 0.55) * masculine
+    grey = np.clip(hair_colour * rng.uniform(0.7, 1.0), 0, 1)
+    return SkinLook(
+        base=base.astype(np.float64),
+        lips=np.clip(lips, 0, 1).astype(np.float64),
+        brows=np.clip(hair_colour * rng.uniform(0.55, 0.95), 0, 1).astype(np.float64),
+        beard_colour=np.clip(grey * np.array([1.08, 0.98, 0.9]), 0, 1).astype(np.float64),
+        scalp_colour=(hair_colour * 0.75).astype(np.float64),
+        nails=np.clip(nails, 0, 1).astype(np.float64),
+        palm=np.clip(
+            base * 0.35 + np.array([0.80, 0.58, 0.50]) * 0.65
+            if place > 4
+            else base * np.array([1, 0.94, 0.93]),
+            0,
+            1,
+        ),
+        hairline=hairline,
+        redness=float(rng.uniform(0.35, 1.1) * (0.5 if dark else 1.0)),
+        mottle=float(rng.uniform(0.5, 1.3)),
+        freckles=float(rng.uniform(0.5, 1.0)) if place < 3.5 and rng.random() < 0.3 else 0.0,
+        age=float(age),
+        lash=float(rng.uniform(0.65, 0.85) + 0.2 * (masculine < 0.5)),
+        liner=float(rng.uniform(0.3, 0.9)) if made_up else 0.0,
+        brow_width=float(np.clip(rng.normal(0.85 + 0.3 * masculine, 0.18), 0.5, 1.6)),
+        brow_lift=float(np.clip(rng.normal(0.12 - 0.15 * masculine, 0.12), -0.3, 0.4)),
+        brow_density=float(rng.uniform(0.6, 0.95)),
+        shadow=float(rng.uniform(0, 0.8)) * masculine if style != "none" or rng.random() < 0.7 else 0.0,
+        beard=float(beard),
+        moustache=float(moustache),
+        goatee=float(style == "goatee"),
+        scalp=0.0,
+        shine=float(rng.uniform(0.7, 1.2)),
+    )

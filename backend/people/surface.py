@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pieces cut out of a triangle mesh, and what is done to them: smoothing, hems, weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix, diags, identity, vstack
+from scipy.sparse.csgraph import connected_components
+
+
+@dataclass
+class Patch:
+    """A piece of a mesh with some vertices added on its edges.
+
+    `blend` [n, Nv] (sparse, rows sum to 1) says from which of the Nv mesh vertices each patch vertex is mixed, so that
+    any vertex attribute `a` of the mesh becomes `patch.carry(a)` on the patch. `faces` [f, 3] index the n vertices.
+    """
+
+    blend: csr_matrix
+    faces: np.ndarray
+
+    def carry(self, attribute: np.ndarray) -> np.ndarray:
+        """Mesh vertex attribute [Nv] or [Nv, c] -> patch vertex attribute [n] or [n, c], float32."""
+        return np.asarray(self.blend @ attribute, np.float32)
+
+    def __len__(self) -> int:
+        return self.blend.shape[0]
+
+
+def whole(vertex_count: int, faces: np.ndarray) -> Patch:
+    """The patch that is the mesh itself, without vertices that no face uses."""
+    return compact(Patch(identity(vertex_count, np.float32, format="csr"), faces))
+
+
+def compact(patch: Patch) -> Patch:
+    """Drop vertices that no face uses."""
+    used = np.zeros(len(patch), bool)
+    used[patch.faces] = True
+    new = np.cumsum(used) - 1
+    return Patch(patch.blend[used], new[patch.faces].astype(np.int32))
+
+
+def split(patch: Patch, field: np.ndarray) -> tuple[Patch, np.ndarray, np.ndarray]:
+    """Cut triangles along the line field = 0 (marching triangles).
+
+    Args: field [n], one value per patch vertex, taken as linear inside a triangle.
+    Returns: the patch with the cut vertices and faces, [f] bool, True for faces where the field is positive, and [f]
+        the face of the uncut patch that each face came from.
+    """
+    field = np.where(np.abs(field) < 1e-7, 1e-7, field)
+    faces = patch.faces
+    positive = field > 0
+    count = positive[faces].sum(1)
+    straddling = np.flatnonzero((count == 1) | (count == 2))
+    mixed = faces[straddling]
+    if not len(mixed):
+        return patch, count == 3, np.arange(len(faces))
+    # Turn each cut triangle so that the corner that stands alone on its side comes first.
+    one = positive[mixed].sum(1) == 1
+    alone = np.where(one, positive[mixed].argmax(1), (~positive[mixed]).argmax(1))
+    order = (alone[:, None] + np.arange(3)) % 3
+    a, b, c = np.take_along_axis(mixed, order, 1).T
+    edges = np.sort(np.concatenate([np.stack([a, b], 1), np.stack([a, c], 1)]), 1)
+    edges, inverse = np.unique(edges, axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    start, end = field[edges[:, 0]], field[edges[:, 1]]
+    t = np.clip(start / (start - end), 0.02, 0.98).astype(np.float32)
+    added = diags(1 - t) @ patch.blend[edges[:, 0]] + diags(t) @ patch.blend[edges[:, 1]]
+    ab, ac = len(patch) + inverse[: len(a)], len(patch) + inverse[len(a) :]
+    tips = np.stack([a, ab, ac], 1)
+    bases = np.concatenate([np.stack([ab, b, c], 1), np.stack([ab, c, ac], 1)])
+    pure = np.flatnonzero((count == 0) | (count == 3))
+    new_faces = np.concatenate([faces[pure], tips, bases]).astype(np.int32)
+    side = np.concatenate([count[pure] == 3, one, np.tile(~one, 2)])
+    parent = np.concatenate([pure, np.tile(straddling, 3)])
+    return Patch(vstack([patch.blend, added]).tocsr(), new_faces), side, parent
+
+
+def clip(patch: Patch, field: np.ndarray) -> Patch:
+    """The part of a patch where field > 0, cut cleanly along field = 0."""
+    cut, side, _ = split(patch, field)
+    return compact(Patch(cut.blend, cut.faces[side]))
+
+
+def subdivide(patch: Patch) -> Patch:
+    """Each triangle into four, new vertices in the middle of the edges."""
+    f = patch.faces
+    edges = np.sort(np.concatenate([f[:, [0, 1]], f[:, [1, 2]], f[:, [2, 0]]]), 1)
+    edges, inverse = np.unique(edges, axis=0, return_inverse=True)
+    ab, bc, ca = (inverse.reshape(3, -1) + len(patch)).astype(np.int32)
+    a, b, c = f.T
+    faces = np.concatenate([np.stack(t, 1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))])
+    middle = 0.5 * (patch.blend[edges[:, 0]] + patch.blend[edges[:, 1]])
+    return Patch(vstack([patch.blend, middle]).tocsr(), faces.astype(np.int32))
+
+
+def drop_crumbs(patch: Patch) -> Patch:
+    """Without loose pieces smaller than a twentieth of the largest."""
+    if not len(patch.faces):
+        return patch
+    _, label = connected_components(adjacency(len(patch), patch.faces), directed=False)
+    size = np.bincount(label)
+    keep = size[label] > 0.05 * size.max()
+    return compact(Patch(patch.blend, patch.faces[keep[patch.faces[:, 0]]]))
+
+
+def adjacency(count: int, faces: np.ndarray) -> csr_matrix:
+    """Symmetric [count, count] matrix of ones, one per edge."""
+    i = faces[:, [0, 1, 2]].ravel()
+    j = faces[:, [1, 2, 0]].ravel()
+    a = csr_matrix((np.ones(2 * len(i), np.float32), (np.r_[i, j], np.r_[j, i])), (count, count))
+    a.data[:] = 1
+    return a
+
+
+def averaging(a: csr_matrix) -> csr_matrix:
+    """Rows of an adjacency scaled to sum to one (rows without neighbours stay zero)."""
+    return diags(1 / np.maximum(np.asarray(a.sum(1)).ravel(), 1)).astype(np.float32) @ a
+
+
+def border_edges(faces: np.ndarray) -> np.ndarray:
+    """Edges [e, 2] that belong to one face only, in that face's direction."""
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    _, first, count = np.unique(np.sort(edges, 1), axis=0, return_index=True, return_counts=True)
+    return edges[first[count == 1]]
+
+
+def normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Area-weighted unit vertex normals [n, 3]."""
+    p = vertices[faces]
+    n = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
+    out = np.stack([np.bincount(faces.ravel(), np.repeat(n[:, k], 3), len(vertices)) for k in range(3)], 1)
+    return (out / (np.linalg.norm(out, axis=1, keepdims=True) + 1e-12)).astype(np.float32)
+
+
+def top_weights(dense: np.ndarray, keep: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Dense skin weights [n, J] -> the `keep` largest: indices [n, keep] int16, weights [n, keep] summing to 1."""
+    index = np.argpartition(-dense, keep - 1, axis=1)[:, :keep]
+    weight = np.take_along_axis(dense, index, 1)
+    order = np.argsort(-weight, axis=1, kind="stable")
+    index, weight = np.take_along_axis(index, order, 1), np.take_along_axis(weight, order, 1)
+    weight = np.where(weight < 0.003, 0, weight)
+    return index.astype(np.int16), (weight / weight.sum(1, keepdims=True)).astype(np.float32)
+
+
+def relax_outside(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    inner: np.ndarray,
+    outward: np.ndarray,
+    clearance: np.ndarray,
+    rounds: int,
+) -> np.ndarray:
+    """Smooth a shell without letting it sink below its clearance over the body.
+
+    Args: vertices [n, 3] the shell; inner [n, 3] the body point below each; outward [n, 3] unit; clearance [n] metres.
+    Border vertices are smoothed along the border only, so that hems stay even lines.
+    """
+    a = averaging(adjacency(len(vertices), faces))
+    border = border_edges(faces)
+    on_border = np.zeros(len(vertices), bool)
+    on_border[border] = True
+    i, j = border.T
+    b = averaging(
+        csr_matrix((np.ones(2 * len(i), np.float32), (np.r_[i, j], np.r_[j, i])), (len(vertices),) * 2)
+    )
+    out = vertices.astype(np.float32)
+    mix = np.where(on_border, 0, 1).astype(np.float32)
+    average = diags(mix) @ a + diags(1 - mix) @ b
+    for _ in range(rounds):
+        out = 0.5 * out + 0.5 * (average @ out)
+        height = ((out - inner) * outward).sum(1)
+        out += outward * np.maximum(clearance - height, 0)[:, None]
+    return out.astype(np.float32)
+
+
+def hem(vertices: np.ndarray, faces: np.ndarray, depth: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Turn the border inwards so that cloth has an edge with thickness.
+
+    Returns: vertices with the turned border appended, the extra faces, and the vertex each appended one was copied from.
+    """
+    border = border_edges(faces)
+    source = np.unique(border)
+    new = np.full(len(vertices), -1, np.int32)
+    new[source] = len(vertices) + np.arange(len(source))
+    n = normals(vertices, faces)
+    turned = vertices[source] - n[source] * depth
+    a, b = border.T
+    extra = np.concatenate([np.stack([b, a, new[a]], 1), np.stack([b, new[a], new[b]], 1)])
+    return np.concatenate([vertices, turned]).astype(np.float32), extra.astype(np.int32), source
