@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Is the photo path alive? Quick measurements on people that training does not see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ..model.lca import LCA, CanonicalGaussians, Encoding, drive, select
+from .anchor_pool import PooledAnchors
+from .batches import Batch, BatchRecipe, make_batch
+from .losses import over, person_psnr
+from .prepare import PreparedPeople
+from .rendering import render_batch
+
+BACKGROUND = 0.5
+
+
+@dataclass(frozen=True)
+class People:
+    """Avatars of one batch: what was encoded and its canonical Gaussians."""
+
+    encoding: Encoding
+    canonical: CanonicalGaussians
+
+    def reordered(self, index) -> People:
+        """Other avatars in the same places."""
+        encoding = Encoding(self.encoding.tokens[index], None)
+        return People(encoding, select(self.canonical, index))
+
+
+def encode_batch(model: LCA, batch: Batch) -> People:
+    """Create the avatars of a batch."""
+    encoding = model.encode(batch.body, batch.face, batch.anchors.anchors, batch.sampled)
+    return People(encoding, model.canonical(encoding, batch.anchors.anchors))
+
+
+def render_people(model: LCA, people: People, batch: Batch, deltas: bool = True) -> Tensor:
+    """Avatars driven and seen as the batch's targets: premultiplied [B,R,h,w,4]."""
+    change = model.deltas(people.encoding, batch.signals) if deltas else None
+    posed = drive(people.canonical, change, batch.expression, batch.transforms, batch.anchors.anchors)
+    return render_batch(replace(posed, colors=posed.colors.clamp(0, 1)), batch.cameras)
+
+
+def mean_of(canonical: CanonicalGaussians) -> CanonicalGaussians:
+    """The average avatar of a batch, as a batch of one."""
+    reference = canonical.quats[:1]
+    sign = torch.sign((canonical.quats * reference).sum(-1, keepdim=True) + 1e-9)
+    values = {k: t.mean(0, keepdim=True) for k, t in vars(canonical).items()}
+    values["quats"] = normalize((canonical.quats * sign).mean(0, keepdim=True), dim=-1)
+    return CanonicalGaussians(**values)
+
+
+def score(image: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """PSNR on the person's pixels and silhouette IoU of renders [B,R,h,w,4], per target [B R]."""
+    image, target = image.flatten(0, 1), batch.targets.flatten(0, 1)
+    mask = target[..., 3] > 0.5
+    grey = torch.tensor(BACKGROUND)
+    value = person_psnr(over(image, grey), over(target, grey), mask)
+    own = image[..., 3] > 0.5
+    return value, (own & mask).sum((1, 2)) / (own | mask).sum((1, 2)).clamp(min=1)
+
+
+@torch.no_grad()
+def check(
+    model: LCA, people: PreparedPeople, anchors: PooledAnchors, recipe: BatchRecipe, seed: int = 5
+) -> dict:
+    """PSNR of the right, the swapped and the average person, retrieval, IoU; with true correspondences.
+
+    Retrieval among eight: whose photos give the avatar that, driven as the target, is closest to the target picture.
+    """
+    count = min(8, len(people))
+    recipe = replace(recipe, people=count, body_photos=(4, 4), face_photos=(2, 2), jitter=0.0)
+    rows = []
+    for shown in (True, False) if model.config.sampled_pixels else (False,):
+        recipe = replace(recipe, hidden_fraction=0.0 if shown else 1.0)
+        batch = make_batch(people, anchors, model.config, recipe, np.random.default_rng(seed), None)
+        rows.append(_measure(model, batch, count))
+    result = rows[0]
+    if len(rows) > 1:
+        result["psnr_hidden"], result["swapped_hidden"] = rows[1]["psnr"], rows[1]["psnr_swapped"]
+        result["retrieval_hidden"] = rows[1]["retrieval"]
+    return {k: round(float(v), 4) for k, v in result.items()}
+
+
+def _measure(model: LCA, batch: Batch, count: int) -> dict:
+    made = encode_batch(model, batch)
+    own, iou = score(render_people(model, made, batch), batch)
+    index = torch.arange(count)
+    rolls = [own.unflatten(0, (count, -1))]
+    for shift in range(1, count):
+        value, _ = score(render_people(model, made.reordered((index + shift) % count), batch), batch)
+        rolls.append(value.unflatten(0, (count, -1)))
+    values = torch.stack(rolls)[:, :, 0]  # [shift, person], the first target of each
+    everyone = People(made.encoding, mean_of(made.canonical))
+    expand = lambda t: t.expand(count, *t.shape[1:])  # noqa: E731
+    mean = replace(everyone.canonical, **{k: expand(t) for k, t in vars(everyone.canonical).items()})
+    average, _ = score(render_people(model, People(made.encoding, mean), batch, deltas=False), batch)
+    return {
+        "psnr": own.mean(),
+        "psnr_swapped": rolls[1].mean(),
+        "psnr_mean_avatar": average.mean(),
+        "retrieval": (values.argmax(0) == 0).float().mean(),
+        "iou": iou.mean(),
+    }

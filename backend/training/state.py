@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A training run that can be killed: weights, their average, the optimiser's moments, the clock, in one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from ..model.config import ModelConfig
+from ..model.files import read_tensors, write_tensors
+from ..model.lca import LCA
+
+VERSION = 1
+
+
+class Average:
+    """Exponential moving average of the weights, with a short memory at the start."""
+
+    def __init__(self, model: LCA, decay: float):
+        self.decay, self.count = decay, 0
+        self.weights = {k: p.detach().clone() for k, p in model.trainable()}
+
+    @torch.no_grad()
+    def update(self, model: LCA) -> None:
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        own = dict(model.trainable())
+        torch._foreach_lerp_(list(self.weights.values()), [own[k] for k in self.weights], 1 - decay)
+
+
+@dataclass
+class Progress:
+    """How far a run is: optimiser steps, people seen, and seconds of training (pauses left out)."""
+
+    step: int = 0
+    people: int = 0
+    seconds: float = 0.0
+    checks: list = field(default_factory=list)
+
+
+def save_state(path: Path, model: LCA, average: Average, optimizer, progress: Progress) -> None:
+    """Write the whole run to one file."""
+    tensors, names = {}, {id(p): k for k, p in model.trainable()}
+    for k, p in model.trainable():
+        tensors[f"weight/{k}"] = p
+        tensors[f"average/{k}"] = average.weights[k]
+    for p, values in optimizer.state.items():
+        for key in ("exp_avg", "exp_avg_sq", "step"):
+            tensors[f"{key}/{names[id(p)]}"] = values[key]
+    header = {
+        "lca_training": VERSION,
+        "config": model.config.to_json(),
+        "average_count": average.count,
+        "progress": vars(progress),
+    }
+    write_tensors(path, tensors, header)
+
+
+def load_state(path: Path, model: LCA, average: Average, optimizer) -> Progress:
+    """Continue the run in `path`; `UserError` where it belongs to another network."""
+    tensors, header = read_tensors(path)
+    if header.get("lca_training") != VERSION or ModelConfig.from_json(header["config"]) != model.config:
+        raise UserError(
+            f"{path} belongs to a run with another configuration.", "Choose another output folder."
+        )
+    with torch.no_grad():
+        for k, p in model.trainable():
+            p.copy_(_take(tensors, f"weight/{k}", p))
+            average.weights[k].copy_(_take(tensors, f"average/{k}", p))
+            if f"step/{k}" in tensors:
+                optimizer.state[p] = {
+                    key: tensors[f"{key}/{k}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")
+                }
+    average.count = header["average_count"]
+    return Progress(**header["progress"])
+
+
+def _take(tensors: dict[str, Tensor], key: str, like: Tensor) -> Tensor:
+    if key not in tensors or tensors[key].shape != like.shape:
+        raise UserError(f"The training state lacks {key}.", "Choose another output folder.")
+    return tensors[key]
