@@ -26,9 +26,7 @@ def edge_lengths(points, body):
         size = np.minimum(size, np.exp(np.log(size) * (1 - weight) + np.log(length) * weight))
 
     finer(1 / (1 + np.exp(-(q[:, 1] + 15) / 1.5)), 0.62)  # neck and skull
-    front = (
-        1 / (1 + np.exp(-(q[:, 2] - 3.0))) / (1 + np.exp(-(q[:, 1] + 12.5))) / (1 + np.exp(q[:, 1] - 5.5))
-    )
+    front = 1 / (1 + np.exp(-(q[:, 2] - 3.0))) / (1 + np.exp(-(q[:, 1] + 12.5))) / (1 + np.exp(q[:, 1] - 5.5))
     finer(front, 0.29)
     finer(_inside(q, (0, -3.9, 10.0), (2.4, 1.9, 2.6)), 0.20)
     finer(_inside(q, (0, -7.0, 9.2), (3.4, 1.6, 2.2)), 0.155)

@@ -44,7 +44,7 @@ class Body:
     def _block(self, p):
         eyes = self.frame.head_centre[1]
         # Above the mouth no joint with the torso reaches; below the chest no joint with the head.
-        high = p[:, 1] > eyes - 9
+        high = p[:, 1] > eyes - 7
         low = p[:, 1] < eyes - 26
         out = np.empty(len(p), np.float32)
         if not high.all():

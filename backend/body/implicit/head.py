@@ -121,10 +121,10 @@ class Head:
         f = f - 0.15 * bell(p, (2.6, 5.0, 8.6), (2.0, 1.6, 1.5))
         f = f + 1.0 * bell(p, (ex + 0.1, -0.05, 8.3), (1.6, 0.9, 1.5))
         f = f + 0.55 * bell(p, (1.75, 0.35, 8.7), (0.65, 0.8, 1.2))
-        f = f - 0.50 * face.cheek * bell(p, (5.0, -2.6, 7.2), (1.5, 1.1, 1.6))
+        f = f - 0.40 * face.cheek * bell(p, (5.0, -2.6, 7.2), (1.5, 1.1, 1.6))
         f = f - 0.15 * face.cheek * bell(p, (6.8, -2.2, 4.2), (0.9, 1.1, 2.2))
         f = f - 0.38 * bell(p, (3.1, -3.0, 8.7), (1.5, 1.3, 1.2))
-        f = f + (0.24 - 0.35 * face.fullness) * bell(p, (5.2, -6.0, 5.5), (1.6, 2.1, 2.2))
+        f = f + (0.06 - 0.35 * face.fullness) * bell(p, (5.2, -6.0, 5.5), (1.6, 2.1, 2.2))
         f = f - 0.28 * face.jaw * bell(p, (5.4, -7.6, 1.2), (1.0, 1.6, 1.8))
         f = f - 0.72 * bell(p, (0, -6.4, 9.4), (2.2, 1.7, 1.7))
         f = f + 0.30 * bell(p, (0, -8.95, 9.8), (1.5, 0.42, 0.8))
@@ -197,7 +197,7 @@ class Head:
 
     def _ear(self, f, p):
         size = self.face.ear
-        frame = rotation("y", -28) @ rotation("x", -14)
+        frame = rotation("z", 9) @ rotation("y", -28) @ rotation("x", -14)
         e = (p - np.array([7.25 * self.face.width, -1.6, -1.2], np.float32)) @ frame.T / np.float32(size)
         near = np.flatnonzero((np.abs(e) < (3.5, 4.5, 4.5)).all(1))
         if len(near) == 0:
@@ -206,7 +206,7 @@ class Head:
         ear = ellipsoid(e, (0.75, 0, -0.9), (0.28, 2.9, 1.65))
         ear = smooth_min(ear, chain(e, EAR_HELIX, EAR_HELIX_RADII), 0.22)
         ear = smooth_min(ear, chain(e, EAR_ANTIHELIX, EAR_ANTIHELIX_RADII), 0.25)
-        ear = smooth_min(ear, ellipsoid(e, (0.72, -2.3, -0.5), (0.32, 0.8, 0.75)), 0.45)
+        ear = smooth_min(ear, ellipsoid(e, (0.6, -2.25, -0.35), (0.3, 0.72, 0.7)), 0.5)
         ear = smooth_max(ear, -ellipsoid(e, (1.0, -0.3, -0.55), (0.75, 0.95, 0.72)), 0.2)
         ear = smooth_max(ear, -ellipsoid(e, (1.3, 1.8, -1.35), (0.45, 0.7, 0.35)), 0.2)
         ear = smooth_min(ear, ellipsoid(e, (0.55, -0.55, 0.35), (0.42, 0.5, 0.3)), 0.2)

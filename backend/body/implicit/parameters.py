@@ -14,8 +14,8 @@ class FaceParameters:
     """Head-local sizes; the defaults are midway between the mean man and the mean woman."""
 
     width: float = 0.9775  # of the skull
-    jaw: float = 0.955  # width of the lower face
-    brow: float = 0.6  # amplitude of the brow ridge
+    jaw: float = 0.93  # width of the lower face
+    brow: float = 0.5  # amplitude of the brow ridge
     nose_length: float = 0.965
     nose_width: float = 0.94
     nose_projection: float = 0.925
@@ -25,7 +25,7 @@ class FaceParameters:
     chin: float = -0.075  # cm forward
     cheek: float = 1.05
     eye_x: float = 3.14  # cm, half the distance of the pupils
-    eye_height: float = 1.06
+    eye_height: float = 1.1
     eye_tilt: float = 0.14
     ear: float = 1.0
     length: float = 1.0  # of the face below the pupils
@@ -53,10 +53,10 @@ def for_sex(sex):
         return man + (woman - man) * sex
 
     face = FaceParameters(
-        width=mix(1.0, 0.955), jaw=mix(1.0, 0.91), brow=mix(0.9, 0.3), nose_length=mix(1.0, 0.93),
+        width=mix(1.0, 0.955), jaw=mix(0.97, 0.89), brow=mix(0.85, 0.15), nose_length=mix(1.0, 0.93),
         nose_width=mix(1.0, 0.88), nose_projection=mix(1.0, 0.85), lip=mix(0.95, 1.05),
         mouth_width=mix(2.55, 2.40), chin=mix(0.0, -0.15), eye_x=mix(3.2, 3.08),
-        eye_height=mix(1.0, 1.12), female=sex,
+        eye_height=mix(1.03, 1.17), female=sex,
     )  # fmt: skip
     return BodyParameters(sex=sex, bust=max(0.8 * sex, 0.0), face=face)
 

@@ -49,7 +49,7 @@ class Trunk:
         centre = (front + back) * 0.5 - 0.3
         f = superellipse(x, z - centre, width, np.where(z > centre, front - centre, centre - back), exponent)
         f = smooth_max(f, 84 * k - y, 6)
-        f = smooth_max(f, y - 153 * k, 2)
+        f = smooth_max(f, y - 150 * k, 6)
         f = self._chest(f, points)
         f = self._relief(f, points)
         return self._girdle(f, points)
@@ -91,8 +91,8 @@ class Trunk:
         centre = np.array([10.5 * g, 140 * k, -2.8]) + out
         radii = mix((8.2, 6.6, 6.6), (7.0, 6.2, 5.6), sex) * big
         f = smooth_min(f, ellipsoid(points, centre, radii, rotation("z", 12)), 4.5)
-        slope = [(1.2, 153 * k, -3.4), (5.0 * g, 148 * k, -4.4), np.array([14.5 * g, 145.2 * k, -4.2]) + out]
-        radii = mix((3.1, 3.3, 3.0), (2.4, 2.4, 2.3), sex) * (1 + 0.12 * self.p.muscle)
+        slope = [(1.2, 152 * k, -2.2), (5.0 * g, 148 * k, -4.4), np.array([14.5 * g, 145.2 * k, -4.2]) + out]
+        radii = mix((2.9, 3.3, 3.0), (2.3, 2.4, 2.3), sex) * (1 + 0.12 * self.p.muscle)
         return smooth_min(f, chain(points, slope, radii), 4.5)
 
     def seat(self, points):
