@@ -16,6 +16,7 @@ How A_j is made:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,13 +34,15 @@ NECK = ("neck1", "neck2")
 FACE = ("jaw", "eye.L", "eye.R")
 LIMB_NEXT = {"upper_arm": "forearm", "forearm": "hand", "thigh": "shin", "shin": "foot", "foot": "toe"}
 STRETCH = (0.4, 2.5)  # a bone that asks for more than this is not the bone it seems
+NECK_STRETCH = (0.85, 1.25)  # riggers put the head bone anywhere from the jaw to the ears
+HEEL_ANGLE = np.radians(30)  # a foot that points up or down by less is only a toe bone at another height
 
 
 class Skeleton(Protocol):
-    """What binding reads of a Template."""
+    """What binding reads of a Template or an Avatar."""
 
+    joint_names: tuple[str, ...]
     joint_heads: np.ndarray
-    joint_tails: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -135,12 +138,14 @@ class Binding:
         return ends[0], _unit(ends[1] - ends[0])
 
 
-def bind(template: Skeleton, rig: Rig, bone_map: BoneMap) -> Binding:
-    """Binds the template's joints (58, in the order of JOINT_NAMES) to a rig by a bone map.
+def bind(template: Skeleton, rig: Rig, bone_map: BoneMap | Mapping[str, str]) -> Binding:
+    """Binds the joints of a template or an avatar (the 58 of JOINT_NAMES) to a rig by a bone map.
 
     Raises UserError when the map and the rig have neither spine nor head in common, or when the rig has no
     size.
     """
+    if not isinstance(bone_map, BoneMap):
+        bone_map = BoneMap(dict(bone_map))
     return _Binder(template, rig, bone_map).binding()
 
 
@@ -149,8 +154,9 @@ class _Binder:
         self.warnings = tuple(check(bone_map, rig))
         self.rig = rig
         self.bones = {joint: rig.index(bone) for joint, bone in bone_map.bones.items() if bone in rig}
-        self.heads = dict(zip(JOINT_NAMES, np.asarray(template.joint_heads, np.float64), strict=True))
-        self.tails = dict(zip(JOINT_NAMES, np.asarray(template.joint_tails, np.float64), strict=True))
+        self.heads = dict(
+            zip(template.joint_names, np.asarray(template.joint_heads, np.float64), strict=True)
+        )
         self.scale = self._scale()
         self.turn = self._orientation()
         self.linear: dict[str, np.ndarray] = {}  # rotation only
@@ -296,19 +302,19 @@ class _Binder:
 
     def _neck_and_head(self) -> None:
         base = self._carried("neck1", "spine3")
-        there, turn = self.at("head"), self.turn
+        there = self.at("head")
         if there is None:
             there = base + self.scale * self.turn @ (self.heads["head"] - self.heads["neck1"])
         ours = self.heads["head"] - self.heads["neck1"]
         turn, stretch = self._aim(self.turn, ours, there - base)
-        self._place("neck1", turn, base, _unit(ours), stretch)
+        self._place("neck1", turn, base, _unit(ours), float(np.clip(stretch, *NECK_STRETCH)))
         self._follow("neck2", "neck1", whole=True)
-        self._place("head", self.turn, there)
+        self._place("head", self.turn, self._carried("head", "neck2"))
         for joint in FACE:
             self._follow(joint, "head", whole=True)
 
     def _aim(self, start: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, float]:
-        """Rotation that continues `start` and turns `ours` towards `theirs`, and the stretch to its length."""
+        """Rotation that continues `start` and turns `ours` towards `theirs`, and the stretch that fits."""
         length = np.linalg.norm(theirs)
         if length < 1e-4 * self.scale:
             return start, 1.0
@@ -410,13 +416,15 @@ class _Binder:
         elif there is None:
             self._place(joint, self.turn, target)
         else:
-            ours = self.heads[toe] - self.heads[joint]
-            turn, stretch = self._aim(self.turn, ours, there - target)
+            ours, theirs = self.heads[toe] - self.heads[joint], there - target
+            up = self.turn[:, 2]
+            level = [self.turn @ ours, theirs]
+            pitch = [np.arctan2(v @ up, np.linalg.norm(v - up * (v @ up))) for v in level]
+            if abs(pitch[0] - pitch[1]) < HEEL_ANGLE:
+                theirs = theirs + up * (np.linalg.norm(theirs) * np.sin(pitch[0]) - theirs @ up)
+            turn, stretch = self._aim(self.turn, ours, theirs)
             self._place(joint, turn, target, _unit(ours), stretch)
-        if there is None:
-            self._follow(toe, joint)
-        else:
-            self._place(toe, self.linear[joint], there)
+        self._place(toe, self.linear[joint], self._carried(toe, joint))
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
