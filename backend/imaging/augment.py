@@ -52,19 +52,22 @@ def make_sample(
     width: int,
 ) -> Sample:
     """One training picture of one view: rgba uint8 [h,w,4] straight sRGB, points [h,w,3] metres."""
-    window = random_window(rng, rgba[..., 3], width / height)
+    for _ in range(6):  # not a picture that shows next to nothing of the person
+        window = random_window(rng, rgba[..., 3], width / height)
+        if share_shown(rgba[..., 3], window) > 0.04:
+            break
     person, warped = warp(rgba, points, window, height, width)
     if rng.random() < 0.5:
         person, warped = mirror(person, warped)
     alpha = person[..., 3].copy()
-    colour = person[..., :3].astype(np.float32)
+    colour = tone(rng, person[..., :3], 0.6) if rng.random() < 0.5 else person[..., :3].astype(np.float32)
+    backdrop = background(rng, height, width)
     if rng.random() < 0.5:
-        colour = tone(rng, colour, 0.6)
-    backdrop = background(rng, height, width).astype(np.float32)
-    if rng.random() < 0.5:
-        backdrop = np.asarray(_blurred(backdrop, rng.uniform(0.5, 4)), np.float32)
-    cover = alpha[..., None].astype(np.float32) / 255
-    picture = colour * cover + backdrop * (1 - cover)
+        radius = rng.uniform(0.002, 0.016) * height
+        backdrop = np.asarray(Image.fromarray(backdrop).filter(ImageFilter.GaussianBlur(radius)))
+    backdrop = backdrop.astype(np.float32)
+    cover = alpha[..., None] * np.float32(1 / 255)
+    picture = backdrop + (colour - backdrop) * cover
     if rng.random() < 0.2:
         occlude(rng, picture, alpha)
     warped[alpha <= 127] = 0
@@ -118,6 +121,14 @@ def random_window(rng: np.random.Generator, alpha: np.ndarray, aspect: float) ->
     return _inside(centre_x, centre_y, height, width, touches, source_height, source_width)
 
 
+def share_shown(alpha: np.ndarray, window: Window) -> float:
+    """The person's share of the upright window's area."""
+    top, bottom = window.y - window.height / 2, window.y + window.height / 2
+    left, right = window.x - window.width / 2, window.x + window.width / 2
+    part = alpha[max(0, int(top)) : max(0, int(bottom)), max(0, int(left)) : max(0, int(right))]
+    return float((part > 127).sum() / (window.height * window.width))
+
+
 def _inside(x, y, height, width, touches, source_height, source_width) -> Window:
     left, top, right, bottom = touches
     limit = min(
@@ -138,9 +149,11 @@ def warp(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The window at the new size: colours bilinear and antialiased, points from the nearest source pixel."""
     affine = window.affine(height, width)
-    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    column = np.floor(affine[0, 0] * x + affine[0, 1] * y + affine[0, 2]).astype(np.int32)
-    row = np.floor(affine[1, 0] * x + affine[1, 1] * y + affine[1, 2]).astype(np.int32)
+    x = np.arange(width, dtype=np.float32) + 0.5
+    y = (np.arange(height, dtype=np.float32) + 0.5)[:, None]
+    a = affine.astype(np.float32)
+    column = np.floor(a[0, 0] * x + (a[0, 1] * y + a[0, 2])).astype(np.int32)
+    row = np.floor(a[1, 0] * x + (a[1, 1] * y + a[1, 2])).astype(np.int32)
     valid = (column >= 0) & (row >= 0) & (column < rgba.shape[1]) & (row < rgba.shape[0])
     warped = np.zeros((height, width, 3), np.float32)
     warped[valid] = points[row[valid], column[valid]]
@@ -159,13 +172,15 @@ def mirror(rgba: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def tone(rng: np.random.Generator, colour: np.ndarray, strength: float) -> np.ndarray:
-    """Exposure, contrast, gamma, white balance and saturation; float32 0..255 in and out."""
-    x = np.clip(colour / 255, 0, 1) ** np.exp(rng.normal(0, 0.25 * strength))
+    """Exposure, contrast, gamma, white balance and saturation: uint8 [H,W,3] -> float32 in 0..255."""
+    x = np.linspace(0, 1, 256, dtype=np.float32)[:, None] ** np.exp(rng.normal(0, 0.25 * strength))
     x = x * np.exp(rng.normal(0, 0.25 * strength)) * np.exp(rng.normal(0, 0.08 * strength, 3))
     x = 0.5 + (x - 0.5) * np.exp(rng.normal(0, 0.2 * strength))
-    grey = x.mean(axis=-1, keepdims=True)
-    x = grey + (x - grey) * np.exp(rng.normal(0, 0.3 * strength))
-    return (np.clip(x, 0, 1) * 255).astype(np.float32)
+    curves = (np.clip(x, 0, 1) * 255).astype(np.float32)
+    toned = np.stack([curves[:, channel][colour[..., channel]] for channel in range(3)], axis=-1)
+    grey = toned @ np.full((3, 1), 1 / 3, np.float32)
+    toned = grey + (toned - grey) * np.float32(np.exp(rng.normal(0, 0.3 * strength)))
+    return np.clip(toned, 0, 255, out=toned)
 
 
 def occlude(rng: np.random.Generator, picture: np.ndarray, alpha: np.ndarray) -> None:
@@ -184,30 +199,24 @@ def occlude(rng: np.random.Generator, picture: np.ndarray, alpha: np.ndarray) ->
 
 def spoil(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     """A camera's doing: tone, blur, low resolution, noise, JPEG, sometimes no colour. float32 -> uint8."""
-    x = tone(rng, picture, 1.0) if rng.random() < 0.7 else picture
+    pixels = np.clip(picture, 0, 255).astype(np.uint8)
+    if rng.random() < 0.7:
+        pixels = tone(rng, pixels, 0.7).astype(np.uint8)
+    image = Image.fromarray(pixels)
     if rng.random() < 0.08:
-        x = np.repeat(x.mean(axis=-1, keepdims=True), 3, axis=-1)
-    image = _as_image(x)
+        image = image.convert("L").convert("RGB")
     size = image.size
     if rng.random() < 0.25:
-        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.6)))
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.001, 0.006) * size[1]))
     if rng.random() < 0.2:
         scale = rng.uniform(0.35, 0.9)
         image = image.resize((round(size[0] * scale), round(size[1] * scale)), Image.BILINEAR)
         image = image.resize(size, Image.BICUBIC)
     if rng.random() < 0.4:
         noise = rng.standard_normal((size[1], size[0], 3), dtype=np.float32) * rng.uniform(1, 14)
-        image = _as_image(np.asarray(image, np.float32) + noise)
+        image = Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
     if rng.random() < 0.3:
         buffer = io.BytesIO()
         image.save(buffer, format="JPEG", quality=int(rng.integers(25, 90)))
         image = Image.open(buffer)
     return np.array(image)
-
-
-def _as_image(x: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.clip(x, 0, 255).astype(np.uint8))
-
-
-def _blurred(x: np.ndarray, radius: float) -> Image.Image:
-    return _as_image(x).filter(ImageFilter.GaussianBlur(radius))
