@@ -221,7 +221,7 @@ def _person(file, pool, recipe: BatchRecipe, rng, bank, counts: tuple[int, int],
         "sampled": sampled_colors(file, views, pool, rng, bank) if show else None,
         "signals": take("signals", choice.target),
         "expression": take("expression", choice.target),
-        "transforms": take("transforms", choice.target),
+        "transforms": take("driven", choice.target),
         "targets": np.stack(targets),
         "cameras": cameras,
     }

@@ -71,7 +71,7 @@ def check(
 ) -> dict:
     """PSNR of the right, the swapped and the average person, retrieval, IoU; with true correspondences.
 
-    Retrieval among eight: whose photos give the avatar that, driven as the target, is closest to the target picture.
+    Retrieval among eight: whose avatar, driven as the target, is closest to the target picture.
     """
     count = min(8, len(people))
     recipe = replace(recipe, people=count, body_photos=(4, 4), face_photos=(2, 2), jitter=0.0)

@@ -16,7 +16,7 @@ import torch
 from safetensors import safe_open
 
 from ..body.anchors import sample_anchors
-from ..body.expression import expression_code, gaze_vectors
+from ..body.expression import apply_face_joints, expression_code, gaze_vectors
 from ..body.pose import pose_features
 from ..imaging.crops import Box, crop
 from ..model.config import ModelConfig
@@ -84,7 +84,7 @@ def stored_crop(rgba: np.ndarray, box: Box | None, size: tuple[int, int]) -> np.
 
 
 def signal_of(transforms: np.ndarray, expression: np.ndarray, gaze: np.ndarray) -> np.ndarray:
-    """Driving signals [V,S] of transforms [V,J,4,4], expression [V,52], gaze [V,2,2]."""
+    """[V,S] of transforms [V,J,4,4] (jaw and eyes not turned), expression [V,52] and gaze [V,2,2]."""
     features = pose_features(torch.from_numpy(transforms)).flatten(1)
     code, eyes = expression_code(torch.from_numpy(expression)), gaze_vectors(torch.from_numpy(gaze))
     return torch.cat([features, code, eyes], -1).float().numpy()
@@ -114,6 +114,7 @@ def prepare_record(record: dict, config: ModelConfig, sites: Sites) -> dict[str,
     body_boxes = [body_box(m) for m in matte]
     face_boxes = [face_box(m, p) for m, p in zip(matte, points, strict=True)]
     transforms = square(record["transforms"])
+    expression, gaze = (record[key].astype(np.float32) for key in ("expression", "gaze"))
     return {
         "bodies": np.stack(
             [stored_crop(r, b, config.body_size) for r, b in zip(rgba, body_boxes, strict=True)]
@@ -130,11 +131,10 @@ def prepare_record(record: dict, config: ModelConfig, sites: Sites) -> dict[str,
         "viewmats": record["viewmats"].astype(np.float32),
         "Ks": record["Ks"].astype(np.float32),
         "transforms": transforms,
-        "signals": signal_of(
-            transforms, record["expression"].astype(np.float32), record["gaze"].astype(np.float32)
-        ),
-        "expression": record["expression"].astype(np.float32),
-        "gaze": record["gaze"].astype(np.float32),
+        "driven": np.asarray(apply_face_joints(transforms, expression, gaze), np.float32),
+        "signals": signal_of(transforms, expression, gaze),
+        "expression": expression,
+        "gaze": gaze,
     }
 
 

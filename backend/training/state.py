@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A training run that can be killed: weights, their average, the optimiser's moments, the clock, in one file."""
+"""A training run that can be killed: weights, average, optimiser and clock in one file."""
 
 from __future__ import annotations
 
