@@ -44,6 +44,18 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def require_writable(path: str | Path) -> None:
+    """Raises the UserError that writing `path` would end in, before long work is spent on it."""
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path.name} is a folder.", "Choose a file name.")
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".lca", dir=path.parent):
+            pass
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
 def disk_error(error: OSError, path: str | Path) -> UserError:
     """The sentence for a file that cannot be written."""
     path = Path(path)

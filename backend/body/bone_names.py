@@ -128,3 +128,9 @@ def recognise(bone_names: tuple[str, ...]) -> tuple[Family, dict[str, tuple[str,
     ranked = [(match(bone_names, table), table) for table in families()]
     found, table = max(ranked, key=lambda entry: score(entry[0]))
     return table, found
+
+
+def title(family_name: str) -> str:
+    """What a person calls a family."""
+    known = {one.name: one.title for one in families()}
+    return known.get(family_name, {"structure": "Found by structure"}.get(family_name, "Bone map"))

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lists of the sidebar: photos, and the bone map with what is missing first."""
+
+import bpy
+
+
+class LCA_UL_photos(bpy.types.UIList):
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0):
+        layout.label(text=bpy.path.basename(item.path), icon="IMAGE_DATA")
+
+    def filter_items(self, _context, data, property_name):
+        photos = getattr(data, property_name)
+        names = [bpy.path.basename(photo.path).lower() for photo in photos]
+        shown = [self.bitflag_filter_item if self.filter_name.lower() in name else 0 for name in names]
+        return shown, []
+
+
+class LCA_UL_bone_map(bpy.types.UIList):
+    def draw_item(self, context, layout, data, item, _icon, _active_data, _active_property, _index=0):
+        row = layout.row(align=True)
+        row.label(text=joint_label(item.joint), icon="BONE_DATA" if item.bone else "BLANK1")
+        if data.armature is not None:
+            known = not item.bone or item.bone in data.armature.data.bones
+            cell = row.row(align=True)
+            cell.alert = not known
+            cell.prop_search(item, "bone", data.armature.data, "bones", text="")
+        else:
+            row.label(text=item.bone)
+
+    def filter_items(self, _context, data, property_name):
+        pairs = getattr(data, property_name)
+        wanted = self.filter_name.lower()
+        shown = [
+            self.bitflag_filter_item
+            if wanted in f"{joint_label(pair.joint)} {pair.joint} {pair.bone}".lower()
+            else 0
+            for pair in pairs
+        ]
+        missing_first = sorted(range(len(pairs)), key=lambda i: (bool(pairs[i].bone), i))
+        order = [0] * len(pairs)
+        for place, index in enumerate(missing_first):
+            order[index] = place
+        return shown, order
+
+
+def joint_label(joint: str) -> str:
+    """ "upper_arm.L" -> "Upper Arm, left"; "index1.R" -> "Index 1, right" """
+    base, _, side = joint.partition(".")
+    words = base.replace("_", " ").rstrip("0123456789").title()
+    number = base[len(base.rstrip("0123456789")) :]
+    return f"{words} {number}".strip() + {"L": ", left", "R": ", right"}.get(side, "")
+
+
+CLASSES = (LCA_UL_photos, LCA_UL_bone_map)

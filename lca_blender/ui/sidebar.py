@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The LCA tab of the 3D view's sidebar: photos, the avatar, its rig, its face, rendering."""
+
+import bpy
+
+from ..preferences import installed
+from ..scene.avatar_data import avatar_problem, is_avatar
+
+ENGINE = "LCA_GAUSSIANS"
+WRAP = 42  # letters that fit a sidebar of the usual width
+
+FACE_GROUPS = (
+    ("Eyes", ("eyeBlink", "eyeWide", "eyeSquint", "eyeLookUp", "eyeLookDown", "eyeLookIn", "eyeLookOut")),
+    ("Brows", ("browInnerUp", "browOuterUp", "browDown")),
+    ("Jaw", ("jawOpen", "jawForward", "jawLeft", "jawRight", "mouthClose", "tongueOut")),
+    (
+        "Mouth",
+        (
+            *(
+                "mouthSmile",
+                "mouthFrown",
+                "mouthPucker",
+                "mouthFunnel",
+                "mouthLeft",
+                "mouthRight",
+                "mouthDimple",
+            ),
+            *(
+                "mouthStretch",
+                "mouthPress",
+                "mouthUpperUp",
+                "mouthLowerDown",
+                "mouthRollUpper",
+                "mouthRollLower",
+            ),
+            *("mouthShrugUpper", "mouthShrugLower"),
+        ),
+    ),
+    ("Cheeks and Nose", ("cheekPuff", "cheekSquint", "noseSneer")),
+)
+EXPRESSIONS = (
+    *("SMILE", "LAUGH", "SURPRISE", "ANGER", "SADNESS", "FEAR", "DISGUST", "KISS", "BLINK", "WINK"),
+)
+
+
+class Sidebar:
+    """Where all panels of this file are."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LCA"
+
+
+class AvatarPanel(Sidebar):
+    """A panel that is there when an avatar is active."""
+
+    @classmethod
+    def poll(cls, context):
+        return shown_avatar(context) is not None
+
+
+def shown_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The active avatar, or the only one that the active armature moves."""
+    active = context.active_object
+    if active is None:
+        return None
+    if is_avatar(active):
+        return active
+    if active.type != "ARMATURE":
+        return None
+    moved = [obj for obj in context.scene.objects if is_avatar(obj) and obj.lca.armature == active]
+    return moved[0] if len(moved) == 1 else None
+
+
+def paragraph(layout, text: str, icon: str = "NONE") -> None:
+    """Text over as many lines as it needs; the icon stands before the first."""
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    line, first = "", True
+    for word in [*text.split(), None]:
+        if word is not None and len(line) + len(word) < WRAP:
+            line = f"{line} {word}".strip()
+            continue
+        if line:
+            column.label(text=line, icon=icon if first else ("BLANK1" if icon != "NONE" else "NONE"))
+            first = False
+        line = word or ""
+
+
+class LCA_PT_photos(Sidebar, bpy.types.Panel):
+    bl_label = "Photos"
+    bl_order = 0
+
+    def draw(self, context):
+        layout, properties = self.layout, context.scene.lca
+        self._problem(layout, properties)
+        if installed("torch") is None:
+            paragraph(layout, "PyTorch is not installed in this Blender.", "ERROR")
+            layout.operator("lca.install_torch", icon="IMPORT")
+        row = layout.row()
+        row.template_list("LCA_UL_photos", "", properties, "photos", properties, "active_photo", rows=4)
+        buttons = row.column(align=True)
+        buttons.operator("lca.add_photos", text="", icon="ADD")
+        buttons.operator("lca.remove_photo", text="", icon="REMOVE")
+        buttons.separator()
+        buttons.operator("lca.clear_photos", text="", icon="X")
+        if properties.job_running:
+            layout.progress(factor=properties.job_progress, text=properties.job_step)
+            layout.label(text="Esc stops it", icon="EVENT_ESC")
+            return
+        big = layout.column()
+        big.scale_y = 1.5
+        big.enabled = len(properties.photos) > 0
+        big.operator("lca.create_avatar", icon="USER")
+        layout.operator("lca.import_avatar", icon="FILE_FOLDER")
+
+    @staticmethod
+    def _problem(layout, properties) -> None:
+        if not properties.message:
+            return
+        box = layout.box()
+        box.alert = True
+        paragraph(box, properties.message, "ERROR")
+        if properties.remedy:
+            paragraph(box, properties.remedy)
+        if properties.remedy_operator:
+            box.operator(properties.remedy_operator)
+
+
+class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):
+    bl_label = "Avatar"
+    bl_order = 1
+
+    def draw(self, context):
+        layout, avatar = self.layout, shown_avatar(context)
+        layout.prop(avatar.lca, "filepath", text="")
+        problem = avatar_problem(avatar)
+        if problem is not None:
+            box = layout.box()
+            box.alert = True
+            paragraph(box, problem.message, "ERROR")
+            paragraph(box, problem.remedy)
+        for line in avatar.lca.warnings.splitlines():
+            paragraph(layout, line, "INFO")
+        layout.operator("lca.export_ply", icon="EXPORT")
+
+
+class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
+    bl_label = "Rig"
+    bl_order = 2
+
+    def draw(self, context):
+        layout, properties = self.layout, shown_avatar(context).lca
+        if properties.armature is None:
+            paragraph(
+                layout, "Select the avatar and an armature: Rigify, Mixamo, VRM, Unreal, MHR and others."
+            )
+            layout.operator("lca.bind_to_armature", icon="ARMATURE_DATA")
+            layout.operator("lca.load_bone_map", icon="FILE_FOLDER")
+            return
+        row = layout.row(align=True)
+        row.label(text=properties.armature.name, icon="ARMATURE_DATA")
+        row.operator("lca.unbind", text="", icon="UNLINKED")
+        missing = sum(not pair.bone for pair in properties.bone_map)
+        if missing:
+            paragraph(layout, f"{missing} joints have no bone and follow the one before them.", "INFO")
+        layout.template_list("LCA_UL_bone_map", "", properties, "bone_map", properties, "active_bone", rows=6)
+        row = layout.row(align=True)
+        row.operator("lca.apply_bone_map", icon="CHECKMARK")
+        row.operator("lca.bind_to_armature", text="Find Again", icon="VIEWZOOM")
+        row = layout.row(align=True)
+        row.operator("lca.save_bone_map", icon="FILE_TICK")
+        row.operator("lca.load_bone_map", icon="FILE_FOLDER")
+
+
+class LCA_PT_face(AvatarPanel, bpy.types.Panel):
+    bl_label = "Face"
+    bl_order = 3
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, avatar = self.layout, shown_avatar(context)
+        grid = layout.grid_flow(columns=2, even_columns=True, align=True)
+        for preset in EXPRESSIONS:
+            name = {"BLINK": "Eyes Closed"}.get(preset, preset.title())
+            grid.operator("lca.set_expression", text=name).preset = preset
+        layout.operator("lca.reset_expression", icon="LOOP_BACK")
+        column = layout.column(align=True)
+        column.prop(avatar.lca, "gaze", index=0, text="Gaze Sideways")
+        column.prop(avatar.lca, "gaze", index=1, text="Gaze Up")
+
+
+class FaceGroup(AvatarPanel):
+    """Sliders of one part of the face; left and right side by side."""
+
+    bl_parent_id = "LCA_PT_face"
+    bl_options = {"DEFAULT_CLOSED"}
+    sliders: tuple[str, ...] = ()
+
+    def draw(self, context):
+        expression = shown_avatar(context).lca.expression
+        column = self.layout.column(align=True)
+        for base in self.sliders:
+            if hasattr(expression, base):
+                column.prop(expression, base, slider=True, text=slider_label(base))
+                continue
+            row = column.row(align=True)
+            row.prop(expression, f"{base}Left", slider=True, text=f"{slider_label(base)} L")
+            row.prop(expression, f"{base}Right", slider=True, text="R")
+
+
+def slider_label(name: str) -> str:
+    """ "mouthSmile" -> "Smile": the group says the rest; "cheekPuff" -> "Cheek Puff" """
+    words = "".join(f" {letter}" if letter.isupper() else letter for letter in name).split()
+    if words[0] in ("eye", "brow", "mouth"):
+        words = words[1:]
+    return " ".join(word.title() for word in words)
+
+
+FACE_PANELS = tuple(
+    type(
+        f"LCA_PT_face_{index}",
+        (FaceGroup, bpy.types.Panel),
+        {"bl_idname": f"LCA_PT_face_{index}", "bl_label": label, "sliders": sliders, "bl_order": index},
+    )
+    for index, (label, sliders) in enumerate(FACE_GROUPS)
+)
+
+
+class LCA_PT_render(Sidebar, bpy.types.Panel):
+    bl_label = "Render"
+    bl_order = 4
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, scene = self.layout, context.scene
+        layout.prop(scene.render, "engine", text="")
+        if scene.render.engine != ENGINE:
+            paragraph(
+                layout,
+                "Other engines show the avatar's proxy body. Choose LCA Gaussians for the avatar.",
+                "INFO",
+            )
+        layout.prop(scene.lca, "viewport_quality")
+        if scene.camera is None:
+            paragraph(layout, "There is no camera: F12 has nothing to look through.", "ERROR")
+
+
+CLASSES = (LCA_PT_photos, LCA_PT_avatar, LCA_PT_bind, LCA_PT_face, *FACE_PANELS, LCA_PT_render)

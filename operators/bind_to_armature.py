@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts an avatar on a rig, takes it off again, and applies an edited bone map."""
+
+import bpy
+from bpy.props import BoolProperty, StringProperty
+
+from ..backend.errors import UserError
+from ..scene.avatar_object import bind_proxy, unbind_proxy
+from .common import Attempt, BoneError, active_avatar, need_torch, needs_avatar
+
+
+class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
+    """Let an armature move the avatar: finds the bones by their names, or by how the rig is built"""
+
+    bl_idname = "lca.bind_to_armature"
+    bl_label = "Bind to Armature"
+    bl_options = {"REGISTER", "UNDO"}
+
+    armature: StringProperty(
+        name="Armature", description="Name of the rig; empty: the selected one", options={"SKIP_SAVE"}
+    )
+    keep_map: BoolProperty(
+        name="Keep Bone Map",
+        description="Use the bone map as it is instead of finding the bones anew",
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context):
+        return needs_avatar(cls, context)
+
+    def perform(self, context):
+        avatar = active_avatar(context)
+        armature = self._armature(context, avatar)
+        bones = kept_map(avatar) if self.keep_map else {}
+        bone_map, binding = bound(avatar, armature, bones)
+        bind_proxy(avatar, armature, binding, bone_map.bones)
+        self._tell(bone_map, binding)
+
+    def _armature(self, context, avatar) -> bpy.types.Object:
+        if self.armature:
+            found = context.scene.objects.get(self.armature)
+            if found is None or found.type != "ARMATURE":
+                raise UserError(
+                    f"There is no armature called \u201c{self.armature}\u201d in this scene.",
+                    "Choose another one.",
+                )
+            return found
+        chosen = [obj for obj in context.selected_objects if obj.type == "ARMATURE"]
+        everywhere = [obj for obj in context.scene.objects if obj.type == "ARMATURE"]
+        for candidates in (chosen, [avatar.lca.armature] if avatar.lca.armature else [], everywhere):
+            if len(candidates) == 1:
+                return candidates[0]
+        if not everywhere:
+            raise UserError(
+                "There is no armature in this scene.", "Add one, for instance Armature > Human (Meta-Rig)."
+            )
+        raise UserError("It is not clear which armature is meant.", "Select the avatar and one armature.")
+
+    def _tell(self, bone_map, binding) -> None:
+        from ..backend.body.bone_names import title
+
+        total = len(bone_map.bones) + len(bone_map.missing)
+        self.report(
+            {"INFO"}, f"{title(bone_map.family)}: {len(bone_map.bones)} of {total} joints have a bone"
+        )
+        for warning in binding.warnings:
+            self.report({"WARNING"}, warning)
+
+
+def bound(avatar: bpy.types.Object, armature: bpy.types.Object, bones: dict[str, str] | None = None):
+    """(BoneMap, Binding) of an avatar object on an armature; `bones` instead of searching. UserError."""
+    need_torch()
+    from ..backend.body.binding import BoneMap, bind, map_bones
+    from ..scene.armature import rig_of
+    from ..scene.avatar_data import load_avatar
+
+    if not armature.data.bones:
+        raise BoneError(f"\u201c{armature.name}\u201d has no bones.", "Choose another armature.")
+    data = load_avatar(avatar)
+    rig = rig_of(armature)
+    try:
+        bone_map = BoneMap(dict(bones)) if bones else map_bones(rig)
+        binding = bind(data, rig, bone_map)
+    except UserError as error:
+        raise BoneError(error.message, error.remedy) from error
+    bone_map.bones = {joint: bone for joint, bone in bone_map.bones.items() if bone in rig}
+    return bone_map, binding
+
+
+def kept_map(avatar: bpy.types.Object) -> dict[str, str]:
+    """Joint -> bone as the object has it."""
+    return {pair.joint: pair.bone for pair in avatar.lca.bone_map if pair.bone}
+
+
+class LCA_OT_unbind(Attempt, bpy.types.Operator):
+    """Take the avatar off its armature; it stands in its own pose again"""
+
+    bl_idname = "lca.unbind"
+    bl_label = "Unbind"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if not needs_avatar(cls, context):
+            return False
+        if active_avatar(context).lca.armature is None:
+            cls.poll_message_set("The avatar is not bound to an armature")
+            return False
+        return True
+
+    def perform(self, context):
+        unbind_proxy(active_avatar(context))
+
+
+CLASSES = (LCA_OT_bind_to_armature, LCA_OT_unbind)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bone map in the artist's hands: set one bone, save, load."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import StringProperty
+
+from ..backend.errors import UserError
+from ..scene.avatar_object import bind_proxy
+from .bind_to_armature import bound, kept_map
+from .common import Attempt, BoneError, active_avatar, needs_avatar
+
+
+def needs_bound_avatar(cls, context: bpy.types.Context) -> bool:
+    if not needs_avatar(cls, context):
+        return False
+    if active_avatar(context).lca.armature is None:
+        cls.poll_message_set("Bind the avatar to an armature first")
+        return False
+    return True
+
+
+def rebind(avatar: bpy.types.Object, bones: dict[str, str]) -> None:
+    armature = avatar.lca.armature
+    bone_map, binding = bound(avatar, armature, bones)
+    bind_proxy(avatar, armature, binding, bone_map.bones)
+
+
+class LCA_OT_set_bone(Attempt, bpy.types.Operator):
+    """Choose the bone that moves a joint; no bone: the joint follows the one before it"""
+
+    bl_idname = "lca.set_bone"
+    bl_label = "Set Bone"
+    bl_options = {"REGISTER", "UNDO"}
+
+    joint: StringProperty(name="Joint")
+    bone: StringProperty(name="Bone")
+
+    @classmethod
+    def poll(cls, context):
+        return needs_bound_avatar(cls, context)
+
+    def perform(self, context):
+        avatar = active_avatar(context)
+        if self.bone and self.bone not in avatar.lca.armature.data.bones:
+            raise BoneError(
+                f"\u201c{avatar.lca.armature.name}\u201d has no bone called \u201c{self.bone}\u201d.",
+                "Choose another one.",
+            )
+        if self.joint not in {pair.joint for pair in avatar.lca.bone_map}:
+            raise BoneError(f"The avatar has no joint called \u201c{self.joint}\u201d.")
+        bones = {**kept_map(avatar), self.joint: self.bone}
+        rebind(avatar, {joint: bone for joint, bone in bones.items() if bone})
+
+
+class LCA_OT_apply_bone_map(Attempt, bpy.types.Operator):
+    """Weigh the body's proxy anew after bones were changed in the list"""
+
+    bl_idname = "lca.apply_bone_map"
+    bl_label = "Apply Bone Map"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return needs_bound_avatar(cls, context)
+
+    def perform(self, context):
+        avatar = active_avatar(context)
+        bones = kept_map(avatar)
+        if not bones:
+            raise BoneError("The bone map is empty.", "Bind the avatar again, or load a bone map.")
+        rebind(avatar, bones)
+
+
+class LCA_OT_save_bone_map(Attempt, bpy.types.Operator):
+    """Write the bone map to a file, for other avatars and rigs with the same bones"""
+
+    bl_idname = "lca.save_bone_map"
+    bl_label = "Save Bone Map"
+    bl_options = {"REGISTER"}
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
+    check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context):
+        return needs_bound_avatar(cls, context)
+
+    def invoke(self, context, _event):
+        self.filepath = f"{active_avatar(context).lca.armature.name}.json"
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def perform(self, context):
+        from ..backend.body.bone_map import BoneMap
+
+        if not self.filepath:
+            raise UserError("No file was chosen.", "Give a file path.")
+        path = Path(bpy.path.abspath(self.filepath))
+        BoneMap(kept_map(active_avatar(context))).save(path if path.suffix else path.with_suffix(".json"))
+
+
+class LCA_OT_load_bone_map(Attempt, bpy.types.Operator):
+    """Read a bone map and bind the avatar with it"""
+
+    bl_idname = "lca.load_bone_map"
+    bl_label = "Load Bone Map"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    armature: StringProperty(
+        name="Armature", description="Empty: the avatar's, or the selected one", options={"SKIP_SAVE"}
+    )
+    filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context):
+        return needs_avatar(cls, context)
+
+    def invoke(self, context, _event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def perform(self, context):
+        from ..backend.body.bone_map import BoneMap
+
+        avatar = active_avatar(context)
+        chosen = [obj for obj in context.selected_objects if obj.type == "ARMATURE"]
+        armature = context.scene.objects.get(self.armature) or avatar.lca.armature or next(iter(chosen), None)
+        if armature is None or armature.type != "ARMATURE":
+            raise BoneError(
+                "It is not clear which armature the bone map is for.", "Select the avatar and its armature."
+            )
+        loaded = BoneMap.load(bpy.path.abspath(self.filepath))
+        if not loaded.bones:
+            raise BoneError(f"{Path(self.filepath).name} names no bones.", "Choose another file.")
+        bone_map, binding = bound(avatar, armature, loaded.bones)
+        bind_proxy(avatar, armature, binding, bone_map.bones)
+        for warning in (*loaded.warnings, *binding.warnings):
+            self.report({"WARNING"}, warning)
+
+
+CLASSES = (LCA_OT_set_bone, LCA_OT_apply_bone_map, LCA_OT_save_bone_map, LCA_OT_load_bone_map)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photos of a person become an avatar: the file beside the .blend, the object at the 3D cursor."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import CollectionProperty, StringProperty
+
+from ..backend.errors import UserError
+from ..preferences import preferences, torch_device
+from .added import add_avatar
+from .common import UnsavedFile, need_torch
+from .photos import chosen_files, waiting_photos
+from .running import LongWork
+
+SUFFIX = ".lca"
+
+
+class LCA_OT_create_avatar(LongWork, bpy.types.Operator):
+    """Make an animatable avatar of the person in the photos"""
+
+    bl_idname = "lca.create_avatar"
+    bl_label = "Create Avatar"
+    bl_options = {"UNDO"}
+
+    filepath: StringProperty(
+        name="Avatar File",
+        description="Where the avatar is written",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    model: StringProperty(
+        name="Model",
+        description="A trained model; empty: the one of the preferences, else the bundled one",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
+    estimator: StringProperty(
+        name="Photo Estimator",
+        description="A trained photo estimator; empty: the bundled one",
+        subtype="FILE_PATH",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
+    filter_glob: StringProperty(default=f"*{SUFFIX}", options={"HIDDEN"})
+
+    def invoke(self, context, _event):
+        if not self.filepath and not bpy.data.filepath and not bpy.app.background:
+            self.filepath = f"avatar{SUFFIX}"  # an unsaved .blend has no folder: ask
+            context.window_manager.fileselect_add(self)
+            return {"RUNNING_MODAL"}
+        return self.begin(context)
+
+    def execute(self, context):
+        if self.options.is_invoke and not bpy.app.background:  # the file dialog has answered
+            return self.begin(context)
+        return LongWork.execute(self, context)
+
+    def begin(self, context):
+        if bpy.app.background or context.window is None:
+            return LongWork.execute(self, context)
+        return LongWork.begin(self, context)
+
+    def prepare(self, context):
+        photos = chosen_files(self) or waiting_photos(context.scene)
+        if not photos:
+            raise UserError("There are no photos yet.", "Add photos of one person to the list.")
+        need_torch()
+        path = self._path(photos)
+        model = bpy.path.abspath(self.model or preferences().model) or "starter"
+        estimator = bpy.path.abspath(self.estimator) or None
+        device = torch_device()
+
+        def work(progress, cancelled):
+            from ..backend.from_photos import avatar_from_photos
+
+            return path, avatar_from_photos(photos, path, model, estimator, device, progress, cancelled)
+
+        return work
+
+    def finish(self, context, result):
+        path, avatar = result
+        obj = add_avatar(context, avatar, path)
+        count = len(avatar.means)
+        self.report({"INFO"}, f"{obj.name}: {count:,} Gaussians, written to {path.name}")
+        for line in obj.lca.warnings.splitlines():
+            self.report({"WARNING"}, line)
+
+    def _path(self, photos: list[Path]) -> Path:
+        """Where the avatar goes; refuses folders that cannot be written to before any work is done."""
+        if self.filepath:
+            path = Path(bpy.path.abspath(self.filepath)).with_suffix(SUFFIX)
+        elif bpy.data.filepath:
+            path = unused(Path(bpy.data.filepath).parent / f"{photos[0].parent.name or 'avatar'}{SUFFIX}")
+        else:
+            raise UnsavedFile(
+                "The avatar is written beside the .blend file, and this one is not saved yet.",
+                "Save the .blend, or give a file path.",
+            )
+        from ..backend.files import require_writable
+
+        require_writable(path)
+        return path
+
+
+def unused(path: Path) -> Path:
+    """The path, with a number where the file exists."""
+    free, number = path, 1
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}_{number}{path.suffix}")
+    return free
+
+
+CLASSES = (LCA_OT_create_avatar,)

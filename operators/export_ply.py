@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The current frame as a 3DGS PLY file, for other splat viewers."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, StringProperty
+
+from ..backend.errors import UserError
+from .common import Attempt, active_avatar, need_torch, needs_avatar
+
+
+class LCA_OT_export_ply(Attempt, bpy.types.Operator):
+    """Write the avatar as it stands on this frame as Gaussian splats"""
+
+    bl_idname = "lca.export_ply"
+    bl_label = "Export Splats"
+    bl_options = {"REGISTER"}
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
+    check_existing: BoolProperty(default=True, options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context):
+        return needs_avatar(cls, context)
+
+    def invoke(self, context, _event):
+        self.filepath = f"{active_avatar(context).name}_{context.scene.frame_current:04d}.ply"
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def perform(self, context):
+        if not self.filepath:
+            raise UserError("No file was chosen.", "Give a file path.")
+        need_torch()
+        from ..backend.ply import write_ply
+        from ..scene.evaluate import evaluate
+
+        path = Path(bpy.path.abspath(self.filepath)).with_suffix(".ply")
+        gaussians = evaluate(active_avatar(context), context.evaluated_depsgraph_get())
+        write_ply(path, gaussians)
+        self.report({"INFO"}, f"{len(gaussians):,} Gaussians written to {path.name}")
+
+
+def menu(self, _context) -> None:
+    self.layout.operator("lca.export_ply", text="LCA Avatar Splats (.ply)")
+
+
+def register() -> None:
+    bpy.types.TOPBAR_MT_file_export.append(menu)
+
+
+def unregister() -> None:
+    bpy.types.TOPBAR_MT_file_export.remove(menu)
+
+
+CLASSES = (LCA_OT_export_ply,)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Installs PyTorch into the extension's own user folder, when a person asks for it and is online."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import bpy
+
+from ..backend.errors import UserError
+from ..backend.jobs import Cancelled
+from .running import LongWork
+
+PACKAGE = __package__.rpartition(".")[0]
+REQUIREMENT = "torch>=2.6"
+
+
+def user_folder(create: bool = False) -> Path | None:
+    """Where Blender lets the extension keep packages; None when it does not run as an extension."""
+    try:
+        return Path(bpy.utils.extension_path_user(PACKAGE, path="packages", create=create))
+    except ValueError:
+        return None
+
+
+class LCA_OT_install_torch(LongWork, bpy.types.Operator):
+    """Download PyTorch (several hundred megabytes) into this extension's own folder"""
+
+    bl_idname = "lca.install_torch"
+    bl_label = "Install PyTorch"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        if not bpy.app.online_access:
+            cls.poll_message_set("Allow Online Access in Preferences > System first")
+            return False
+        return LongWork.poll.__func__(cls, context)
+
+    def invoke(self, context, event):
+        self.confirmed = True
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title="Install PyTorch?",
+            message="This downloads several hundred megabytes from the Python package index.",
+            confirm_text="Download",
+        )
+
+    def execute(self, context):
+        return self.begin(context) if getattr(self, "confirmed", False) else LongWork.execute(self, context)
+
+    def begin(self, context):
+        if bpy.app.background or context.window is None:
+            return LongWork.execute(self, context)
+        return LongWork.begin(self, context)
+
+    def prepare(self, context):
+        if not bpy.app.online_access:
+            raise UserError("Blender may not go online.", "Allow Online Access in Preferences > System.")
+        folder = user_folder(create=True)
+        if folder is None:
+            raise UserError("The extension runs from its source.", "Install torch into this Python with pip.")
+        return lambda progress, cancelled: pip_install(REQUIREMENT, folder, progress, cancelled)
+
+    def finish(self, context, _result):
+        register()
+        importlib.invalidate_caches()
+        self.report({"INFO"}, "PyTorch is installed")
+
+
+def pip_install(requirement: str, folder: Path, progress, cancelled) -> None:
+    """Runs pip in a process of its own; its last line is the error's sentence. numpy stays Blender's own."""
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--target",
+        str(folder),
+        "--upgrade",
+        "--no-input",
+        requirement,
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    last = ""
+    for count, line in enumerate(process.stdout):
+        if cancelled():
+            process.kill()
+            process.wait()
+            raise Cancelled
+        last = line.strip() or last
+        progress(1 - 0.97**count, last[:80])
+    if process.wait() != 0:
+        raise UserError(
+            f"PyTorch could not be installed: {last[:200]}", "Check the connection and try again."
+        )
+    for stray in (*folder.glob("numpy"), *folder.glob("numpy-*"), *folder.glob("numpy.libs")):
+        stray.rename(stray.with_name(f".unused_{stray.name}"))
+
+
+def register() -> None:
+    """Packages of the user folder can be imported, after everything that Blender itself brings."""
+    folder = user_folder()
+    if folder is not None and folder.is_dir() and str(folder) not in sys.path:
+        sys.path.append(str(folder))
+
+
+def unregister() -> None:
+    folder = user_folder()
+    if folder is not None and str(folder) in sys.path:
+        sys.path.remove(str(folder))
+
+
+CLASSES = (LCA_OT_install_torch,)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of photos that wait for *Create Avatar*: add, remove, clear."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import CollectionProperty, StringProperty
+
+from ..backend.errors import UserError
+from ..scene.avatar_data import relative_if_saved
+from .common import Attempt
+
+PICTURES = "*.jpg;*.jpeg;*.png;*.webp;*.tif;*.tiff;*.bmp;*.gif;*.avif;*.heic;*.heif;*.jp2"
+
+
+def chosen_files(operator: bpy.types.Operator) -> list[Path]:
+    """The files of an operator with `files` and `directory`; names may be absolute paths."""
+    folder = Path(bpy.path.abspath(operator.directory)) if operator.directory else Path()
+    return [folder / bpy.path.abspath(item.name) for item in operator.files if item.name]
+
+
+def waiting_photos(scene: bpy.types.Scene) -> list[Path]:
+    """Absolute paths of the photos in the scene's list."""
+    return [Path(bpy.path.abspath(photo.path)) for photo in scene.lca.photos]
+
+
+class LCA_OT_add_photos(Attempt, bpy.types.Operator):
+    """Add photos of one person, from any side"""
+
+    bl_idname = "lca.add_photos"
+    bl_label = "Add Photos"
+    bl_options = {"REGISTER", "UNDO"}
+
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    filter_glob: StringProperty(default=PICTURES, options={"HIDDEN"})
+
+    def invoke(self, context, _event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def perform(self, context):
+        files = chosen_files(self)
+        if not files:
+            raise UserError("No photo was chosen.", "Choose one or more picture files.")
+        lost = [file.name for file in files if not file.is_file()]
+        if lost:
+            raise UserError(f"These photos were not found: {', '.join(lost[:5])}.", "Choose them again.")
+        properties = context.scene.lca
+        known = {str(path) for path in waiting_photos(context.scene)}
+        for file in files:
+            if str(file) not in known:
+                known.add(str(file))
+                properties.photos.add().path = relative_if_saved(file)
+        properties.active_photo = len(properties.photos) - 1
+
+
+class LCA_OT_remove_photo(bpy.types.Operator):
+    """Take the active photo off the list; the file stays"""
+
+    bl_idname = "lca.remove_photo"
+    bl_label = "Remove Photo"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return has_photos(cls, context)
+
+    def execute(self, context):
+        properties = context.scene.lca
+        index = min(properties.active_photo, len(properties.photos) - 1)
+        properties.photos.remove(index)
+        properties.active_photo = max(0, min(index, len(properties.photos) - 1))
+        return {"FINISHED"}
+
+
+class LCA_OT_clear_photos(bpy.types.Operator):
+    """Take all photos off the list; the files stay"""
+
+    bl_idname = "lca.clear_photos"
+    bl_label = "Clear Photos"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return has_photos(cls, context)
+
+    def execute(self, context):
+        context.scene.lca.photos.clear()
+        context.scene.lca.active_photo = 0
+        return {"FINISHED"}
+
+
+def has_photos(cls, context: bpy.types.Context) -> bool:
+    if not context.scene.lca.photos:
+        cls.poll_message_set("There are no photos in the list")
+        return False
+    return True
+
+
+CLASSES = (LCA_OT_add_photos, LCA_OT_remove_photo, LCA_OT_clear_photos)
