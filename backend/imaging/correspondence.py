@@ -3,7 +3,7 @@
 
     correspondence = load_estimator().estimate(photo.rgb)
 
-The network sees 256 x 192 pixels. It looks at the whole picture (and at overlapping parts of a long one) to
+The network sees 192 x 144 pixels. It looks at the whole picture (and at overlapping parts of a long one) to
 find the person, at the person, and at the head; each time the crop fills its input.
 """
 
@@ -18,9 +18,9 @@ from scipy import ndimage
 from ..errors import UserError
 from .crops import Box, crop, feather, guided_filter, paste, resize
 from .estimator_file import BUNDLED, load_network
-from .network import INPUT_HEIGHT, INPUT_WIDTH, CorrespondenceNetwork
+from .network import CorrespondenceNetwork
 
-ASPECT = INPUT_WIDTH / INPUT_HEIGHT
+ASPECT = 3 / 4  # width / height of what the network looks at
 ERROR_SCALE = 0.05  # metres of expected error at which confidence is one half
 HEAD_HEIGHT = 1.5  # metres; the mean template's head begins above (see `head_height`)
 MATTE_SIDE = 1024  # the matte is sharpened at no more than this many rows
@@ -96,7 +96,7 @@ class Estimator:
 
     @torch.no_grad()
     def _look(self, rgb: np.ndarray, boxes: list[Box]) -> list[_Pass]:
-        pictures = np.stack([crop(rgb, box, INPUT_HEIGHT, INPUT_WIDTH) for box in boxes])
+        pictures = np.stack([crop(rgb, box, *self.network.config.input_size) for box in boxes])
         out = self.network(torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous())
         probability = out["matte"].sigmoid()[:, 0].numpy()
         points = out["points"].permute(0, 2, 3, 1).numpy()

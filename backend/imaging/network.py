@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The dense correspondence network: picture -> matte, point of the template, expected error.
 
-A U-Net over strides 2 to 32 whose coarsest level, 8 x 6 tokens for the usual picture, is a small transformer:
+A U-Net over strides 2 to 32 whose coarsest level, some 30 tokens, is a small transformer:
 which side of the body is seen, and which arm is which, needs the whole picture at once. The outputs have half
 of the picture's resolution: points are smooth below that, and a guided filter sharpens the matte afterwards.
 """
 
+import math
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-INPUT_HEIGHT, INPUT_WIDTH = 256, 192  # what it is trained on
-STRIDE = 32  # of the coarsest level: sizes are multiples of it
-
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """Widths at strides 2, 4, 8, 16; width, layers and heads of the transformer at stride 32."""
 
+    input_size: tuple[int, int] = (192, 144)  # height, width in pixels it is trained on and looks with
     widths: tuple[int, int, int, int] = (16, 32, 64, 128)
     token_width: int = 192
     token_layers: int = 3
@@ -72,7 +71,7 @@ class Tokens(nn.Module):
         super().__init__()
         width = config.token_width
         self.embed = nn.Conv2d(width_in, width, 3, stride=2, padding=1)
-        grid = (INPUT_HEIGHT // STRIDE, INPUT_WIDTH // STRIDE)
+        grid = [math.ceil(side / 32) for side in config.input_size]
         self.position = nn.Parameter(torch.randn(1, width, *grid) * 0.02)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
@@ -104,7 +103,7 @@ class Tokens(nn.Module):
 
 
 class CorrespondenceNetwork(nn.Module):
-    """Pictures [B,3,H,W] sRGB in 0..1, H and W multiples of 32 -> dict at half resolution [B,.,H/2,W/2]:
+    """Pictures [B,3,H,W] sRGB in 0..1, H and W even -> dict at half resolution [B,.,H/2,W/2]:
 
     `matte` logit [B,1], `points` metres in the mean template's canonical space [B,3], `log_error` [B,1]: the
     logarithm of the expected distance in metres between `points` and the truth.

@@ -26,11 +26,12 @@ from ..body.template import load_template
 from ..people.dataset import PeopleDataset, compose_background
 from .augment import Sample, make_empty_sample, make_sample
 from .estimator_file import BUNDLED, save_network
-from .network import INPUT_HEIGHT, INPUT_WIDTH, CorrespondenceNetwork
+from .network import CorrespondenceNetwork, NetworkConfig
 
 HELD_OUT = 1_000_000
 EMPTY_SHARE = 0.08
-SMALL_SHARE = 0.5  # of the time is spent on half-size pictures
+FULL_SIZE, SMALL_SIZE = NetworkConfig().input_size, (128, 96)
+SMALL_SHARE = 0.55  # of the time is spent on small pictures
 POOL = 16  # records a loader draws from at a time
 
 
@@ -58,12 +59,12 @@ class Backgrounds:
 class TrainingPictures(IterableDataset):
     """An endless stream of collated batches; every worker has its own random numbers.
 
-    `divisor` (a shared integer) divides the size of the batches that are begun from now on.
+    `full_size` (a shared integer) decides on the size of the batches that are begun from now on.
     """
 
     def __init__(self, data: Path, seeds: list[int], backgrounds: Path | None, batch: int, seed: int):
         self.data, self.seeds, self.folder, self.batch, self.seed = data, seeds, backgrounds, batch, seed
-        self.divisor = multiprocessing.Value("i", 1)
+        self.full_size = multiprocessing.Value("i", 1)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
         info = torch.utils.data.get_worker_info()
@@ -78,13 +79,13 @@ class TrainingPictures(IterableDataset):
                 continue
             for _ in range(self.batch // 10 + 1):
                 pool[rng.integers(POOL)] = dataset.record(self.seeds[rng.integers(len(self.seeds))])
-            size = (INPUT_HEIGHT // self.divisor.value, INPUT_WIDTH // self.divisor.value)
+            size = FULL_SIZE if self.full_size.value else SMALL_SIZE
             chosen = [pool[index] for index in rng.integers(len(pool), size=self.batch)]
             yield collate([random_sample(rng, record, background, size) for record in chosen])
 
 
 def random_sample(
-    rng: np.random.Generator, record: dict, background: Backgrounds, size=(INPUT_HEIGHT, INPUT_WIDTH)
+    rng: np.random.Generator, record: dict, background: Backgrounds, size: tuple[int, int]
 ) -> Sample:
     """One augmented picture of a random view of a record, sometimes one without a person."""
     if rng.random() < EMPTY_SHARE:
@@ -171,7 +172,7 @@ def to_pictures(rgb: torch.Tensor) -> torch.Tensor:
 class Average:
     """Exponential moving average of weights and of batch statistics."""
 
-    def __init__(self, network: CorrespondenceNetwork, decay: float = 0.998):
+    def __init__(self, network: CorrespondenceNetwork, decay: float = 0.996):
         self.network = deepcopy(network).eval().requires_grad_(False)
         self.decay, self.count = decay, 0
 
@@ -229,9 +230,9 @@ class Run:
         return self.seconds >= 60 * self.minutes
 
     @property
-    def divisor(self) -> int:
-        """Half-size pictures, four times as many a second, for the first part of the time."""
-        return 2 if self.seconds < 60 * self.minutes * SMALL_SHARE else 1
+    def full_size(self) -> bool:
+        """Not in the first part of the time: of small pictures there are three times as many a second."""
+        return self.seconds > 60 * self.minutes * SMALL_SHARE
 
     def set_rate(self) -> float:
         """20 seconds of warm-up, then a cosine to 2 % over the minutes given."""
@@ -276,7 +277,9 @@ def evaluation_batches(data: Path, seeds: list[int], backgrounds: Path | None, c
     rng = np.random.default_rng(7)
     dataset, background = PeopleDataset(data), Backgrounds(backgrounds)
     records = [dataset.record(seed) for seed in seeds[:24]]
-    samples = [random_sample(rng, records[index % len(records)], background) for index in range(count)]
+    samples = [
+        random_sample(rng, records[index % len(records)], background, FULL_SIZE) for index in range(count)
+    ]
     return [collate(samples[start : start + 16]) for start in range(0, count, 16)]
 
 
@@ -320,9 +323,9 @@ def train(
 
     first = run.step
     before = time.monotonic()
-    pictures.divisor.value = run.divisor
+    pictures.full_size.value = run.full_size
     for samples in loader:
-        pictures.divisor.value = run.divisor
+        pictures.full_size.value = run.full_size
         for name, value in run.train_step(samples, bf16).items():
             sums[name] = sums.get(name, 0.0) + value
         now = time.monotonic()
