@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The avatar: what an `.lca` file holds, and the only way from a pose to splats."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import leaky_relu_
+
+from .avatar_file import (
+    CHANGES,
+    AvatarFileError,
+    check_table,
+    check_values,
+    dtype_of,
+    read_avatar,
+    table_of,
+    write_avatar,
+)
+from .body.expression import apply_face_joints, expression_code, gaze_vectors
+from .body.pose import pose_features
+from .body.skeleton import JOINT_NAMES
+from .gaussians import Gaussians
+
+__all__ = ["Avatar", "AvatarFileError", "Signal"]
+
+SLOPE = 0.01  # of the decoder's leaky ReLU
+TOKENS_AT_ONCE = 512  # through the decoder: what lies between two layers stays in the cache
+_NOT_TENSORS = ("joint_names", "decoder", "thumbnails", "header")
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What drives an avatar: transforms [J,4,4], expression [52] (ARKit, 0..1), gaze [2,2] (radians).
+
+    transforms are skinning matrices, canonical -> posed, with jaw and eyes where the rig alone puts them;
+    gaze is (yaw to the subject's left, pitch up) of the left and the right eye.
+    """
+
+    transforms: Tensor
+    expression: Tensor
+    gaze: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Avatar:
+    """One person as Gaussians. Tensors are kept in the file's types; whatever is given is converted.
+
+    joint_parents [J] int32 (-1: root), joint_heads and joint_tails [J,3]: the skeleton of the canonical pose.
+    means [N,3] float32 metres, canonical pose; float16: offsets [N,3] how far the means left the template,
+    quats [N,4], scales [N,3] metres, opacities [N], colors [N,3] sRGB, skin_weights [N,k], expression_basis
+    [52,N,3] the template's displacement for each ARKit value; skin_indices [N,k] uint8.
+    token_bias [T,D] float32: the pose decoder's first layer, its token part and bias. Token t owns the N/T
+    Gaussians from t N/T on. decoder, float32: signal_weight [D,S], hidden<i>_weight [D,D] and hidden<i>_bias
+    [D], last_weight [13 N/T, D], last_bias, and delta_scale [13], the units of the changes (colour 3, mean
+    3, quaternion 4, log scale 3). thumbnails: uint8 [h,w,3].
+    header, JSON values: name; model {name, version}; photos, the sha256 of each source photo; consent;
+    created (ISO 8601); warnings, what the photos did not show.
+    """
+
+    joint_names: tuple[str, ...]
+    joint_parents: Tensor
+    joint_heads: Tensor
+    joint_tails: Tensor
+    means: Tensor
+    offsets: Tensor
+    quats: Tensor
+    scales: Tensor
+    opacities: Tensor
+    colors: Tensor
+    skin_indices: Tensor
+    skin_weights: Tensor
+    expression_basis: Tensor
+    token_bias: Tensor
+    decoder: dict[str, Tensor]
+    thumbnails: tuple[Tensor, ...] = ()
+    header: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        def own(name, value):
+            tensor = value if isinstance(value, Tensor) else torch.tensor(value)
+            return tensor.detach().to("cpu", dtype_of(name)).contiguous()
+
+        for name in (f.name for f in fields(self) if f.name not in _NOT_TENSORS):
+            object.__setattr__(self, name, own(name, getattr(self, name)))
+        decoder = {name: own(f"decoder.{name}", value) for name, value in self.decoder.items()}
+        object.__setattr__(self, "decoder", decoder)
+        pictures = tuple(own(f"thumbnails.{i}", value) for i, value in enumerate(self.thumbnails))
+        object.__setattr__(self, "thumbnails", pictures)
+        object.__setattr__(self, "joint_names", tuple(self.joint_names))
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by their names in the file."""
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_TENSORS}
+        named.update({f"decoder.{name}": tensor for name, tensor in self.decoder.items()})
+        named.update({f"thumbnails.{i}": tensor for i, tensor in enumerate(self.thumbnails)})
+        return named
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 over the joint names and all tensors but the thumbnails: equal hash, equal splats."""
+        digest = hashlib.sha256(json.dumps(self.joint_names).encode())
+        for name, tensor in sorted(self.tensors().items()):
+            if not name.startswith("thumbnails."):
+                digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.numpy().tobytes())
+        return digest.hexdigest()
+
+    def verify(self) -> None:
+        """Raises AvatarFileError naming the first tensor of wrong shape, type or value."""
+        tensors = self.tensors()
+        check_table(table_of(tensors))
+        check_values(tensors, self.joint_names)
+        if self.joint_names != JOINT_NAMES:
+            raise AvatarFileError("The avatar's skeleton is not that of the built-in body.")
+
+    def save(self, path: str | Path) -> None:
+        """Writes the avatar, whole or not at all. AvatarFileError where it is not right or the disk
+        refuses."""
+        self.verify()
+        write_avatar(path, self.tensors(), {**self.header, "joint_names": list(self.joint_names)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Avatar":
+        """Reads and checks an avatar file. AvatarFileError says in a sentence what is wrong with it."""
+        tensors, header = read_avatar(path)
+        names = header.pop("joint_names")
+        plain = {name: tensor for name, tensor in tensors.items() if "." not in name}
+        decoder = {n.removeprefix("decoder."): t for n, t in tensors.items() if n.startswith("decoder.")}
+        count = sum(name.startswith("thumbnails.") for name in tensors)
+        pictures = tuple(tensors[f"thumbnails.{i}"] for i in range(count))
+        if tuple(names) != JOINT_NAMES:
+            raise AvatarFileError(
+                f"{Path(path).name} cannot be used. Its skeleton is not that of the built-in body."
+            )
+        return cls(joint_names=names, decoder=decoder, thumbnails=pictures, header=header, **plain)
+
+    @torch.no_grad()
+    def drive(self, signal: Signal) -> Gaussians:
+        """The splats of a pose, an expression and a gaze, in the space that the transforms lead to; sRGB,
+        float32.
+
+        Jaw and eyes are turned (`apply_face_joints`); pose, expression code and gaze go through the decoder,
+        whose changes and the expression basis act in the canonical pose; skinning follows. Opacity never
+        changes. Equal signals give equal splats bit for bit. ValueError for a signal of the wrong shape or
+        that is not finite.
+        """
+        from .posing import pose_gaussians  # loads numba
+
+        signal = self._checked(signal)
+        features = torch.cat(
+            [
+                pose_features(signal.transforms, self.joint_parents.numpy()).flatten(),
+                expression_code(signal.expression),
+                gaze_vectors(signal.gaze),
+            ]
+        )
+        transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
+        rest = self._rest
+        posed, covariances, colors = pose_gaussians(
+            self._expressed(signal.expression),
+            rest["quats"],
+            rest["scales"],
+            rest["colors"],
+            self.skin_indices,
+            rest["skin_weights"],
+            transforms,
+            self.changes(features),
+        )
+        return Gaussians(posed, covariances, rest["opacities"].clone(), colors)
+
+    def changes(self, features: Tensor) -> Tensor:
+        """The pose decoder: features [S] -> changes [N,13] of colour, mean, quaternion and log scale."""
+        decoder = self.decoder
+        if features.shape != decoder["signal_weight"].shape[1:]:
+            wanted = decoder["signal_weight"].shape[1]
+            raise ValueError(f"This avatar's decoder takes {wanted} numbers, not {features.numel()}.")
+        shift = decoder["signal_weight"] @ features
+        out = torch.empty(len(self.token_bias), decoder["last_bias"].numel())
+        last, bias = self._last
+        for first in range(0, len(out), TOKENS_AT_ONCE):
+            x = leaky_relu_(self.token_bias[first : first + TOKENS_AT_ONCE] + shift, SLOPE)
+            for weight, offset in self._hidden:
+                x = leaky_relu_(torch.addmm(offset, x, weight.T), SLOPE)
+            torch.addmm(bias, x, last.T, out=out[first : first + TOKENS_AT_ONCE])
+        return out.view(-1, CHANGES)
+
+    @cached_property
+    def _hidden(self) -> list[tuple[Tensor, Tensor]]:
+        count = sum(name.startswith("hidden") for name in self.decoder) // 2
+        return [(self.decoder[f"hidden{i}_weight"], self.decoder[f"hidden{i}_bias"]) for i in range(count)]
+
+    @cached_property
+    def _last(self) -> tuple[Tensor, Tensor]:
+        """The last layer with the units of the changes multiplied in."""
+        bias = self.decoder["last_bias"]
+        units = self.decoder["delta_scale"].repeat(len(bias) // CHANGES)
+        return self.decoder["last_weight"] * units[:, None], bias * units
+
+    @cached_property
+    def _rest(self) -> dict[str, Tensor]:
+        """float32 copies for driving; skinning weights sum to one again after their rounding."""
+        rest = {name: getattr(self, name).float() for name in ("quats", "scales", "colors", "opacities")}
+        weights = self.skin_weights.float()
+        rest["skin_weights"] = weights / weights.sum(-1, keepdim=True)
+        moved = (self.expression_basis != 0).any(0).any(-1).nonzero()[:, 0]
+        rest["moved"] = moved  # Gaussians that any expression moves
+        rest["basis"] = self.expression_basis[:, moved].float().flatten(1)
+        return rest
+
+    def _expressed(self, expression: Tensor) -> Tensor:
+        """Canonical means [N,3] under an expression."""
+        used = expression.nonzero()[:, 0]
+        if not len(used):
+            return self.means
+        rest, means = self._rest, self.means.clone()
+        means[rest["moved"]] += (expression[used] @ rest["basis"][used]).view(-1, 3)
+        return means
+
+    def _checked(self, signal: Signal) -> Signal:
+        shapes = {"transforms": (len(self.joint_names), 4, 4), "expression": (52,), "gaze": (2, 2)}
+        made = {}
+        for name, shape in shapes.items():
+            tensor = torch.as_tensor(getattr(signal, name)).detach().to("cpu", torch.float32)
+            if tuple(tensor.shape) != shape:
+                raise ValueError(f"Signal {name} must have shape {list(shape)}, not {list(tensor.shape)}.")
+            if not torch.isfinite(tensor).all():
+                raise ValueError(f"Signal {name} holds a value that is not finite.")
+            made[name] = tensor
+        return Signal(**made)
