@@ -26,15 +26,15 @@ class LCA_GaussiansEngine(bpy.types.RenderEngine):
             self.register_pass(scene, view_layer, name, len(one.channels), one.channels, one.kind)
 
     def render(self, depsgraph):
-        from . import final
-
         try:
+            from . import final
+
             final.render_layer(self, depsgraph)
         except UserError as error:
             self.report({"ERROR"}, str(error))
         except Exception as error:
             log.exception("Rendering failed")
-            self.report({"ERROR"}, f"LCA Gaussians failed: {error!r}. The console tells where.")
+            self.report({"ERROR"}, sentence(error))
 
     def view_update(self, context, depsgraph):
         self.tag_redraw()
@@ -48,13 +48,19 @@ class LCA_GaussiansEngine(bpy.types.RenderEngine):
                 self.view = viewport.View()
             self.view.draw(self, context, depsgraph)
             self.update_stats("", "")
-        except UserError as error:
-            report_once(_said, str(error))
-            self.update_stats("LCA Gaussians", str(error))
         except Exception as error:
-            if report_once(_said, f"LCA Gaussians cannot draw: {error!r}"):
+            if report_once(_said, sentence(error)) and not isinstance(error, UserError):
                 log.exception("Drawing the viewport failed")
-            self.update_stats("LCA Gaussians", f"Cannot draw: {error!r}")
+            self.update_stats("LCA Gaussians", sentence(error))
+
+
+def sentence(error: Exception) -> str:
+    """What a person reads when a picture cannot be made."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        return "PyTorch is not installed in this Blender. Install it in the preferences of LCA for artists."
+    return f"LCA Gaussians failed: {error!r}. The console tells where."
 
 
 def forget_errors() -> None:

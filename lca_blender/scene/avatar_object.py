@@ -30,6 +30,8 @@ def create_avatar_object(
     obj.lca.filepath = relative_if_saved(Path(filepath))
     obj.lca.hash = avatar.hash
     obj.lca.warnings = "\n".join(avatar.header.get("warnings", ()))
+    # A group nobody has written to is not stored, and Blender 5 then loses overrides of what is inside it.
+    obj.lca.expression.jawOpen = 0.0
     context.collection.objects.link(obj)
     for other in context.selected_objects:
         other.select_set(False)

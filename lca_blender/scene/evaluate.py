@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..backend.avatar import Avatar, Signal
+from ..backend.errors import UserError
 from ..backend.gaussians import Gaussians
 from ..properties import ARKIT_NAMES
 from . import armature as armatures
@@ -59,9 +60,15 @@ def joint_matrices(obj: bpy.types.Object, avatar: Avatar, depsgraph: bpy.types.D
         return np.tile(np.eye(4, dtype=np.float32), (len(avatar.joint_names), 1, 1))
     channels = armatures.channel_matrices(rig, depsgraph)
     to_rig = _relative(obj.evaluated_get(depsgraph), rig.evaluated_get(depsgraph))
-    if not np.array_equal(to_rig, np.eye(4)):
-        channels = (np.linalg.inv(to_rig) @ channels.astype(np.float64) @ to_rig).astype(np.float32)
-    transforms = binding_of(rig, pairs).transforms(channels)
+    try:
+        if to_rig is not None:
+            channels = np.linalg.inv(to_rig) @ channels @ to_rig
+        transforms = binding_of(avatar, rig, pairs).transforms(channels)
+    except np.linalg.LinAlgError as error:
+        raise UserError(
+            f"The avatar “{obj.name}” cannot follow “{rig.name}”: a bone is scaled to nothing.",
+            "Give the rig's bones a scale above zero.",
+        ) from error
     return np.ascontiguousarray(transforms, dtype=np.float32)
 
 
@@ -72,9 +79,9 @@ def face_of(evaluated: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     return expression, np.tile(np.array(evaluated.lca.gaze, np.float32), (2, 1))
 
 
-def binding_of(rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
+def binding_of(avatar: Avatar, rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
     """The backend `Binding` to an armature by (joint, bone) pairs; made again when the rest pose changes."""
-    return _binding(_Key(rig, pairs))
+    return _binding(_Key(avatar, rig, pairs))
 
 
 def place(gaussians: Gaussians, matrix: np.ndarray) -> Gaussians:
@@ -96,11 +103,11 @@ def visible_avatars(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.
 
 
 class _Key:
-    """What a binding depends on, hashable; carries the armature itself along for making it."""
+    """What a binding depends on, hashable; carries avatar and armature along for making it."""
 
-    def __init__(self, rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
-        self.rig, self.pairs = rig, pairs
-        self.content = (pairs, armatures.bone_names(rig), armatures.rest_matrices(rig).tobytes())
+    def __init__(self, avatar: Avatar, rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
+        self.avatar, self.rig, self.pairs = avatar, rig, pairs
+        self.content = (avatar.hash, pairs, armatures.bone_names(rig), armatures.rest_matrices(rig).tobytes())
 
     def __hash__(self) -> int:
         return hash(self.content)
@@ -112,12 +119,11 @@ class _Key:
 @lru_cache(maxsize=16)
 def _binding(key: _Key):
     from ..backend.body.binding import BoneMap, bind
-    from ..backend.body.template import load_template
 
-    return bind(load_template(), armatures.rig_of(key.rig), BoneMap(dict(key.pairs)))
+    return bind(key.avatar, armatures.rig_of(key.rig), BoneMap(dict(key.pairs)))
 
 
-def _relative(obj: bpy.types.Object, rig: bpy.types.Object) -> np.ndarray:
-    """Object space to armature space [4,4] float64, exactly the identity where both matrices agree."""
+def _relative(obj: bpy.types.Object, rig: bpy.types.Object) -> np.ndarray | None:
+    """Object space to armature space [4,4] float64; None where both have the same matrix."""
     own, other = (np.array(o.matrix_world, dtype=np.float64) for o in (obj, rig))
-    return np.eye(4) if np.array_equal(own, other) else np.linalg.inv(other) @ own
+    return None if np.array_equal(own, other) else np.linalg.inv(other) @ own

@@ -38,6 +38,61 @@ def scene():
     return scene
 
 
+@pytest.fixture(scope="session")
+def avatar_file(tmp_path_factory):
+    """A small avatar whose pose decoder has random weights, so every part of the signal shows."""
+    from avatars import write_avatar
+
+    return write_avatar(tmp_path_factory.mktemp("avatars") / "person.lca")
+
+
+@pytest.fixture(scope="session")
+def rigid_avatar_file(tmp_path_factory):
+    """The same avatar without pose detail: linear blend skinning is all that moves it."""
+    from avatars import write_avatar
+
+    return write_avatar(tmp_path_factory.mktemp("avatars") / "rigid.lca", detail=0.0)
+
+
+@pytest.fixture
+def avatar(scene, avatar_file):
+    """An unbound avatar object, 4 m in front of the camera."""
+    from lca_blender.backend.avatar import Avatar
+
+    from lca_blender.scene.avatar_object import create_avatar_object
+
+    return create_avatar_object(bpy.context, Avatar.load(avatar_file), avatar_file)
+
+
+@pytest.fixture
+def bound(avatar):
+    """An avatar on an armature whose bones are the template's joints: (avatar object, armature object)."""
+    from lca_blender.backend.body.binding import BoneMap, bind
+    from lca_blender.backend.body.template import load_template
+
+    from lca_blender.scene.armature import rig_of
+    from lca_blender.scene.avatar_object import bind_proxy
+
+    template = load_template()
+    rig = bpy.data.objects.new("Rig", bpy.data.armatures.new("Rig"))
+    bpy.context.collection.objects.link(rig)
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    for name, head, tail in zip(
+        template.joint_names, template.joint_heads, template.joint_tails, strict=True
+    ):
+        bone = rig.data.edit_bones.new(name)
+        bone.head, bone.tail = head.tolist(), tail.tolist()
+    for name, parent in zip(template.joint_names, template.joint_parents, strict=True):
+        if parent >= 0:
+            rig.data.edit_bones[name].parent = rig.data.edit_bones[template.joint_names[parent]]
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bone_map = BoneMap({name: name for name in template.joint_names})
+    bind_proxy(avatar, rig, bind(template, rig_of(rig), bone_map), bone_map.bones)
+    bpy.context.view_layer.update()
+    return avatar, rig
+
+
 def pytest_sessionfinish(session, exitstatus):
     session.config.lca_exit_status = int(exitstatus)
 

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Final frames: the files that Blender writes."""
+
+import os
+import subprocess
+import sys
+
+import bpy
+import numpy as np
+import pytest
+
+from lca_blender.engine.picture import gather, paint
+from lca_blender.scene.camera import render_camera
+
+sys.path.append(
+    os.path.join(
+        bpy.utils.resource_path("LOCAL"),
+        f"python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages",
+    )
+)
+import OpenImageIO as oiio
+
+
+def channels(path) -> dict[str, np.ndarray]:
+    """Channels of a picture by name, [H,W] float32, row 0 at the top; parts of an EXR are joined."""
+    file, found, part = oiio.ImageInput.open(str(path)), {}, 0
+    while file.seek_subimage(part, 0):
+        spec = file.spec()
+        pixels = file.read_image(part, 0, 0, spec.nchannels, "float")
+        found |= {name: pixels[..., i] for i, name in enumerate(spec.channelnames)}
+        part += 1
+    return found
+
+
+def render(scene, path, kind="OPEN_EXR") -> dict[str, np.ndarray]:
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "MULTI_LAYER_IMAGE" if kind.endswith("MULTILAYER") else "IMAGE"
+    settings.file_format = kind
+    settings.color_mode = "RGBA"
+    if kind.startswith("OPEN_EXR"):
+        settings.color_depth = "32"
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True)
+    return channels(path)
+
+
+def rgba(found) -> np.ndarray:
+    return np.stack([found[c] for c in "RGBA"], -1)
+
+
+def world(scene, color):
+    scene.world = bpy.data.worlds.new("World")
+    if scene.world.node_tree is not None:
+        node = next(n for n in scene.world.node_tree.nodes if n.type == "BACKGROUND")
+        node.inputs["Color"].default_value = (*color, 1)
+    scene.world.color = color
+
+
+def test_a_frame_is_the_evaluated_splats_seen_by_the_camera(scene, avatar, tmp_path):
+    scene.render.film_transparent = True
+    found = rgba(render(scene, tmp_path / "a.exr"))
+    graph = bpy.context.evaluated_depsgraph_get()
+    camera = render_camera(scene.camera.evaluated_get(graph), scene.render)
+    expected = paint(gather(graph), camera, ["Combined"], scene)["Combined"]
+    assert found.shape == (128, 96, 4)
+    assert np.array_equal(found, expected)
+    assert found[..., 3].max() > 0.9
+    assert found[:3, :, 3].max() < 0.1  # the head is below the upper edge: rows are not upside down
+    rows = np.flatnonzero(found[..., 3].max(1) > 0.5)
+    assert rows[0] > 10
+
+
+def test_an_opaque_film_has_the_worlds_colour(scene, avatar, tmp_path):
+    world(scene, (0.25, 0.5, 0.75))
+    found = rgba(render(scene, tmp_path / "a.exr"))
+    assert found[..., 3].min() == pytest.approx(1, abs=1e-6)
+    assert found[0, 0, :3] == pytest.approx((0.25, 0.5, 0.75))
+
+
+def test_passes_in_a_multilayer_file(scene, avatar, tmp_path):
+    layer = scene.view_layers[0]
+    layer.use_pass_z = layer.use_pass_normal = layer.lca.use_pass_alpha = True
+    scene.render.film_transparent = True
+    found = render(scene, tmp_path / "a.exr", "OPEN_EXR_MULTILAYER")
+
+    def one(end):
+        (name,) = [n for n in found if n.endswith(end)]
+        return found[name]
+
+    alpha, depth = one("Alpha.A"), one("Depth.Z")
+    inside = alpha > 0.99
+    assert inside.any()
+    assert np.array_equal(alpha, one("Combined.A"))
+    assert depth[alpha == 0] == pytest.approx(1e10)
+    assert 3.5 < depth[inside].min() <= depth[inside].max() < 4.5
+    normals = np.stack([one(f"Normal.{axis}") for axis in "XYZ"], -1)[inside]
+    assert np.linalg.norm(normals, axis=-1) == pytest.approx(1, abs=1e-3)
+    assert normals[:, 1].mean() < 0  # towards the camera, which stands at -Y
+
+
+def test_a_border_is_the_same_picture_cut_out(scene, avatar, tmp_path):
+    scene.render.film_transparent = True
+    whole = rgba(render(scene, tmp_path / "whole.exr"))
+    r = scene.render
+    r.use_border = True
+    r.border_min_x, r.border_max_x, r.border_min_y, r.border_max_y = 0.31, 0.72, 0.2, 0.9
+    x0, x1, y0, y1 = int(0.31 * 96), int(0.72 * 96), int(0.2 * 128), int(0.9 * 128)
+    inside = np.s_[128 - y1 : 128 - y0, x0:x1]
+    padded = rgba(render(scene, tmp_path / "border.exr"))
+    assert padded[inside] == pytest.approx(whole[inside], abs=1e-5)
+    r.use_crop_to_border = True
+    cropped = rgba(render(scene, tmp_path / "crop.exr"))
+    assert cropped == pytest.approx(whole[inside], abs=1e-5)
+
+
+def test_view_layers_render_their_own_collections(scene, avatar, tmp_path):
+    scene.render.film_transparent = True
+    collection = bpy.data.collections.new("People")
+    scene.collection.children.link(collection)
+    scene.collection.objects.unlink(avatar)
+    collection.objects.link(avatar)
+    scene.view_layers[0].name = "Full"
+    empty = scene.view_layers.new("Empty")
+    empty.layer_collection.children["People"].exclude = True
+    found = render(scene, tmp_path / "a.exr", "OPEN_EXR_MULTILAYER")
+    assert next(v for k, v in found.items() if k.endswith("Full.Combined.A")).max() > 0.9
+    assert next(v for k, v in found.items() if k.endswith("Empty.Combined.A")).max() == 0
+
+
+def test_the_nearer_avatar_hides_the_farther(scene, avatar, tmp_path):
+    scene.render.film_transparent = True
+    scene.view_layers[0].use_pass_z = True
+    copy = avatar.copy()
+    scene.collection.objects.link(copy)
+    copy.location.y = 1.0
+    alone = render(scene, tmp_path / "a.exr", "OPEN_EXR_MULTILAYER")
+    copy.location.y = -1.0
+    both = render(scene, tmp_path / "b.exr", "OPEN_EXR_MULTILAYER")
+    (depth,) = [k for k in both if k.endswith("Depth.Z")]
+    middle = np.s_[60:68, 44:52]
+    assert both[depth][middle].mean() == pytest.approx(alone[depth][middle].mean() - 1, abs=0.1)
+
+
+def test_an_empty_scene_renders_its_background(scene, tmp_path):
+    world(scene, (0.1, 0.1, 0.1))
+    found = rgba(render(scene, tmp_path / "a.exr"))
+    assert found[..., :3] == pytest.approx(0.1)
+
+
+def test_a_missing_avatar_is_an_error_and_not_a_black_picture(scene, avatar, tmp_path):
+    avatar.lca.filepath = str(tmp_path / "gone.lca")
+    with pytest.raises(RuntimeError, match=r"gone\.lca"):
+        render(scene, tmp_path / "a.png", "PNG")
+    avatar.hide_render = True  # an avatar that is not rendered need not be there
+    render(scene, tmp_path / "a.png", "PNG")
+
+
+def test_a_panoramic_camera_is_an_error(scene, avatar, tmp_path):
+    scene.camera.data.type = "PANO"
+    with pytest.raises(RuntimeError, match="Perspective"):
+        render(scene, tmp_path / "a.png", "PNG")
+
+
+def test_stills_animation_and_another_process_write_the_same_frames(scene, bound, tmp_path):
+    avatar, rig = bound
+    for frame, value in ((1, 0.0), (3, 1.0)):
+        avatar.lca.expression.jawOpen = value
+        avatar.lca.expression.keyframe_insert("jawOpen", frame=frame)
+        rig.pose.bones["upper_arm.L"].rotation_quaternion = (1, value, 0, value)
+        rig.pose.bones["upper_arm.L"].keyframe_insert("rotation_quaternion", frame=frame)
+    scene.frame_start, scene.frame_end = 1, 3
+    stills = []
+    for frame in (3, 1, 2):  # in another order than the animation
+        scene.frame_set(frame)
+        stills.append((frame, render(scene, tmp_path / f"still_{frame}.exr")))
+    scene.render.filepath = str(tmp_path / "here" / "f_")
+    bpy.ops.render.render(animation=True)
+    scene.render.filepath = str(tmp_path / "there" / "f_")
+    path = tmp_path / "scene.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    code = (
+        "import os, bpy, lca_blender; lca_blender.register(); "
+        f"bpy.ops.wm.open_mainfile(filepath={str(path)!r}); "
+        "bpy.ops.render.render(animation=True); os._exit(0)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    here, there = (sorted((tmp_path / name).glob("*.exr")) for name in ("here", "there"))
+    assert len(here) == len(there) == 3
+    for frame, still in stills:
+        for folder in (here, there):
+            again = channels(folder[frame - 1])
+            assert all(np.array_equal(still[c], again[c]) for c in "RGBA")
+    assert not np.array_equal(rgba(stills[0][1]), rgba(stills[1][1]))
+
+
+def test_a_script_that_renders_a_missing_avatar_fails(scene, avatar, tmp_path):
+    avatar.lca.filepath = str(tmp_path / "gone.lca")
+    scene.render.filepath = str(tmp_path / "out" / "f_")
+    scene.frame_end = 2
+    path = tmp_path / "scene.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    code = (
+        "import os, sys, bpy, lca_blender; lca_blender.register(); "
+        f"bpy.ops.wm.open_mainfile(filepath={str(path)!r})\n"
+        "try: bpy.ops.render.render(animation=True)\n"
+        "except RuntimeError as error: print(error, file=sys.stderr, flush=True); os._exit(3)\n"
+        "os._exit(0)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 3
+    assert "gone.lca" in run.stderr
+    assert not list(tmp_path.glob("out/*"))
