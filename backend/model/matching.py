@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from .config import ModelConfig
+from .tokens import AnchorSet
 from .views import PixelSource
 
 NEIGHBOURS = 4
@@ -78,6 +80,12 @@ def gather(sources, sites: np.ndarray) -> SiteColors | None:
         return None
     rgb, distance, size = zip(*(site_colors(s, sites) for s in sources), strict=True)
     return SiteColors(np.stack(rgb), np.stack(distance), np.array(size, np.float32))
+
+
+def match_radius(config: ModelConfig, anchors: AnchorSet) -> np.ndarray:
+    """[M] metres within which a photo's pixel colours a Gaussian."""
+    on_face = anchors.child_is_face.cpu().numpy()
+    return np.where(on_face, config.match_radius_face, config.match_radius_body).astype(np.float32)
 
 
 def combine(colors: SiteColors, radius: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from ..body.anchors import Anchors, neighbour_spacing, sample_anchors
 from ..model.config import ModelConfig
+from ..model.matching import match_radius
 from ..model.tokens import AnchorSet, anchor_set
 from .prepare import Sites
 
@@ -46,12 +47,6 @@ def subset(full: Anchors, count: int, face_fraction: float, rng: np.random.Gener
     values = {f.name: getattr(full, f.name) for f in fields(full)}
     values = {k: v[:, index] if k == "expression_deltas" else v[index] for k, v in values.items()}
     return Anchors(**{**values, "spacing": neighbour_spacing(values["positions"])})
-
-
-def match_radius(config: ModelConfig, anchors: AnchorSet) -> np.ndarray:
-    """[M] metres within which a photo's pixel colours a Gaussian."""
-    on_face = anchors.child_is_face.cpu().numpy()
-    return np.where(on_face, config.match_radius_face, config.match_radius_body).astype(np.float32)
 
 
 def pooled(config: ModelConfig, anchors: Anchors, sites: Sites) -> PooledAnchors:

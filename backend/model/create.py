@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photos to avatar: one pass through the network, and everything an avatar file holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..avatar import Avatar, Signal
+from ..body.anchors import sample_anchors
+from ..body.template import load_template
+from ..jobs import Cancelled
+from ..raster import rasterize
+from ..raster.camera import Camera, look_at
+from .checkpoint import VERSION
+from .config import ModelConfig
+from .lca import LCA, CanonicalGaussians
+from .matching import SiteColors, combine, match_radius, site_colors
+from .tokens import AnchorSet, anchor_set
+from .views import InputViews, masked
+
+INFLUENCES = 8
+THUMBNAIL = (256, 192)
+
+
+@dataclass
+class _Report:
+    """Progress of the whole creation, and its end when the person cancels."""
+
+    progress: object
+    cancelled: object
+
+    def __call__(self, fraction: float, message: str) -> None:
+        if self.cancelled is not None and self.cancelled():
+            raise Cancelled
+        if self.progress is not None:
+            self.progress(fraction, message)
+
+
+def create_avatar(
+    views: InputViews,
+    model: LCA,
+    tokens: int | None = None,
+    progress=None,
+    cancelled=None,
+    name: str = "Avatar",
+    consent: str = "",
+) -> Avatar:
+    """An avatar of the person in `views`.
+
+    tokens: geometry tokens (times `gaussians_per_token` Gaussians), the configuration's count if None.
+    progress(fraction, message) is told how far it is; when cancelled() is true, `Cancelled` is raised. The
+    result does not depend on the order of the photos.
+    """
+    views.check()
+    report, config = _Report(progress, cancelled), model.config
+    report(0.0, "Placing the anchors")
+    anchors = anchor_set(config, sample_anchors(tokens or config.tokens, config.face_fraction))
+    sampled = sample_photos(views, config, anchors, report) if config.sampled_pixels else None
+    report(0.6, "Creating the avatar")
+    with torch.inference_mode():
+        body, face = (as_tensor(photos, config) for photos in (views.body, views.face))
+        encoding = model.encode(body, face, anchors, sampled)
+        report(0.85, "Creating the avatar")
+        canonical = model.canonical(encoding, anchors)
+        decoder = model.pose_head.fused(encoding.tokens[0])
+    header = {
+        "name": name,
+        "model": {"name": config.name, "version": VERSION},
+        "photos": list(views.photo_hashes),
+        "consent": consent,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "warnings": list(views.warnings),
+    }
+    avatar = assemble(canonical, decoder, anchors, header)
+    report(0.95, "Taking a picture")
+    avatar = with_thumbnail(avatar)
+    report(1.0, "Done")
+    return avatar
+
+
+def as_tensor(photos: np.ndarray, config: ModelConfig) -> Tensor:
+    """Photos [V,H,W,4] as the encoder wants them: [1,V,C,H,W]."""
+    images = masked(photos) if config.masked_photos else photos[..., :3]
+    return torch.from_numpy(np.ascontiguousarray(images, np.float32)).permute(0, 3, 1, 2)[None]
+
+
+def sample_photos(views: InputViews, config: ModelConfig, anchors: AnchorSet, report) -> Tensor | None:
+    """[1,M,4] colour and log weight of the photos at each Gaussian; None where there is nothing to sample."""
+    if not views.sources:
+        return None
+    sites, rows = anchors.children.flatten(0, 1).numpy(), []
+    for n, source in enumerate(views.sources):
+        report(0.05 + 0.55 * n / len(views.sources), f"Reading photo {n + 1} of {len(views.sources)}")
+        rows.append(site_colors(source, sites))
+    rgb, distance, size = zip(*rows, strict=True)
+    colors = SiteColors(np.stack(rgb), np.stack(distance), np.array(size, np.float32))
+    return torch.from_numpy(combine(colors, match_radius(config, anchors)))[None]
+
+
+def assemble(canonical: CanonicalGaussians, decoder: dict, anchors: AnchorSet, header: dict) -> Avatar:
+    """The avatar of a batch of one."""
+    template = load_template()
+    weights, indices = anchors.skinning.topk(INFLUENCES, -1)
+    weights = weights / weights.sum(-1, keepdim=True)
+    token_bias = decoder.pop("token_bias")
+    return Avatar(
+        joint_names=tuple(template.joint_names),
+        joint_parents=torch.from_numpy(np.array(template.joint_parents)),
+        joint_heads=torch.from_numpy(np.array(template.joint_heads)),
+        joint_tails=torch.from_numpy(np.array(template.joint_tails)),
+        means=canonical.means[0],
+        offsets=canonical.offsets[0],
+        quats=canonical.quats[0],
+        scales=canonical.log_scales[0].exp(),
+        opacities=canonical.opacities[0],
+        colors=canonical.colors[0].clamp(0, 1),
+        skin_indices=indices,
+        skin_weights=weights,
+        expression_basis=anchors.expressions,
+        token_bias=token_bias,
+        decoder=decoder,
+        header=header,
+    )
+
+
+def rest_signal(avatar: Avatar) -> Signal:
+    """The canonical pose, a neutral face, looking straight ahead."""
+    joints = len(avatar.joint_names)
+    return Signal(torch.eye(4).repeat(joints, 1, 1), torch.zeros(52), torch.zeros(2, 2))
+
+
+def with_thumbnail(avatar: Avatar) -> Avatar:
+    """The same avatar with a picture of itself from the front, uint8 [h,w,3]."""
+    height, width = THUMBNAIL
+    focal = 2.05 * height  # a person of two metres fills the picture from four metres away
+    k = [[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]
+    camera = Camera(look_at((0, -4, 0.87), (0, 0, 0.87)), k, width, height)
+    picture = rasterize(avatar.drive(rest_signal(avatar)), camera, background=torch.full((3,), 0.9))[
+        "combined"
+    ]
+    return replace(avatar, thumbnails=((picture[..., :3].clamp(0, 1) * 255).round().byte(),))
