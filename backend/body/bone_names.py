@@ -68,7 +68,7 @@ def without_prefix(name: str, prefixes: tuple[str, ...] = ()) -> str:
 def pieces(name: str) -> tuple[str, ...]:
     """Lower-case words and numbers of a name: "mixamorig:LeftHandIndex01" -> left, hand, index, 1."""
     words = _PIECES.findall(without_prefix(name))
-    return tuple(str(int(word)) if word.isdigit() else word.lower() for word in words)
+    return tuple(str(int(word)) if word.isdecimal() else word.lower() for word in words)
 
 
 @lru_cache(maxsize=8192)

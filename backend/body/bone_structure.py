@@ -40,7 +40,7 @@ def match_structure(rig: Rig) -> dict[str, str]:
     if axis is None:
         return {}
     across = rig.heads[:, axis] - np.median(rig.heads[:, axis])
-    middle = np.abs(across) < TOLERANCE * size
+    middle = _in_the_middle(rig, children, across, TOLERANCE * size)
     pairs = _limb_pairs(rig, children, middle, across, size)
     if not pairs:
         return {}
@@ -76,6 +76,18 @@ def _mirror_axis(rig: Rig, size: float) -> int | None:
     return best
 
 
+def _in_the_middle(rig: Rig, children, across: np.ndarray, tolerance: float) -> np.ndarray:
+    """Which bones begin in the mirror plane and, unless they are tips, lead on in it.
+
+    Where a bone leads is told by its children: importers set tails at will.
+    """
+    middle = np.abs(across) < tolerance
+    for bone, under in enumerate(children):
+        if under and abs(np.mean(across[under])) >= tolerance:
+            middle[bone] = False
+    return middle
+
+
 def _below(children, bone: int) -> list[int]:
     """The bone and everything under it."""
     found, todo = [], [bone]
@@ -107,13 +119,7 @@ def _limb_pairs(rig: Rig, children, middle, across, size: float) -> list[tuple[_
             continue
         length, chain = _longest(rig, children, bone)
         if length > 0.15 * size and len(chain) >= 3:
-            trunk = parent
-            if rig.parents[parent] >= 0 and not _is_trunk(rig, children, parent, middle):
-                chain, trunk = (
-                    [parent, *chain],
-                    rig.parents[parent],
-                )  # a hip or collar that begins in the middle
-            limbs.append(_Limb(chain, trunk, length))
+            limbs.append(_Limb(chain, int(parent), length))
     pairs = []
     for limb in limbs:
         place = across[limb.chain[-1]]
@@ -127,16 +133,6 @@ def _limb_pairs(rig: Rig, children, middle, across, size: float) -> list[tuple[_
         if twins:
             pairs.append((limb, min(twins, key=lambda other: abs(across[other.chain[-1]] + place))))
     return sorted(pairs, key=lambda pair: -pair[0].length)[:2]
-
-
-def _is_trunk(rig: Rig, children, bone: int, middle) -> bool:
-    """A bone in the middle belongs to the trunk unless all under it lies on one side."""
-    under = [rig.heads[i] for i in _below(children, bone)[1:] if not middle[i]]
-    if not under:
-        return True
-    extent = np.ptp(np.array([rig.heads[bone], *under]), axis=0)
-    whole = np.ptp(np.array(under), axis=0)
-    return bool((whole > 0.7 * extent).all()) or len([c for c in children[bone] if not middle[c]]) >= 2
 
 
 def _trunk(rig: Rig, children, middle, legs, arms) -> dict[str, int]:
@@ -193,27 +189,31 @@ def _leg(rig: Rig, _children, limb: _Limb) -> dict[str, int]:
 
 
 def _arm(rig: Rig, children, limb: _Limb) -> dict[str, int]:
-    start = _two_longest(rig, limb.chain)
-    found = dict(zip(("upper_arm", "forearm", "hand"), limb.chain[start : start + 3], strict=False))
+    """Where fingers branch off is the hand; the elbow is the joint nearest half way to the shoulder."""
+    chain = limb.chain
+    fingers = [len(_finger_chains(rig, children, bone)) for bone in chain]
+    hand = max((i for i, count in enumerate(fingers) if i >= 2 and count >= 3), default=None)
+    if hand is None:
+        start = _two_longest(rig, chain)
+        found = dict(zip(("upper_arm", "forearm", "hand"), chain[start : start + 3], strict=False))
+    else:
+        start = 1 if hand >= 3 else 0
+        heads = rig.heads[chain]
+        uneven = [
+            abs(np.linalg.norm(heads[i] - heads[start]) - np.linalg.norm(heads[hand] - heads[i]))
+            for i in range(start + 1, hand)
+        ]
+        elbow = start + 1 + int(np.argmin(uneven))
+        found = {"upper_arm": chain[start], "forearm": chain[elbow], "hand": chain[hand]}
+        found.update(_fingers(rig, children, chain[hand]))
     if start > 0:
-        found["clavicle"] = limb.chain[start - 1]
-    if "hand" in found:
-        found.update(_fingers(rig, children, found["hand"]))
+        found["clavicle"] = chain[start - 1]
     return found
 
 
 def _fingers(rig: Rig, children, hand: int) -> dict[str, int]:
     """Fingers by their order across the palm; the thumb is the one that begins nearest the wrist."""
-    chains = []
-    for bone in _below(children, hand)[1:]:
-        if children[bone]:
-            continue
-        chain = [bone]
-        while (parent := int(rig.parents[chain[0]])) != hand and len(children[parent]) == 1:
-            chain.insert(0, parent)
-        chain = _phalanges(rig, hand, chain)
-        if len(chain) >= 2:
-            chains.append(chain)
+    chains = _finger_chains(rig, children, hand)
     if not 2 <= len(chains) <= 5:
         return {}
     bases = np.array([rig.heads[chain[0]] for chain in chains])
@@ -226,6 +226,21 @@ def _fingers(rig: Rig, children, hand: int) -> dict[str, int]:
     for finger, i in zip(("thumb", "index", "middle", "ring", "pinky"), [thumb, *rest], strict=False):
         found.update({f"{finger}{n + 1}": bone for n, bone in enumerate(chains[i])})
     return found
+
+
+def _finger_chains(rig: Rig, children, hand: int) -> list[list[int]]:
+    """Unbranched chains of two or three bones at the ends below a hand."""
+    chains = []
+    for bone in _below(children, hand)[1:]:
+        if children[bone]:
+            continue
+        chain = [bone]
+        while (parent := int(rig.parents[chain[0]])) != hand and len(children[parent]) == 1:
+            chain.insert(0, parent)
+        chain = _phalanges(rig, hand, chain)
+        if len(chain) >= 2:
+            chains.append(chain)
+    return chains
 
 
 def _phalanges(rig: Rig, hand: int, chain: list[int]) -> list[int]:
