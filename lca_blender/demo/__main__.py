@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m lca_blender.demo`: runs the main job through the same operators the sidebar has, and reports on it."""
+"""`python -m lca_blender.demo`: the main job, through the operators the sidebar has, and a report on it."""
 
 import argparse
-import atexit
 import json
 import math
 import os
 import sys
 import time
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
 import numpy as np
 from mathutils import Vector
-from PIL import Image
 
-import lca_blender
-
+from .. import register
+from ..backend.avatar import Avatar
 from . import performance, photos
 from .sheet import contact_sheet
 from .video import write_mp4
@@ -70,9 +69,10 @@ def main() -> None:
         write_mp4(frames, out / "performance.mp4", scene.render.fps)
     with timed("contact sheet"):
         views = new_views(scene, rig, out / "views")
-        again, psnr = photos.render_again(out / "avatar.lca", truth, out / "views") if truth else ([], None)
+        made = Avatar.load(out / "avatar.lca")
+        again, psnr = photos.render_again(made, truth, out / "views") if truth else ([], None)
         sheet(out, files, again, views, frames)
-    report(out, timed, avatar, frames, psnr)
+    report(out, timed, made, frames, psnr)
 
 
 def parse() -> argparse.Namespace:
@@ -86,7 +86,7 @@ def parse() -> argparse.Namespace:
 def new_scene() -> bpy.types.Scene:
     """An empty file with our engine, a camera, a plain backdrop and the performance's frame range."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    lca_blender.register()
+    register()
     scene = bpy.context.scene
     scene.render.engine = "LCA_GAUSSIANS"
     scene.render.resolution_x, scene.render.resolution_y = RESOLUTION
@@ -122,14 +122,19 @@ def film(scene: bpy.types.Scene, rig: bpy.types.Object) -> None:
     scene.camera = camera
     camera.data.lens = 60
     height = rig.dimensions.z
-    for frame, distance, azimuth, aim in ((1, 3.1, 38, 0.5), (20, 3.1, 18, 0.5), (34, 1.35, 4, 0.86), (48, 1.25, -6, 0.87)):
+    for frame, distance, azimuth, aim in (
+        (1, 3.1, 38, 0.5),
+        (20, 3.1, 18, 0.5),
+        (34, 1.35, 4, 0.86),
+        (48, 1.25, -6, 0.87),
+    ):
         aim_camera(camera, height, distance, azimuth, aim)
         camera.keyframe_insert("location", frame=frame)
         camera.keyframe_insert("rotation_euler", frame=frame)
 
 
 def aim_camera(camera: bpy.types.Object, height: float, distance: float, azimuth: float, aim: float) -> None:
-    """Looks at `aim` of the figure's height from `distance` heights away; azimuth 0 is straight ahead, degrees."""
+    """Looks at `aim` of the figure's height from `distance` heights away; azimuth in degrees, 0 ahead."""
     angle = math.radians(azimuth)
     target = Vector((0, 0, aim * height))
     camera.location = target + distance * height * Vector((math.sin(angle), -math.cos(angle), 0.08))
@@ -159,22 +164,20 @@ def sheet(out: Path, files: list[Path], again: list[Path], views: list[Path], fr
     pairs = [path for pair in zip(files, again, strict=True) for path in pair] if again else files[:8]
     picked = [frames[i] for i in np.linspace(0, len(frames) - 1, 9).round().astype(int)]
     title = "Photos, each beside the avatar in the same pose" if again else "Photos"
-    contact_sheet([(title, pairs), ("New views", views), ("The performance", picked)], out / "contact_sheet.png")
+    contact_sheet(
+        [(title, pairs), ("New views", views), ("The performance", picked)], out / "contact_sheet.png"
+    )
 
 
-def report(out: Path, timed: Stopwatch, avatar: bpy.types.Object, frames: list[Path], psnr: list[float] | None) -> None:
-    from ..backend.avatar import Avatar
-
-    loaded = Avatar.load(out / "avatar.lca")
+def report(out: Path, timed: Stopwatch, avatar: Avatar, frames: list[Path], psnr: list[float] | None) -> None:
     values = {
         "seconds": timed.seconds | {"total": round(sum(timed.seconds.values()), 2)},
-        "gaussians": len(loaded),
+        "gaussians": len(avatar),
         "frames": len(frames),
         "psnr_input_views": psnr,
-        "model": loaded.header["model"],
+        "model": avatar.header["model"],
         "device": "cpu",
-        "not_seen": loaded.header.get("warnings", []),
-        "mean_pixel_of_frames": round(float(np.mean([np.asarray(Image.open(f).convert("RGB")).mean() for f in frames])), 3),
+        "not_seen": avatar.header.get("warnings", []),
     }
     (out / "report.json").write_text(json.dumps(values, indent=2) + "\n")
     print(json.dumps(values, indent=2))
@@ -187,8 +190,6 @@ if __name__ == "__main__":
         main()
         status = 0
     except Exception:
-        import traceback
-
         traceback.print_exc()
     finally:
         sys.stdout.flush()

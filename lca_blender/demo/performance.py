@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An artist's rig and 48 frames of acting on its controls: a walk, a wave, fingers, a smile, a blink, a look aside."""
+"""An artist's rig and 48 frames of acting on its controls: walk, wave, fingers, smile, blink, a glance."""
 
 import math
 
@@ -12,7 +12,7 @@ RIGHT, FORWARD, UP = Vector((1, 0, 0)), Vector((0, -1, 0)), Vector((0, 0, 1))  #
 
 
 def generate_rig() -> bpy.types.Object:
-    """Adds Rigify's human metarig and generates its rig: what an artist would have before meeting this add-on."""
+    """Adds Rigify's human metarig and generates its rig, as an artist does before meeting this add-on."""
     bpy.ops.preferences.addon_enable(module="rigify")
     bpy.ops.object.armature_human_metarig_add()
     metarig = bpy.context.object

@@ -10,8 +10,13 @@ CELL_HEIGHT, GAP, TITLE_HEIGHT = 300, 8, 30
 
 
 def contact_sheet(rows: list[tuple[str, list[Path]]], path: Path, width: int = 1600) -> None:
-    """Writes titled rows of pictures as one PNG; a row too wide for the sheet is scaled down, never cropped."""
-    strips = [strip for title, pictures in rows if pictures for strip in (title_strip(title, width), row_strip(pictures, width))]
+    """Writes titled rows of pictures as one PNG; too wide a row is scaled down, never cropped."""
+    strips = [
+        strip
+        for title, pictures in rows
+        if pictures
+        for strip in (title_strip(title, width), row_strip(pictures, width))
+    ]
     sheet = Image.new("RGB", (width, sum(strip.height for strip in strips) + GAP), PAPER)
     top = 0
     for strip in strips:
