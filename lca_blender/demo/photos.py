@@ -56,7 +56,7 @@ def before_a_wall(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
     floor = 1 / (1 + np.exp((0.83 - rows) * 120))
     room = wall * (light * (1 - 0.35 * floor))[..., None] * 255
     alpha = rgba[..., 3:].astype(np.float32) / 255
-    grain = rng.normal(0, 2.0, rgba.shape[:2] + (1,))
+    grain = rng.normal(0, 2.0, (*rgba.shape[:2], 1))
     return np.clip(rgba[..., :3] * alpha + room * (1 - alpha) + grain, 0, 255).astype(np.uint8)
 
 
