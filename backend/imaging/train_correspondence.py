@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from ..body.template import load_template
-from ..people.dataset import PeopleDataset, compose_background
+from ..people.dataset import PeopleDataset
 from .augment import Sample, make_empty_sample, make_sample
+from .backgrounds import Backgrounds
 from .estimator_file import BUNDLED, save_network
 from .network import CorrespondenceNetwork, NetworkConfig
 
@@ -33,27 +33,6 @@ EMPTY_SHARE = 0.08
 FULL_SIZE, SMALL_SIZE = NetworkConfig().input_size, (128, 96)
 SMALL_SHARE = 0.55  # of the time is spent on small pictures
 POOL = 16  # records a loader draws from at a time
-
-
-class Backgrounds:
-    """Procedural backgrounds, and parts of the pictures in a folder for half of the samples where there is
-    one.
-    """
-
-    def __init__(self, folder: Path | None):
-        files = sorted(folder.iterdir()) if folder else []
-        self.pictures = [Image.open(file).convert("RGB") for file in files if file.suffix in (".jpg", ".png")]
-
-    def __call__(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        if not self.pictures or rng.random() < 0.35:
-            return compose_background(rng, np.zeros((height, width, 4), np.uint8))[..., :3]
-        picture = self.pictures[rng.integers(len(self.pictures))]
-        limit = min(picture.height, picture.width * height / width)
-        h = limit * math.exp(rng.uniform(math.log(0.12), 0))
-        w = h * width / height
-        left, top = rng.uniform(0, picture.width - w), rng.uniform(0, picture.height - h)
-        part = picture.resize((width, height), Image.BILINEAR, box=(left, top, left + w, top + h))
-        return np.array(part)[:, :: 1 if rng.random() < 0.5 else -1]
 
 
 class TrainingPictures(IterableDataset):
