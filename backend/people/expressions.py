@@ -10,7 +10,7 @@ from ..body.arkit import ARKIT_INDEX
 # Weights of whole expressions; a trailing * stands for Left and Right.
 PRESETS = {
     "smile": {"mouthSmile*": 0.8, "cheekSquint*": 0.4, "eyeSquint*": 0.2},
-    "laugh": {"mouthSmile*": 0.9, "jawOpen": 0.45, "cheekSquint*": 0.6, "eyeSquint*": 0.4, "mouthUpperUp*": 0.4},
+    "laugh": {"mouthSmile*": 0.9, "jawOpen": 0.45, "cheekSquint*": 0.6, "mouthUpperUp*": 0.4},
     "surprise": {"browInnerUp": 0.9, "browOuterUp*": 0.8, "eyeWide*": 0.8, "jawOpen": 0.5},
     "anger": {"browDown*": 0.9, "noseSneer*": 0.4, "mouthPress*": 0.5, "eyeSquint*": 0.4},
     "sadness": {"browInnerUp": 0.8, "mouthFrown*": 0.7, "mouthShrugLower": 0.4},
@@ -50,7 +50,7 @@ def expression(weights: dict[str, float]) -> np.ndarray:
 
 
 def random_expression(rng: np.random.Generator) -> np.ndarray:
-    """ARKit weights [52]: a quarter nearly neutral, half a known expression in some strength, a quarter any few shapes."""
+    """ARKit weights [52]: a quarter nearly neutral, half known expressions, a quarter any few shapes."""
     kind = rng.random()
     out = np.zeros(len(ARKIT_INDEX), np.float32)
     if 0.25 <= kind < 0.75:
@@ -68,16 +68,17 @@ def random_expression(rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.1:
         out[[ARKIT_INDEX[n] for n in _names("eyeBlink*")]] = rng.uniform(0.2, 1.0)
     for first, second in _RIVALS:
-        for a in _names(first):
-            for b in _names(second):
-                i, j = ARKIT_INDEX[a], ARKIT_INDEX[b]
-                out[j if out[i] >= out[j] else i] *= float(a[-4:] != b[-4:] and a.endswith(("Left", "ight")) and b.endswith(("Left", "ight")))  # fmt: skip
+        for a, b in zip(_names(first) * 2, _names(second) * 2, strict=False):
+            i, j = ARKIT_INDEX[a], ARKIT_INDEX[b]
+            out[j if out[i] >= out[j] else i] = 0
     out[ARKIT_INDEX["mouthClose"]] = min(out[ARKIT_INDEX["mouthClose"]], out[ARKIT_INDEX["jawOpen"]])
     return np.clip(out, 0, 1)
 
 
 def random_gaze(rng: np.random.Generator) -> np.ndarray:
-    """[2, 2] (yaw to the subject's left, pitch up) radians of the left and right eye, mostly near straight ahead."""
+    """[2, 2] (yaw to the subject's left, pitch up) radians of the left and right eye, mostly near straight
+    ahead.
+    """
     yaw, pitch = np.radians(rng.normal(0, 11)), np.radians(rng.normal(-1, 7))
     vergence = np.radians(rng.uniform(0, 3))
     yaw, pitch = np.clip(yaw, -_YAW_FULL, _YAW_FULL), np.clip(pitch, -_DOWN_FULL, _UP_FULL)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Anatomical angles to joint rotations: flex, abduct, turn, reach, in degrees and in the body's own directions."""
+"""Anatomical angles to joint rotations: flex, abduct, turn, reach, in degrees and in the body's own
+directions.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,9 @@ def _anatomy() -> _Anatomy:
 
 
 class Pose(NamedTuple):
-    """rotations [J, 3] axis-angle, joint-local; root [3] metres added to the pelvis so that the figure stands on z = 0."""
+    """rotations [J, 3] axis-angle, joint-local; root [3] metres added to the pelvis so that the figure
+    stands on z = 0.
+    """
 
     rotations: np.ndarray
     root: np.ndarray
@@ -97,8 +101,8 @@ class Pose(NamedTuple):
 class Figure:
     """A pose under construction, starting at the canonical A-pose. Angles are degrees; `side` is "L" or "R".
 
-    Directions and places given for an arm or leg are those of the left side: +x points away from the body. They are
-    mirrored for the right.
+    Directions and places given for an arm or leg are those of the left side: +x points away from the body.
+    They are mirrored for the right.
     """
 
     def __init__(self):
@@ -142,7 +146,9 @@ class Figure:
         self._turn("toe", side, about(LEFT, -toes))
 
     def arm(self, side, direction, elbow=0.0, roll=0.0, shrug=0.0):
-        """Points the upper arm along `direction` (chest frame), turns it by `roll` (inwards) and bends the elbow."""
+        """Points the upper arm along `direction` (chest frame), turns it by `roll` (inwards) and bends the
+        elbow.
+        """
         a = self.anatomy
         target = _unit(np.asarray(direction, np.float64))
         axis = np.cross(a.upper_arm, target)
@@ -155,13 +161,17 @@ class Figure:
 
     @staticmethod
     def _clavicle(direction, shrug):
-        """The shoulder girdle rises with the arm above 45 degrees below the horizontal, and follows it forward."""
+        """The shoulder girdle rises with the arm above 45 degrees below the horizontal, and follows it
+        forward.
+        """
         rise = max(0.0, np.degrees(np.arcsin(np.clip(direction[2], -1, 1))) + 45)
         forward = max(0.0, float(direction @ FORWARD))
         return about(-UP, 9 * forward) @ about(FORWARD, 0.12 * rise + shrug)
 
     def reach(self, side, target, pole=(0.4, 0.6, -1.0), shrug=0.0):
-        """Brings the wrist to `target` (canonical metres, carried by the chest) with the elbow towards `pole`."""
+        """Brings the wrist to `target` (canonical metres, carried by the chest) with the elbow towards
+        `pole`.
+        """
         a = self.anatomy
         shoulder, elbow, wrist = (a.heads[INDEX[f"{n}.L"]] for n in ("upper_arm", "forearm", "hand"))
         base = a.heads[INDEX["clavicle.L"]]
@@ -184,14 +194,18 @@ class Figure:
         self._turn("forearm", side, turned.T @ forearm)
 
     def hand(self, side, flex=0.0, ulnar=0.0, pronate=0.0):
-        """Wrist flexion towards the palm, ulnar deviation, pronation (shared with the forearm twist joint)."""
+        """Wrist flexion towards the palm, ulnar deviation, pronation (shared with the forearm twist
+        joint).
+        """
         a = self.anatomy
         self._turn("forearm_twist", side, about(a.forearm, pronate / 2))
         bend = about(np.cross(a.hand, a.palm), flex) @ about(np.cross(a.hand, -a.thumb_side), ulnar)
         self._turn("hand", side, about(a.forearm, pronate / 2) @ bend)
 
     def palm_towards(self, side, direction, limit=75.0):
-        """Pronates so that the palm looks along `direction` (world, left-side view) as far as the forearm allows."""
+        """Pronates so that the palm looks along `direction` (world, left-side view) as far as the forearm
+        allows.
+        """
         a = self.anatomy
         want = np.asarray(direction, np.float64) * (1 if side == "L" else (-1, 1, 1))
         turned = self.world(f"forearm.{side}").T @ want
@@ -203,16 +217,19 @@ class Figure:
         self.hand(side, pronate=float(np.clip(angle, -limit, limit)))
 
     def fingers(self, side, curls, spread=0.0, thumb=None):
-        """curls: one share 0..1 (0 straight, 1 fist) or four from index to pinky; thumb 0 beside, 1 folded in."""
+        """curls: one share 0..1 (0 straight, 1 fist) or four from index to pinky; thumb 0 beside, 1 folded
+        in.
+        """
         a = self.anatomy
         curls = np.broadcast_to(np.asarray(curls, np.float64), (4,))
         thumb = float(curls.mean()) if thumb is None else thumb
         for finger, curl, fan in zip(FINGERS[1:], curls, (1.0, 0.1, -0.8, -1.6), strict=True):
-            for i, most in ((1, 78.0), (2, 92.0), (3, 58.0)):
-                axis = np.cross(self._phalanx(finger, i), a.palm)
-                rest = (12.0, 14.0, 10.0)[i - 1]  # the canonical hand is relaxed, not flat
-                bend = about(axis, most * curl - rest * 0.7 * max(0.0, 1 - 4 * curl))
-                self._turn(f"{finger}{i}", side, (about(a.palm, spread * fan * (1 - curl)) if i == 1 else np.eye(3)) @ bend)  # fmt: skip
+            aside = about(a.palm, spread * fan * (1 - curl))
+            for i, most, rest in ((1, 78.0, 12.0), (2, 92.0, 14.0), (3, 58.0, 10.0)):
+                # The canonical hand is relaxed, not flat: a straight finger undoes most of its rest angle.
+                degrees = most * curl - rest * 0.7 * max(0.0, 1 - 4 * curl)
+                bend = about(np.cross(self._phalanx(finger, i), a.palm), degrees)
+                self._turn(f"{finger}{i}", side, aside @ bend if i == 1 else bend)
         inward = _unit(a.palm - 0.6 * a.thumb_side)
         for i, most in ((1, 22.0), (2, 38.0), (3, 55.0)):
             bend = about(np.cross(self._phalanx("thumb", i), inward), most * thumb)

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
-# Factors that turn radiance coefficients into irradiance, bands 0, 1, 2 (Ramamoorthi & Hanrahan 2001), over
-# pi.
+# Factors that turn radiance coefficients into irradiance, bands 0, 1, 2 (Ramamoorthi &
+# Hanrahan 2001), over pi.
 _COSINE = np.array([1.0] + [2 / 3] * 3 + [0.25] * 5, np.float32)
+_GLOSS = np.array([1.0] + [0.85] * 3 + [0.55] * 5, np.float32)
 
 
 @dataclass(frozen=True)
@@ -30,23 +32,30 @@ class Light:
 
     def diffuse(self, normals: np.ndarray) -> np.ndarray:
         """Unit normals [p, 3] -> irradiance / pi [p, 3] of the environment."""
-        return np.maximum(sh_basis(normals) @ (self.sh * _COSINE[:, None]).astype(np.float32), 0)
+        return np.maximum(sh_basis(np.asarray(normals, np.float32)) @ self.matte, 0)
 
-    def radiance(self, directions: np.ndarray) -> np.ndarray:
-        """Unit directions [p, 3] -> blurred radiance [p, 3] of the environment, for glossy reflections."""
-        smooth = np.array([1.0] + [0.85] * 3 + [0.55] * 5, np.float32)
-        return np.maximum(sh_basis(directions) @ (self.sh * smooth[:, None]).astype(np.float32), 0)
+    @property
+    def matte(self) -> np.ndarray:
+        """Coefficients [9, 3] that give irradiance / pi of a normal."""
+        return (self.sh * _COSINE[:, None]).astype(np.float32)
+
+    @property
+    def glossy(self) -> np.ndarray:
+        """Coefficients [9, 3] that give blurred radiance of a direction, for soft reflections."""
+        return (self.sh * _GLOSS[:, None]).astype(np.float32)
 
 
+@numba.njit(cache=True, nogil=True)
 def sh_basis(directions: np.ndarray) -> np.ndarray:
-    """Real spherical harmonics up to degree 2 at unit directions [p, 3] -> [p, 9] float32."""
-    x, y, z = np.asarray(directions, np.float32).T
-    out = np.empty((len(x), 9), np.float32)
-    out[:, 0] = 0.282095
-    out[:, 1], out[:, 2], out[:, 3] = 0.488603 * y, 0.488603 * z, 0.488603 * x
-    out[:, 4], out[:, 5] = 1.092548 * x * y, 1.092548 * y * z
-    out[:, 6] = 0.315392 * (3 * z * z - 1)
-    out[:, 7], out[:, 8] = 1.092548 * x * z, 0.546274 * (x * x - y * y)
+    """Real spherical harmonics up to degree 2 at unit directions [p, 3] float32 -> [p, 9] float32."""
+    out = np.empty((len(directions), 9), np.float32)
+    for i in range(len(directions)):
+        x, y, z = directions[i, 0], directions[i, 1], directions[i, 2]
+        out[i, 0] = 0.282095
+        out[i, 1], out[i, 2], out[i, 3] = 0.488603 * y, 0.488603 * z, 0.488603 * x
+        out[i, 4], out[i, 5] = 1.092548 * x * y, 1.092548 * y * z
+        out[i, 6] = 0.315392 * (3 * z * z - 1)
+        out[i, 7], out[i, 8] = 1.092548 * x * z, 0.546274 * (x * x - y * y)
     return out
 
 
@@ -58,7 +67,7 @@ def _sphere(count: int = 1024) -> np.ndarray:
 
 
 _SPHERE = _sphere()
-_PROJECTION = sh_basis(_SPHERE).T * (4 * np.pi / len(_SPHERE))
+_PROJECTION = sh_basis(_SPHERE.astype(np.float32)).T * (4 * np.pi / len(_SPHERE))
 
 
 def project(radiance: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .mesh_raster import GBuffer, rasterize_flat
 
-_JIT = {"cache": True, "nogil": True}
+_JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 _MAP_SIZE = 320
 _REACH = (0.012, 0.035, 0.09, 0.2)  # metres from a point to the places that may block it
 

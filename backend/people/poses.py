@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Poses of synthetic people: what stands before a camera, named movements, and the whole range of the joints.
 
-Ranges of motion: Boone & Azen 1979 (J Bone Joint Surg 61-A, men aged 19 to 54, means) for the limbs; the American Academy
-of Orthopaedic Surgeons' "Joint Motion" 1965 for spine, neck and fingers. Gait angles follow the sagittal curves of
-Perry & Burnfield 2010, "Gait Analysis".
+Ranges of motion: Boone & Azen 1979 (J Bone Joint Surg 61-A, men aged 19 to 54, means) for the limbs; the
+American Academy of Orthopaedic Surgeons' "Joint Motion" 1965 for spine, neck and fingers. Gait angles follow
+the sagittal curves of Perry & Burnfield 2010, "Gait Analysis".
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def _hands(figure, rng, free="LR"):
     for side in "LR":
         kind = rng.choice(5, p=[0.5, 0.15, 0.13, 0.1, 0.12])
         if kind == 0:
-            figure.fingers(side, np.clip(rng.normal(0.22, 0.08) + np.arange(4) * 0.04, 0, 1), rng.uniform(-2, 5))
+            figure.fingers(
+                side, np.clip(rng.normal(0.22, 0.08) + np.arange(4) * 0.04, 0, 1), rng.uniform(-2, 5)
+            )
         elif kind == 1:
             figure.fingers(side, rng.uniform(0.75, 1.0), thumb=rng.uniform(0.6, 1))
         elif kind == 2:
@@ -145,7 +147,9 @@ def run(phase: float, rng=None) -> Pose:
     for side, p in (("L", phase % 1), ("R", (phase + 0.5) % 1)):
         swing = np.cos(2 * np.pi * (p + 0.06))
         knee = 15 + 25 * _bump(p, 0.12, 0.08) + 95 * _bump(p, 0.66, 0.13)
-        figure.leg(side, 18 + 38 * swing, 0, 4, knee, 10 - 30 * _bump(p, 0.4, 0.08), 20 * _bump(p, 0.38, 0.06))
+        figure.leg(
+            side, 18 + 38 * swing, 0, 4, knee, 10 - 30 * _bump(p, 0.4, 0.08), 20 * _bump(p, 0.38, 0.06)
+        )
         _arm_down(figure, rng, side, 14, -38 * swing - 5, 85 - 15 * swing)
         figure.fingers(side, rng.uniform(0.4, 0.9))
     return figure.finish()
@@ -160,9 +164,12 @@ def sit(rng) -> Pose:
     figure.spine(bend)
     for side in "LR":
         flex = rng.uniform(74, 98)
-        figure.leg(side, flex, rng.uniform(0, 16), rng.uniform(-2, 12), flex + rng.normal(0, 9), rng.normal(3, 4))
+        figure.leg(
+            side, flex, rng.uniform(0, 16), rng.uniform(-2, 12), flex + rng.normal(0, 9), rng.normal(3, 4)
+        )
         if rng.random() < 0.65:
-            figure.reach(side, (rng.uniform(0.12, 0.2), -rng.uniform(0.3, 0.42), rng.uniform(1.06, 1.12)), (1.0, 0.4, -0.5))
+            on_thigh = (rng.uniform(0.12, 0.2), -rng.uniform(0.3, 0.42), rng.uniform(1.06, 1.12))
+            figure.reach(side, on_thigh, (1.0, 0.4, -0.5))
             figure.palm_towards(side, (0, 0, -1))
         else:
             _arm_down(figure, rng, side, rng.uniform(8, 24), rng.uniform(-12, 25), rng.uniform(5, 50))
@@ -220,9 +227,11 @@ _PLACES = {
     "book": (np.array([0.11, -0.36, 1.24]), (1.0, 0.2, -0.8)),
     "back": (np.array([0.1, 0.18, 1.05]), (1.0, 0.5, 0.0)),
 }
-_PALMS = {"ahead": (0, -1, 0), "high": (0, -1, 0), "book": (-0.6, 0.6, 0.5), "ear": (-1, 0, 0), "chest": (0, 1, 0),
-          "belly": (0, 1, 0), "chin": (-0.3, 0.8, 0.2), "shoulder": (0.3, 1, 0), "brow": (0, 0.3, -1), "back": (0, 1, 0),
-          "aside": (0, -1, 0.3)}  # fmt: skip
+_PALMS = {
+    "ahead": (0, -1, 0), "high": (0, -1, 0), "book": (-0.6, 0.6, 0.5), "ear": (-1, 0, 0), "chest": (0, 1, 0),
+    "belly": (0, 1, 0), "chin": (-0.3, 0.8, 0.2), "shoulder": (0.3, 1, 0), "brow": (0, 0.3, -1), "back": (0, 1, 0),
+    "aside": (0, -1, 0.3),
+}  # fmt: skip
 
 
 def hand_at(place: str, rng, sides="L") -> Pose:
@@ -280,7 +289,9 @@ def pointing(rng) -> Pose:
     figure = Figure()
     _bearing(figure, rng)
     _stance(figure, rng)
-    figure.arm("L", (rng.uniform(-0.1, 1), rng.uniform(-1, 0.1), rng.uniform(-0.5, 0.8)), rng.uniform(0, 25), 20)
+    figure.arm(
+        "L", (rng.uniform(-0.1, 1), rng.uniform(-1, 0.1), rng.uniform(-0.5, 0.8)), rng.uniform(0, 25), 20
+    )
     figure.fingers("L", [0.0, 0.85, 0.9, 0.9], thumb=0.6)
     _arm_down(figure, rng, "R", rng.uniform(5, 20))
     figure.fingers("R", 0.25)
@@ -293,7 +304,9 @@ def arms_up(rng) -> Pose:
     _bearing(figure, rng)
     _stance(figure, rng)
     for side in "LR":
-        figure.arm(side, (rng.uniform(0.25, 1), rng.uniform(-0.4, 0.1), rng.uniform(0.5, 1.2)), rng.uniform(0, 70))
+        figure.arm(
+            side, (rng.uniform(0.25, 1), rng.uniform(-0.4, 0.1), rng.uniform(0.5, 1.2)), rng.uniform(0, 70)
+        )
     _hands(figure, rng)
     return figure.finish()
 
@@ -303,7 +316,9 @@ def shrug(rng) -> Pose:
     _bearing(figure, rng, 0.7)
     _stance(figure, rng)
     for side in "LR":
-        figure.arm(side, (0.35, -0.15, -1), rng.uniform(75, 105), rng.uniform(-60, -35), shrug=rng.uniform(6, 14))
+        figure.arm(
+            side, (0.35, -0.15, -1), rng.uniform(75, 105), rng.uniform(-60, -35), shrug=rng.uniform(6, 14)
+        )
         figure.hand(side, -25, 0, -60)
         figure.fingers(side, 0.1, 8)
     return figure.finish()
@@ -391,7 +406,8 @@ def spread(rng) -> Pose:
     _stance(figure, rng)
     lift = rng.uniform(-1.2, 0.1)
     for side in "LR":
-        figure.arm(side, (1, rng.normal(0, 0.08), lift + rng.normal(0, 0.05)), abs(rng.normal(0, 6)), rng.normal(0, 12))
+        direction = (1, rng.normal(0, 0.08), lift + rng.normal(0, 0.05))
+        figure.arm(side, direction, abs(rng.normal(0, 6)), rng.normal(0, 12))
         figure.fingers(side, rng.uniform(0, 0.2), rng.uniform(0, 8))
     return figure.finish()
 
@@ -405,7 +421,9 @@ _SORTS = (
 
 
 def random_pose(rng: np.random.Generator) -> Pose:
-    """A pose of any sort, mirrored half of the time; sorts in which arms or legs cross the body are drawn again."""
+    """A pose of any sort, mirrored half of the time; sorts in which arms or legs cross the body are drawn
+    again.
+    """
     weights = np.array([w for w, _ in _SORTS])
     for _ in range(8):
         pose = _SORTS[rng.choice(len(_SORTS), p=weights / weights.sum())][1](rng)

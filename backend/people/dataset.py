@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records of synthetic people for training: made from seeds, kept in shards, read at random.
+
+    python -m lca_blender.backend.people.dataset --out DIR --seeds 0:2000 --workers 1
+
+Seeds below 1,000,000 train, seeds from 1,000,000 up are held out. A record holds V views, body views first:
+    rgba [V, H, W, 4] uint8 sRGB, straight alpha      template_map [V, H, W, 3] float32 metres, 0 where alpha
+    is 0 viewmats [V, 4, 4]  Ks [V, 3, 3]  float32         transforms [V, J, 3, 4] float32, as
+    `View.transforms` expression [V, 52]  gaze [V, 2, 2]  float32       is_face [V] bool      joint_heads [J,
+    3]      seed int
+Every view has its own pose, expression, gaze and camera; the person and the light stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ..errors import UserError
+from . import cameras, records
+from .expressions import random_expression, random_gaze, with_gaze
+from .lights import neutral_light, random_light
+from .poses import random_pose
+from .render import pose_person, render_posed
+
+HELD_OUT = 1_000_000
+SHARD = 16
+VERSION = "1"
+_SMALL = ("viewmats", "Ks", "transforms", "expression", "gaze", "is_face", "joint_heads")
+
+
+def make_person_record(
+    seed: int, height: int = 256, width: int = 192, body_views: int = 6, face_views: int = 4
+) -> dict[str, np.ndarray]:
+    """One person in `body_views` full or upper body views and `face_views` views of head and shoulders.
+
+    Returns the record described above, with `template_map` as uint16 steps (`records.restore_map` gives
+    metres). The same arguments give the same bits.
+    """
+    from .person import sample_person
+
+    person = sample_person(seed)
+    rng = np.random.default_rng([seed, 1])
+    light = neutral_light() if rng.random() < 0.25 else random_light(rng)
+    views = []
+    for v in range(body_views + face_views):
+        face = v >= body_views
+        pose = random_pose(rng)
+        gaze = random_gaze(rng)
+        expression = with_gaze(random_expression(rng), gaze)
+        posed = pose_person(person, pose.rotations, expression, gaze, pose.root)
+        if face:
+            camera = cameras.head_camera(rng, posed.transforms, width, height)
+        elif v > 0 and rng.random() < 0.2:
+            camera = cameras.upper_body_camera(rng, posed.transforms, width, height)
+        else:
+            camera = cameras.body_camera(rng, posed.transforms, width, height)
+        view = render_posed(person, posed, camera, light)
+        views.append(
+            {
+                "rgba": view.rgba,
+                "template_map": records.quantise_map(view.template_map, view.rgba[..., 3]),
+                "viewmats": np.asarray(camera.viewmat, np.float32),
+                "Ks": np.asarray(camera.K, np.float32),
+                "transforms": posed.transforms[:, :3],
+                "expression": expression.astype(np.float32),
+                "gaze": gaze.astype(np.float32),
+                "is_face": np.bool_(face),
+            }
+        )
+    record = {name: np.stack([view[name] for view in views]) for name in views[0]}
+    record["joint_heads"] = np.asarray(person.joint_heads, np.float32)
+    record["seed"] = np.int64(seed)
+    return record
+
+
+def _pack(records_made: list[dict]) -> dict[str, np.ndarray]:
+    """Records -> flat tensors "<seed>.<name>"; pictures and maps as compressed bytes, one tensor per view."""
+    tensors = {}
+    for record in records_made:
+        seed = int(record["seed"])
+        for v, (rgba, steps) in enumerate(zip(record["rgba"], record["template_map"], strict=True)):
+            tensors[f"{seed}.rgba.{v}"] = np.frombuffer(records.pack_picture(rgba), np.uint8)
+            tensors[f"{seed}.map.{v}"] = np.frombuffer(records.pack_map(steps), np.uint8)
+        for name in _SMALL:
+            tensors[f"{seed}.{name}"] = np.ascontiguousarray(record[name])
+    return tensors
+
+
+def _write_shard(job: tuple[str, list[int], dict]) -> tuple[str, int]:
+    """Makes one shard beside its final name, then renames it: a killed run leaves no half shard that
+    counts.
+    """
+    path, seeds, options = job
+    made = [make_person_record(seed, **options) for seed in seeds]
+    partial = f"{path}.{os.getpid()}.part"
+    metadata = {"version": VERSION, "seeds": ",".join(map(str, seeds))}
+    metadata |= {"height": str(made[0]["rgba"].shape[1]), "width": str(made[0]["rgba"].shape[2])}
+    try:
+        save_file(_pack(made), partial, metadata)
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+    return path, len(seeds)
+
+
+def shard_path(folder: Path, seeds: list[int]) -> Path:
+    return Path(folder) / f"people-{seeds[0]:08d}-{len(seeds):03d}.safetensors"
+
+
+def write_shards(folder, seeds, workers: int = 1, progress=print, **options) -> int:
+    """Makes the shards that are missing in `folder` for `seeds`, `SHARD` people each; returns how many
+    people were made.
+
+    May be killed and started again at any time with the same seeds. options: those of `make_person_record`.
+    """
+    folder, seeds = Path(folder), list(seeds)
+    folder.mkdir(parents=True, exist_ok=True)
+    groups = [seeds[i : i + SHARD] for i in range(0, len(seeds), SHARD)]
+    jobs = [(str(shard_path(folder, g)), g, options) for g in groups if not shard_path(folder, g).exists()]
+    made, start = 0, time.monotonic()
+    progress(f"{sum(len(j[1]) for j in jobs)} of {len(seeds)} people to make")
+    if workers <= 1:
+        results = map(_write_shard, jobs)
+    else:
+        # Fresh processes: numba and torch hold threads that do not survive a fork.
+        pool = multiprocessing.get_context("spawn").Pool(min(workers, max(len(jobs), 1)))
+        results = pool.imap_unordered(_write_shard, jobs)
+    try:
+        for path, count in results:
+            made += count
+            progress(f"{Path(path).name}  {made} made, {made / (time.monotonic() - start):.2f} a second")
+    finally:
+        if workers > 1:
+            pool.terminate()
+    return made
+
+
+class PeopleDataset:
+    """The records of all shards in a folder, by position. Pictures stay on disk until asked for.
+
+    `refresh` finds shards that were added meanwhile. Errors: `UserError` where the folder holds no shard or
+    a shard cannot be read.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.refresh()
+
+    def refresh(self) -> int:
+        """Looks at the folder again; returns the number of records."""
+        self._shards, self._starts, total = [], [], 0
+        for path in sorted(self.folder.glob("people-*.safetensors")):
+            with _opened(path) as file:
+                metadata = file.metadata() or {}
+            if metadata.get("version") != VERSION:
+                raise UserError(
+                    f"{path.name} was made by another version of this program.", "Please make it again."
+                )
+            seeds = [int(s) for s in metadata["seeds"].split(",")]
+            self._starts.append(total)
+            self._shards.append((path, seeds, int(metadata["height"]), int(metadata["width"])))
+            total += len(seeds)
+        if not total:
+            raise UserError(f"There are no records of people in {self.folder}.", "Please make some first.")
+        self._total = total
+        return total
+
+    def __len__(self) -> int:
+        return self._total
+
+    @property
+    def seeds(self) -> list[int]:
+        return [seed for _, seeds, _, _ in self._shards for seed in seeds]
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        return self.load(index)
+
+    def load(self, index: int, views=None, maps: bool = True) -> dict[str, np.ndarray]:
+        """A record; only the given `views` (positions) are decoded, template maps only if `maps`."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"There are {len(self)} records, none at {index}.")
+        index %= len(self)
+        shard = bisect.bisect_right(self._starts, index) - 1
+        path, seeds, height, width = self._shards[shard]
+        seed = seeds[index - self._starts[shard]]
+        with _opened(path) as file:
+            record = {name: file.get_tensor(f"{seed}.{name}") for name in _SMALL}
+            views = range(len(record["viewmats"])) if views is None else [int(v) for v in views]
+            pictures = [file.get_tensor(f"{seed}.rgba.{v}").tobytes() for v in views]
+            steps = [file.get_tensor(f"{seed}.map.{v}").tobytes() for v in views] if maps else []
+        record = {
+            name: value if name == "joint_heads" else value[list(views)] for name, value in record.items()
+        }
+        record["rgba"] = np.stack([records.unpack_picture(data) for data in pictures])
+        if maps:
+            decoded = np.stack([records.unpack_map(data, height, width) for data in steps])
+            record["template_map"] = records.restore_map(decoded)
+        record["seed"] = seed
+        return record
+
+
+def _opened(path: Path):
+    try:
+        return safe_open(str(path), framework="numpy")
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path.name} cannot be read.", "Please delete it and make it again.") from error
+
+
+def main(arguments=None) -> None:
+    parser = argparse.ArgumentParser(description="Makes records of synthetic people.")
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--seeds", default="0:64", help="first:end, end not included")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--height", type=int, default=256)
+    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--body-views", type=int, default=6)
+    parser.add_argument("--face-views", type=int, default=4)
+    given = parser.parse_args(arguments)
+    first, end = (int(s) for s in given.seeds.split(":"))
+    write_shards(
+        given.out, range(first, end), given.workers, height=given.height, width=given.width,
+        body_views=given.body_views, face_views=given.face_views,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
