@@ -81,7 +81,7 @@ def dtype_of(name: str) -> torch.dtype:
 
 
 def signal_size(joints: int) -> int:
-    """How many numbers drive a decoder: axis-angles of all joints but the root, expression code 128, gaze 6."""
+    """How many numbers drive a decoder: axis-angles of all joints but the root, code 128, gaze 6."""
     return 3 * (joints - 1) + 128 + 6
 
 
@@ -153,7 +153,7 @@ def check_values(tensors: dict[str, Tensor], joint_names: tuple[str, ...]) -> No
 def write_avatar(path: str | Path, tensors: dict[str, Tensor], header: dict) -> None:
     """Writes a checked avatar, whole or not at all. AvatarFileError where the disk refuses."""
     try:
-        text = json.dumps({**header, "lca_version": VERSION}, allow_nan=False)
+        text = json.dumps({**header, "lca_version": VERSION}, allow_nan=False, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise AvatarFileError(f"The avatar's header is not JSON: {error}.") from error
     data = tensors_to_bytes(tensors, {"lca": text})

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a signal to splats, against the formulas written out in plain torch."""
+
+import threading
+
+import pytest
+import torch
+from avatar_fixtures import make_avatar, make_signal, rest_signal
+from lca_blender.backend.avatar import Avatar, Signal
+from lca_blender.backend.body.expression import apply_face_joints, expression_code, gaze_vectors
+from lca_blender.backend.body.pose import pose_features
+from lca_blender.backend.body.skinning import skin
+from lca_blender.backend.gaussians import Gaussians
+
+FIELDS = ("means", "covariances", "opacities", "colors")
+
+
+def plain_drive(avatar, signal):
+    """The contract, line by line, in double precision."""
+    parts = (pose_features(signal.transforms).flatten(), expression_code(signal.expression))
+    features = torch.cat([*parts, gaze_vectors(signal.gaze)]).double()
+    d = {k: v.double() for k, v in avatar.decoder.items()}
+    x = torch.nn.functional.leaky_relu(avatar.token_bias.double() + d["signal_weight"] @ features, 0.01)
+    for i in range(2):
+        x = torch.nn.functional.leaky_relu(x @ d[f"hidden{i}_weight"].T + d[f"hidden{i}_bias"], 0.01)
+    deltas = (x @ d["last_weight"].T + d["last_bias"]).reshape(-1, 13) * d["delta_scale"]
+    basis = avatar.expression_basis.double()
+    means = (
+        avatar.means.double() + deltas[:, 3:6] + torch.einsum("e,enc->nc", signal.expression.double(), basis)
+    )
+    canonical = Gaussians.from_quats_scales(
+        means,
+        avatar.quats.double() + deltas[:, 6:10],
+        avatar.scales.double() * deltas[:, 10:].exp(),
+        avatar.opacities.double(),
+        (avatar.colors.double() + deltas[:, :3]).clamp(0, 1),
+    )
+    weights = avatar.skin_weights.double()
+    transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze).double()
+    return skin(canonical, avatar.skin_indices, weights / weights.sum(1, keepdim=True), transforms)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_drive_follows_the_formulas(seed):
+    avatar, signal = make_avatar(seed=seed), make_signal(seed)
+    made, plain = avatar.drive(signal), plain_drive(avatar, signal)
+    torch.testing.assert_close(made.means.double(), plain.means, atol=2e-5, rtol=0)
+    scale = plain.covariances.abs().amax((1, 2), keepdim=True)
+    assert ((made.covariances.double() - plain.covariances).abs() / scale).max() < 1e-3
+    torch.testing.assert_close(made.colors.double(), plain.colors, atol=1e-4, rtol=0)
+    assert all(getattr(made, name).dtype == torch.float32 for name in FIELDS)
+    assert torch.equal(made.covariances, made.covariances.mT)
+
+
+def test_at_rest_without_pose_detail_it_is_the_canonical_avatar():
+    avatar = make_avatar(pose_detail=0.0)
+    made = avatar.drive(rest_signal())
+    torch.testing.assert_close(made.means, avatar.means, atol=1e-6, rtol=0)
+    torch.testing.assert_close(made.colors, avatar.colors.float())
+    rest = (
+        avatar.means,
+        avatar.quats.float(),
+        avatar.scales.float(),
+        avatar.opacities.float(),
+        avatar.colors,
+    )
+    expected = Gaussians.from_quats_scales(*rest).covariances
+    torch.testing.assert_close(made.covariances, expected, atol=1e-8, rtol=1e-4)
+
+
+def test_opacity_never_changes():
+    avatar = make_avatar()
+    for seed in range(3):
+        assert torch.equal(avatar.drive(make_signal(seed)).opacities, avatar.opacities.float())
+
+
+def test_every_part_of_the_signal_matters():
+    avatar, signal = make_avatar(512), make_signal(5)
+    base = avatar.drive(signal)
+    other = make_signal(6)
+    for change in (
+        Signal(other.transforms, signal.expression, signal.gaze),
+        Signal(signal.transforms, other.expression, signal.gaze),
+        Signal(signal.transforms, signal.expression, other.gaze),
+    ):
+        made = avatar.drive(change)
+        assert not torch.equal(made.means, base.means)
+        assert not torch.equal(made.colors, base.colors)
+
+
+def test_expressions_move_the_face_and_nothing_else():
+    avatar, signal = make_avatar(512, pose_detail=0.0), rest_signal()
+    signal.expression[avatar_index("browInnerUp")] = 1.0
+    moved = (avatar.drive(signal).means - avatar.means).norm(dim=1)
+    head = avatar.joint_heads[avatar.joint_names.index("head"), 2]
+    assert moved.max() > 1e-3
+    assert (moved[avatar.means[:, 2] < head - 0.1] < 1e-6).all()
+
+
+def avatar_index(name):
+    from lca_blender.backend.body.arkit import ARKIT_INDEX
+
+    return ARKIT_INDEX[name]
+
+
+def test_equal_signals_give_equal_bits(tmp_path):
+    """Again, loaded from a file, on another thread, on another number of threads, and after other signals."""
+    avatar, signal = make_avatar(600, 5), make_signal(3)
+    first = avatar.drive(signal)
+
+    def same(gaussians):
+        return all(torch.equal(getattr(first, name), getattr(gaussians, name)) for name in FIELDS)
+
+    avatar.drive(make_signal(4))
+    assert same(avatar.drive(signal))
+    avatar.save(tmp_path / "a.lca")
+    assert same(Avatar.load(tmp_path / "a.lca").drive(signal))
+    results = []
+    thread = threading.Thread(target=lambda: results.append(avatar.drive(signal)))
+    thread.start()
+    thread.join()
+    assert same(results[0])
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            assert same(avatar.drive(signal))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_results_belong_to_the_caller():
+    avatar, signal = make_avatar(), rest_signal()
+    first = avatar.drive(signal)
+    kept = [getattr(first, name).clone() for name in FIELDS]
+    for name in FIELDS:
+        getattr(first, name).zero_()
+    again = avatar.drive(signal)
+    assert all(torch.equal(getattr(again, name), k) for name, k in zip(FIELDS, kept, strict=True))
+
+
+def test_bad_signals_are_one_sentence():
+    avatar, good = make_avatar(), rest_signal()
+    cases = [
+        ("transforms", good.transforms[:-1]),
+        ("expression", torch.zeros(51)),
+        ("gaze", torch.zeros(4)),
+        ("expression", torch.full((52,), float("nan"))),
+        ("transforms", good.transforms * float("inf")),
+    ]
+    for name, value in cases:
+        with pytest.raises(ValueError, match=f"Signal {name}"):
+            avatar.drive(Signal(**{**vars(good), name: value}))
