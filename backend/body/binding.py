@@ -123,7 +123,9 @@ class Binding:
                 per_joint[forearm], per_joint[hand], self.rest[twist], self._axis(forearm, hand)
             )
         for joint, head, bone, pivot in self._face:
-            relative = np.linalg.solve(per_joint[head], channels[bone])
+            relative = (
+                np.linalg.pinv(per_joint[head]) @ channels[bone]
+            )  # a head scaled to nothing has no inverse
             anchor = (self.rest[head] @ np.append(self._heads[joint], 1.0))[:3]
             shift = relative[:3, :3] @ pivot + relative[:3, 3] - pivot
             turn = np.eye(4)
@@ -477,7 +479,7 @@ def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:
 def _half_twist(forearm: np.ndarray, hand: np.ndarray, rest: np.ndarray, axis) -> np.ndarray:
     """Posed matrix of the twist joint: the forearm's motion and half of the hand's turn about the forearm."""
     origin, direction = axis
-    relative = _nearest_rotation(np.linalg.solve(forearm[:3, :3], hand[:3, :3]))
+    relative = _nearest_rotation(np.linalg.pinv(forearm[:3, :3]) @ hand[:3, :3])
     half = np.eye(4)
     half[:3, :3] = _rotation_about(direction, 0.5 * _twist_angle(relative, direction))
     half[:3, 3] = origin - half[:3, :3] @ origin

@@ -37,11 +37,13 @@ def rotation_matrices(axis_angle):
 
 
 def axis_angles(matrices):
-    """Rotation matrices [..., 3, 3] -> axis-angle [..., 3] with angle in [0, pi], by way of the quaternion."""
+    """Rotation matrices [..., 3, 3] -> axis-angle [..., 3] with angle in [0, pi], by way of the
+    quaternion."""
     m = _tensor(matrices)
     m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
     # four candidate quaternions, each exact where its own component is large (Shepperd 1978)
-    w = torch.stack([1 + m00 + m11 + m22, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1)  # fmt: skip
+    skew = [m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]]
+    w = torch.stack([1 + m00 + m11 + m22, *skew], -1)
     x = torch.stack(
         [w[..., 1], 1 + m00 - m11 - m22, m[..., 1, 0] + m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0]], -1
     )
@@ -62,8 +64,8 @@ def axis_angles(matrices):
 def bone_stretch(heads, new_heads):
     """Symmetric 3x3 matrices [J, 3, 3] that lengthen every bone of `heads` to its length in `new_heads`.
 
-    A bone is scaled along itself up to the next joint of its chain; a finger's last bone takes the ratio of the one
-    before; head, jaw and eyes scale evenly with the height of the eyes over the head joint.
+    A bone is scaled along itself up to the next joint of its chain; a finger's last bone takes the ratio of
+    the one before; head, jaw and eyes scale evenly with the height of the eyes over the head joint.
     """
     heads, new_heads = np.asarray(heads, np.float64), np.asarray(new_heads, np.float64)
     out = np.tile(np.eye(3), (len(heads), 1, 1))
@@ -87,11 +89,11 @@ def bone_stretch(heads, new_heads):
 def joint_transforms(template, rotations, root_translation=0, joint_heads=None):
     """Skinning matrices G [J, 4, 4], canonical -> posed; identity at the zero pose.
 
-    rotations [J, 3] axis-angle, joint-local, in the canonical frame's axes; root_translation [3] metres moves the
-    pelvis. With `joint_heads` [J, 3], the canonical skeleton of one person, G also carries the mean template's
-    canonical space to that person: bones are lengthened (`bone_stretch`) and start at the person's joints. To pose a
-    mesh that is already in the person's own canonical space, pass `dataclasses.replace(template,
-    joint_heads=person.joint_heads)` as the template and no `joint_heads`.
+    rotations [J, 3] axis-angle, joint-local, in the canonical frame's axes; root_translation [3] metres moves
+    the pelvis. With `joint_heads` [J, 3], the canonical skeleton of one person, G also carries the mean
+    template's canonical space to that person: bones are lengthened (`bone_stretch`) and start at the person's
+    joints. To pose a mesh that is already in the person's own canonical space, pass
+    `dataclasses.replace(template, joint_heads=person.joint_heads)` as the template and no `joint_heads`.
     """
     local = _tensor(rotation_matrices(rotations))
     mean = _tensor(template.joint_heads, like=local).to(local)
@@ -121,7 +123,11 @@ def _affine(linear, translation):
 
 def rotation_part(linear, steps=6):
     """The rotation of R S with S symmetric positive (polar decomposition, Higham's Newton iteration)."""
-    r = linear
+    det = torch.linalg.det(linear)
+    size = linear.abs().amax((-2, -1))
+    flat = det.abs() <= 1e-6 * size**3  # scaled to nothing, as riggers hide a limb: no rotation to speak of
+    unit = torch.where(flat, torch.ones_like(det), det.abs()).pow(1 / 3)  # centimetres converge like metres
+    r = torch.where(flat[..., None, None], torch.eye(3).to(linear), linear / unit[..., None, None])
     for _ in range(steps):
         r = 0.5 * (r + torch.linalg.inv(r).transpose(-1, -2))
     return r

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lca_blender.backend.body.binding import Rig, bind, map_bones
 from lca_blender.backend.body.bone_map import BoneMap
 from lca_blender.backend.body.bone_structure import match_structure
-from lca_blender.backend.body.pose import joint_transforms
+from lca_blender.backend.body.pose import joint_transforms, pose_features
 from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.errors import UserError
@@ -306,3 +306,30 @@ def test_a_map_for_another_rig_names_the_lost_bones():
     bones = identity_map() | {"hand.L": "Hand_of_another"}
     binding = bind(TEMPLATE, template_rig(), bones)
     assert "Hand_of_another" in binding.warnings[0]
+
+
+# What a rig's size and hidden bones do to the pose features
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+def test_pose_features_do_not_depend_on_the_rigs_unit(scale):
+    rotations = t_pose()
+    rotations[INDEX["shin.L"]] = (0.7, 0.1, -0.2)
+    transforms = joint_transforms(TEMPLATE, rotations)
+    scaled = transforms.copy()
+    scaled[:, :3] *= scale
+    assert pose_features(scaled) == pytest.approx(pose_features(transforms), abs=1e-4)
+
+
+def test_a_bone_scaled_to_nothing_hides_its_part_and_breaks_nothing():
+    rig = template_rig(leave_out=("forearm_twist",))
+    binding = bind(TEMPLATE, rig, map_bones(rig))
+    channels = at_rest(rig)
+    for name in ("hand.L", "head", "jaw", "eye.L"):
+        j = rig.index(name)
+        channels[j] = 0
+        channels[j, :3, 3], channels[j, 3, 3] = rig.heads[j], 1
+    posed = binding.transforms(channels)
+    assert np.isfinite(posed).all()
+    assert np.abs(posed[INDEX["hand.L"]][:3, :3]).max() == 0
+    assert np.isfinite(pose_features(posed)).all()
