@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..people.dataset import compose_background
+from ..people.backgrounds import compose_background
 
 PROCEDURAL_SHARE = 0.35  # of the samples, where there are pictures too
 

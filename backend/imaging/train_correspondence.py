@@ -7,6 +7,7 @@ the learning rate from the weights reached. The log has one JSON object a line. 
 """
 
 import argparse
+import itertools
 import json
 import math
 import multiprocessing
@@ -38,11 +39,18 @@ POOL = 16  # records a loader draws from at a time
 class TrainingPictures(IterableDataset):
     """An endless stream of collated batches; every worker has its own random numbers.
 
-    `full_size` (a shared integer) decides on the size of the batches that are begun from now on.
+    `full_size` (a shared integer) decides on the size of the batches that are begun from now on. People that are
+    added to the folder meanwhile are found.
     """
 
-    def __init__(self, data: Path, seeds: list[int], backgrounds: Path | None, batch: int, seed: int):
-        self.data, self.seeds, self.folder, self.batch, self.seed = data, seeds, backgrounds, batch, seed
+    def __init__(self, data: Path, held_out: set[int], backgrounds: Path | None, batch: int, seed: int):
+        self.data, self.held_out, self.folder, self.batch, self.seed = (
+            data,
+            held_out,
+            backgrounds,
+            batch,
+            seed,
+        )
         self.full_size = multiprocessing.Value("i", 1)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
@@ -52,12 +60,15 @@ class TrainingPictures(IterableDataset):
         background = Backgrounds(self.folder)
         torch.set_num_threads(1)
         pool: list[dict] = []
-        while True:
+        for turn in itertools.count():
+            if turn % 200 == 0:
+                dataset.refresh()
+                usable = [i for i, seed in enumerate(dataset.seeds) if seed not in self.held_out]
+            fresh = dataset.load(usable[rng.integers(len(usable))])
             if len(pool) < POOL:
-                pool.append(dataset.record(self.seeds[rng.integers(len(self.seeds))]))
+                pool.append(fresh)
                 continue
-            for _ in range(self.batch // 10 + 1):
-                pool[rng.integers(POOL)] = dataset.record(self.seeds[rng.integers(len(self.seeds))])
+            pool[rng.integers(POOL)] = fresh
             size = FULL_SIZE if self.full_size.value else SMALL_SIZE
             chosen = [pool[index] for index in rng.integers(len(pool), size=self.batch)]
             yield collate([random_sample(rng, record, background, size) for record in chosen])
@@ -238,24 +249,17 @@ class Run:
         return {name: term.item() for name, term in terms.items()}
 
 
-def split_seeds(dataset: PeopleDataset) -> tuple[list[int], list[int]]:
-    """(training seeds, held-out seeds); without held-out people the last twentieth of the others is
-    measured on.
-    """
+def held_out_seeds(dataset: PeopleDataset) -> list[int]:
+    """Seeds that are only measured on; without any from HELD_OUT up, the last twentieth of the others."""
     seeds = sorted(dataset.seeds)
-    train = [seed for seed in seeds if seed < HELD_OUT]
-    held = [seed for seed in seeds if seed >= HELD_OUT]
-    if not held:
-        cut = max(1, len(train) // 20)
-        train, held = train[:-cut], train[-cut:]
-    return train, held
+    return [seed for seed in seeds if seed >= HELD_OUT] or seeds[-max(1, len(seeds) // 20) :]
 
 
-def evaluation_batches(data: Path, seeds: list[int], backgrounds: Path | None, count: int = 96):
+def evaluation_batches(dataset: PeopleDataset, seeds: list[int], folder: Path | None, count: int = 96):
     """The same pictures every time: `count` of them in batches of 16."""
     rng = np.random.default_rng(7)
-    dataset, background = PeopleDataset(data), Backgrounds(backgrounds)
-    records = [dataset.record(seed) for seed in seeds[:24]]
+    background = Backgrounds(folder)
+    records = [dataset.load(dataset.seeds.index(seed)) for seed in seeds[:24]]
     samples = [
         random_sample(rng, records[index % len(records)], background, FULL_SIZE) for index in range(count)
     ]
@@ -279,10 +283,11 @@ def train(
     """
     torch.set_num_threads(threads)
     state_file = state_file or data / "correspondence_training.pt"
-    train_seeds, held = split_seeds(PeopleDataset(data))
+    dataset = PeopleDataset(data)
+    held = held_out_seeds(dataset)
     run = Run(state_file, minutes, rate)
-    batches = evaluation_batches(data, held, backgrounds)
-    pictures = TrainingPictures(data, train_seeds, backgrounds, batch, seed=run.step)
+    batches = evaluation_batches(dataset, held, backgrounds)
+    pictures = TrainingPictures(data, set(held), backgrounds, batch, seed=run.step)
     loader = DataLoader(pictures, None, num_workers=workers, prefetch_factor=3 if workers else None)
     head_height = template_head_height()
     bf16 = torch.backends.mkldnn.is_available()
@@ -293,7 +298,12 @@ def train(
     def checkpoint() -> dict[str, float]:
         measured = evaluate(run.average.network, batches)
         run.save()
-        notes = {"steps": run.step, "minutes": run.total_seconds / 60, "people": len(train_seeds), **measured}
+        notes = {
+            "steps": run.step,
+            "minutes": run.total_seconds / 60,
+            "people": dataset.refresh() - len(held),
+            **measured,
+        }
         save_network(out, run.average.network, head_height, notes)
         means = {f"loss_{name}": value / max(1, run.step - first) for name, value in sums.items()}
         line = {"step": run.step, "seconds": round(run.total_seconds), **means, **measured}
