@@ -39,8 +39,8 @@ POOL = 16  # records a loader draws from at a time
 class TrainingPictures(IterableDataset):
     """An endless stream of collated batches; every worker has its own random numbers.
 
-    `full_size` (a shared integer) decides on the size of the batches that are begun from now on. People that are
-    added to the folder meanwhile are found.
+    `full_size` (a shared integer) decides on the size of the batches that are begun from now on. People
+    that are added to the folder meanwhile are found.
     """
 
     def __init__(self, data: Path, held_out: set[int], backgrounds: Path | None, batch: int, seed: int):
@@ -278,8 +278,9 @@ def train(
     threads: int = 1,
     log_file: Path | None = None,
 ) -> dict[str, float]:
-    """Trains for `minutes` in all, writes `out` every 3 minutes and at the end; returns the last
-    evaluation.
+    """Trains for `minutes` of processor time per thread, however busy the machine is with other things.
+
+    Writes `out` every 3 minutes by the clock and at the end. Returns the last evaluation.
     """
     torch.set_num_threads(threads)
     state_file = state_file or data / "correspondence_training.pt"
@@ -311,20 +312,20 @@ def train(
         return measured
 
     first = run.step
-    before = time.monotonic()
+    before = time.process_time() / threads
     pictures.full_size.value = run.full_size
     for samples in loader:
         pictures.full_size.value = run.full_size
         for name, value in run.train_step(samples, bf16).items():
             sums[name] = sums.get(name, 0.0) + value
-        now = time.monotonic()
+        now = time.process_time() / threads
         run.seconds += now - before
         run.total_seconds += now - before
         before = now
-        if run.finished or now - last_save > 180:
+        if run.finished or time.monotonic() - last_save > 180:
             result = checkpoint()
             sums, first = {}, run.step
-            last_save = before = time.monotonic()
+            last_save, before = time.monotonic(), time.process_time() / threads
             if run.finished:
                 return result
     return result
@@ -347,7 +348,9 @@ def _log(line: dict, log_file: Path | None) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of synthetic people (lca demo-data)")
-    parser.add_argument("--minutes", type=float, default=25, help="of training, over all runs of this cycle")
+    parser.add_argument(
+        "--minutes", type=float, default=25, help="of processor time, over all runs of this cycle"
+    )
     parser.add_argument("--out", type=Path, default=BUNDLED, help="the estimator's file")
     parser.add_argument("--backgrounds", type=Path, help="folder of JPEG or PNG pictures without people")
     parser.add_argument("--state", type=Path, help="file to go on from (default: in the data folder)")
