@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from .cloth import BodyShape, Piece, shell
-from .hair import head
 from .skin import Plain
+from .strands import head
 
 
 def tube(path: np.ndarray, radius: float, closed: bool, sides: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -80,9 +80,7 @@ def make_glasses(rng: np.random.Generator, shape: BodyShape) -> list[Piece]:
         lens = Plain(np.full(3, rng.uniform(0.03, 0.12), np.float32), 0.05, 1.0)
         for side in (rim, rim * mirror):
             fan = np.stack([np.full(36, 36), np.arange(36), (np.arange(36) + 1) % 36], 1).astype(np.int32)
-            pieces.append(
-                _rigid(shape, np.concatenate([side, side.mean(0, keepdims=True) + [[0, 0, 0.15]]]), fan, lens)
-            )
+            pieces.append(_rigid(shape, np.vstack([side, side.mean(0) + np.array([0, 0, 0.15])]), fan, lens))
     return pieces
 
 

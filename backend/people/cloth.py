@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import identity
 
 from . import surface
 from .noise import fbm_points
@@ -25,7 +26,9 @@ class BodyShape:
         return cls(vertices, smooth_normals(vertices, sites), sites)
 
     def carry(self, points: np.ndarray, neighbours: int = 8) -> np.ndarray:
-        """Points [p, 3] near the mean template -> the same places on this person (nearest displacements, blended)."""
+        """Points [p, 3] near the mean template -> the same places on this person (nearest displacements,
+        blended).
+        """
         near = self.sites.skin_vertices
         distance, index = self.sites.tree.query(points, neighbours)
         weight = 1 / (distance + 0.004) ** 2
@@ -69,7 +72,9 @@ class Folds:
 def fold_height(
     rest: np.ndarray, sites: Sites, folds: Folds, gathers: list[tuple[float, float]]
 ) -> np.ndarray:
-    """Fold displacement [n] at rest points; `gathers` are (height, spread) where trouser legs or a shirt bunch up."""
+    """Fold displacement [n] at rest points; `gathers` are (height, spread) where trouser legs or a shirt
+    bunch up.
+    """
     shift = np.array([folds.seed, -folds.seed, 2 * folds.seed], np.float32)
     soft = fbm_points(rest * np.array([15, 15, 6.5], np.float32) + shift, 2)
     arm = sites.is_arm(rest)
@@ -94,13 +99,16 @@ def shell(
     rounds: int = 14,
     fine: bool = True,
     hem_depth: float = 0.004,
-    tight: float = 0.6,
+    tight: float = 0.75,
 ) -> Piece | None:
     """Cloth over the skin where `outline` > 0.
 
-    Args: outline [Nv] metres inside the garment's edge; offset [Nv] metres from the skin; materials: the first is the
-        cloth's; trims: (field [Nv], material) paints faces with field > 0 in another material along a clean line;
-        gathers see `fold_height`; rounds of smoothing (more: hangs freer); fine: one subdivision; tight: share of
+    Args: outline [Nv] metres inside the garment's edge; offset [Nv] metres from the skin; materials: the
+    first is the
+        cloth's; trims: (field [Nv], material) paints faces with field > 0 in another material along a clean
+        line;
+        gathers see `fold_height`; rounds of smoothing (more: hangs freer); fine: one subdivision; tight:
+        share of
         the offset that smoothing must keep.
     Returns None where nothing is left.
     """
@@ -110,38 +118,56 @@ def shell(
         return None
     patch = surface.whole(len(outline), near)
     patch = surface.clip(patch, patch.carry(outline))
-    patch = surface.drop_crumbs(surface.subdivide(patch) if fine else patch)
-    material = np.zeros(len(patch.faces), np.uint8)
-    for field, index in trims:
-        patch, inside, parent = surface.split(patch, patch.carry(field))
-        material = np.where(inside, np.uint8(index), material[parent])
+    patch = surface.drop_crumbs(surface.subdivide(patch) if fine and len(patch.faces) < 3000 else patch)
     rest = patch.carry(sites.template.vertices)
     inner, off = patch.carry(shape.vertices), patch.carry(offset)
     outward = patch.carry(shape.outward)
     outward /= np.linalg.norm(outward, axis=1, keepdims=True) + 1e-9
-    vertices = surface.relax_outside(
-        inner + outward * off[:, None], patch.faces, inner, outward, np.minimum(tight * off, 0.012), rounds
-    )
+    average, edge_average = surface.shell_average(len(patch), patch.faces)
+    start, clearance = inner + outward * off[:, None], np.minimum(tight * off, 0.016)
+    vertices = surface.relax_outside(start, average, edge_average, inner, outward, clearance, rounds)
+    # Smoothing slides vertices over the skin; the weave and the lines of the trims slide with them.
+    weave = np.column_stack([rest, *(np.clip(patch.carry(field), -0.1, 0.1) for field, _ in trims)])
+    for _ in range(rounds):
+        weave = 0.5 * weave + 0.5 * (average @ weave)
     if folds is not None:
-        lift = np.maximum(fold_height(rest, sites, folds, gathers), -0.45 * off)
+        at_edge = np.clip(patch.carry(outline) / 0.035, 0.2, 1)
+        lift = np.maximum(fold_height(rest, sites, folds, gathers) * at_edge, -0.45 * off)
         vertices = vertices + outward * lift[:, None]
     weights = patch.carry(sites.dense_weights)
-    average = surface.averaging(surface.adjacency(len(patch), patch.faces))
     for _ in range(3):
         weights = 0.4 * weights + 0.6 * (average @ weights)
-    vertices, extra, source = surface.hem(vertices, patch.faces, hem_depth)
-    owner = np.zeros(len(patch), np.uint8)
-    owner[patch.faces] = material[:, None]
-    every = np.concatenate([np.arange(len(patch)), source])
+    columns = np.column_stack([vertices, rest, weave, weights])
+    columns, faces, material = _paint(columns, patch.faces, [index for _, index in trims])
+    vertices, rest, weave, weights = np.split(columns, [3, 6, 9 + len(trims)], axis=1)
+    vertices, extra, source = surface.hem(vertices, faces, hem_depth)
+    owner = np.zeros(len(columns), np.uint8)
+    owner[faces] = material[:, None]
+    every = np.concatenate([np.arange(len(columns)), source])
     return Piece(
         vertices=vertices,
-        faces=np.concatenate([patch.faces, extra]).astype(np.int32),
+        faces=np.concatenate([faces, extra]).astype(np.int32),
         template_points=rest[every],
-        rest_points=rest[every],
+        rest_points=weave[every, :3],
         weights=weights[every],
         material=np.concatenate([material, owner[extra[:, 0]]]),
         materials=materials,
     )
+
+
+def _paint(columns: np.ndarray, faces: np.ndarray, inks: list[int]):
+    """Cut along each trim's line and give its inside another material.
+
+    Args: columns [n, c] vertex attributes, the trims' fields in columns 9, 10, ...; inks: a material per
+    trim.
+    Returns: the columns and faces with the cuts, and [f] materials.
+    """
+    patch = surface.Patch(identity(len(columns), np.float32, format="csr"), faces)
+    material = np.zeros(len(faces), np.uint8)
+    for i, ink in enumerate(inks):
+        patch, inside, parent = surface.split(patch, patch.carry(columns[:, 9 + i]))
+        material = np.where(inside, np.uint8(ink), material[parent])
+    return patch.carry(columns), patch.faces, material
 
 
 def hang(
@@ -155,9 +181,11 @@ def hang(
     columns: int = 72,
     rows: int = 22,
 ) -> np.ndarray:
-    """Rings of a skirt round a body: each the convex outline of the body at that height, never narrower downwards.
+    """Rings of a skirt round a body: each the convex outline of the body at that height, never narrower
+    downwards.
 
-    Args: vertices [Nv, 3] a body on the template's topology; top, bottom: heights on the mean template, metres;
+    Args: vertices [Nv, 3] a body on the template's topology; top, bottom: heights on the mean template,
+    metres;
         flare: metres of radius gained per metre of length; ease: metres from the body at the waist;
         pleats: (count, depth in metres at the hem, phase).
     Returns [rows, columns, 3], column 0 at the subject's left, turning towards the back.
@@ -202,7 +230,9 @@ def skirt(
     pleats: tuple[int, float, float] = (9, 0.015, 0.0),
     follow: float = 0.8,
 ) -> Piece:
-    """A skirt from height `top` to `bottom` (mean template); `follow` is how far the hem goes with the thighs."""
+    """A skirt from height `top` to `bottom` (mean template); `follow` is how far the hem goes with the
+    thighs.
+    """
     sites = shape.sites
     rest = hang(sites.template.vertices, sites, top, bottom, flare, ease, pleats)
     rows, columns = rest.shape[:2]
@@ -223,7 +253,9 @@ def skirt(
 
 
 def skirt_weights(rest: np.ndarray, sites: Sites, follow: float) -> np.ndarray:
-    """Skirt weights [n, J]: the waist goes with the pelvis, lower down left and right thigh share it smoothly."""
+    """Skirt weights [n, J]: the waist goes with the pelvis, lower down left and right thigh share it
+    smoothly.
+    """
     names = list(sites.template.joint_names)
     hip, knee, waist = sites.joint("thigh.L")[2], sites.joint("shin.L")[2], sites.joint("spine1")[2]
     z = rest[:, 2]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Garments as outlines on the mean template: how far inside each edge a point of the skin lies, and how far off it cloth hangs."""
+"""Garments as outlines on the mean template: how far inside each edge a point of the skin lies, and how
+far off it cloth hangs.
+"""
 
 from __future__ import annotations
 
@@ -63,8 +65,10 @@ def top_cut(
 ) -> Cut:
     """Anything worn on the upper body.
 
-    Args: sleeve: length along the arm, metres (0 or less: none); hem: height of the lower edge; neck: a `neckline`;
-        ease: metres off the skin at the chest; collar: width of a ribbed collar (trim 1), 0 for none; cuff: of cuffs.
+    Args: sleeve: length along the arm, metres (0 or less: none); hem: height of the lower edge; neck: a
+    `neckline`;
+        ease: metres off the skin at the chest; collar: width of a ribbed collar (trim 1), 0 for none; cuff:
+        of cuffs.
     """
     trunk = np.minimum(tape.z - hem, neck)
     trunk = np.minimum(trunk, tape.height(153) - tape.z)
@@ -119,7 +123,9 @@ def collar_cut(tape: Tape, neck: np.ndarray, rise: float, ease: float, gap: floa
 
 
 def trousers_cut(tape: Tape, waist: float, hem: float, ease: float, flare: float, waistband: float) -> Cut:
-    """Trousers, shorts or leggings between the heights `waist` and `hem`; `flare` is extra ease at the hem."""
+    """Trousers, shorts or leggings between the heights `waist` and `hem`; `flare` is extra ease at the
+    hem.
+    """
     outline = np.minimum(np.minimum(waist - tape.z, tape.z - hem), tape.no_arms())
     knee = tape.sites.joint("shin.L")[2]
     low = np.clip((tape.height(85) - tape.z) / max(tape.height(85) - hem, 0.05), 0, 1)

@@ -9,7 +9,9 @@ import numpy as np
 
 
 class Surface(NamedTuple):
-    """Appearance of p points: albedo [p, 3] sRGB-encoded 0..1, roughness [p], specular [p] (0 none, 0.5 skin, 1 wet)."""
+    """Appearance of p points: albedo [p, 3] sRGB-encoded 0..1, roughness [p], specular [p] (0 none, 0.5
+    skin, 1 wet).
+    """
 
     albedo: np.ndarray
     roughness: np.ndarray

@@ -6,12 +6,14 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-_JIT = dict(cache=True, inline="never", nogil=True)
+_JIT = {"cache": True, "inline": "never", "nogil": True}
 
 
 @numba.njit(**_JIT)
 def lattice(i: int, j: int, k: int) -> float:
-    """A number in [-1, 1] that belongs to the lattice point (i, j, k) (an integer mix with 32-bit avalanche)."""
+    """A number in [-1, 1] that belongs to the lattice point (i, j, k) (an integer mix with 32-bit
+    avalanche).
+    """
     h = (i * 374761393 + j * 668265263 + k * 2147483647) & 0xFFFFFFFF
     h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
     h = ((h ^ (h >> 16)) * 2246822519) & 0xFFFFFFFF
@@ -34,7 +36,9 @@ def noise3(x: float, y: float, z: float) -> float:
 
 @numba.njit(**_JIT)
 def fbm(x: float, y: float, z: float, octaves: int) -> float:
-    """Octaves of `noise3`, each twice as fine and half as strong; within [-2, 2], mostly within [-0.7, 0.7]."""
+    """Octaves of `noise3`, each twice as fine and half as strong; within [-2, 2], mostly within [-0.7,
+    0.7].
+    """
     total, amplitude = 0.0, 1.0
     for octave in range(octaves):
         shift = 17.3 * octave

@@ -18,7 +18,9 @@ OVERLAP = 0.045  # metres an inner garment reaches under an outer one
 
 @dataclass
 class Outfit:
-    """Pieces to draw, and how deep under cloth each template vertex lies (`cover` [Nv] metres, > 0 is under it)."""
+    """Pieces to draw, and how deep under cloth each template vertex lies (`cover` [Nv] metres, > 0 is
+    under it).
+    """
 
     pieces: list[Piece] = field(default_factory=list)
     cover: np.ndarray | None = None
@@ -38,6 +40,7 @@ class Wardrobe:
         self.rng, self.shape, self.tape = rng, shape, tape()
         self.colours = prints.palette(rng)
         self.over = np.full(len(shape.vertices), -garments.FAR)
+        self.roof = np.full(len(shape.vertices), garments.FAR, np.float32)
         self.hidden = np.full(len(shape.vertices), -garments.FAR)
         self.outfit = Outfit()
 
@@ -47,10 +50,12 @@ class Wardrobe:
         )
 
     def wear(
-        self, name: str, cut: Cut, materials: list, depth: float, margin: float = 0.02, **options
-    ) -> None:
-        """Make a cut into a shell under what is worn already."""
+        self, name: str, cut: Cut, materials: list, depth: float, *, margin=0.02, outside=False, **options
+    ):
+        """Make a cut into a shell under what is worn already (`outside`: over it, as a collar is)."""
         outline = np.minimum(cut.outline, OVERLAP - self.over)
+        if not outside:
+            cut.offset = np.minimum(cut.offset, np.maximum(0.5 * self.roof, 0.002)).astype(np.float32)
         folds = Folds(depth, depth * 1.3, float(self.rng.uniform(0, 40)))
         piece = shell(
             self.shape,
@@ -68,6 +73,7 @@ class Wardrobe:
         self.outfit.pieces.append(piece)
         self.outfit.names.append(name)
         self.over = np.maximum(self.over, cut.outline)
+        self.roof = np.where(cut.outline > -0.02, np.minimum(self.roof, cut.offset), self.roof)
         self.hidden = np.maximum(self.hidden, np.minimum(cut.outline, outline) - margin)
 
     def trim(self, fabric: prints.Fabric) -> prints.Fabric:
@@ -81,7 +87,7 @@ class Wardrobe:
 
 def _neck(rng: np.random.Generator, t: Tape) -> np.ndarray:
     kind = rng.choice(["crew", "vee", "scoop", "wide"], p=[0.55, 0.18, 0.17, 0.10])
-    drop = rng.uniform(-0.004, 0.014)
+    drop = rng.uniform(-0.022, 0.002)
     return t.neckline(
         drop + (0.02 if kind == "wide" else 0.0),
         vee=rng.uniform(0.05, 0.12) if kind == "vee" else 0.0,
@@ -89,14 +95,16 @@ def _neck(rng: np.random.Generator, t: Tape) -> np.ndarray:
     )
 
 
-def _jacket(w: Wardrobe, cold: bool) -> None:
+def _jacket(w: Wardrobe, short: bool) -> None:
+    """`short`: ends at the waist, over a skirt."""
     rng, t = w.rng, w.tape
     weave = rng.choice(
         [prints.SMOOTH, prints.DENIM, prints.LEATHER, prints.KNIT, prints.HEATHER],
         p=[0.3, 0.2, 0.18, 0.2, 0.12],
     )
     hem = t.height(rng.uniform(80, 96) if rng.random() < 0.8 else rng.uniform(55, 70))
-    neck = t.neckline(rng.uniform(0.0, 0.01))
+    hem = t.height(rng.uniform(99, 105)) if short else hem
+    neck = t.neckline(rng.uniform(-0.012, 0.004))
     cut = garments.top_cut(
         t,
         t.wrist - rng.uniform(0.0, 0.03),
@@ -117,7 +125,7 @@ def _jacket(w: Wardrobe, cold: bool) -> None:
         collar = garments.collar_cut(
             t, neck, rng.uniform(0.02, 0.045), 0.014, 0.02 if closed else rng.uniform(0.025, 0.05)
         )
-        w.wear("jacket collar", collar, [fabric], 0.001, hem_depth=0.005)
+        w.wear("jacket collar", collar, [fabric], 0.001, outside=True, hem_depth=0.005)
 
 
 def _top(w: Wardrobe, tucked: bool) -> None:
@@ -134,13 +142,17 @@ def _top(w: Wardrobe, tucked: bool) -> None:
     if tucked:
         ease *= 0.6
     sleeve = {
-        "tee": rng.uniform(0.12, 0.27), "long": t.wrist - rng.uniform(-0.01, 0.06), "tank": rng.uniform(-0.05, 0.0),
+        "tee": rng.uniform(0.12, 0.27), "long": t.wrist - rng.uniform(-0.01, 0.06),
+        "tank": rng.uniform(-0.05, 0.0),
         "shirt": rng.choice([t.wrist - 0.005, 0.22, 0.42]), "sweater": t.wrist - rng.uniform(-0.01, 0.03),
     }[kind]  # fmt: skip
-    neck = t.neckline(0.0) if kind == "shirt" else _neck(rng, t)
+    neck = t.neckline(-0.014) if kind == "shirt" else _neck(rng, t)
     collar = rng.uniform(0.012, 0.022) if kind in ("tee", "long", "sweater") and rng.random() < 0.7 else 0.0
     cuff = rng.uniform(0.03, 0.06) if kind == "sweater" else 0.0
     cut = garments.top_cut(t, float(sleeve), hem, neck, ease, collar, cuff)
+    if not tucked:  # room for a waistband
+        low = np.where(t.arm, 0, 0.015 * np.clip((t.height(106) - t.z) / 0.06, 0, 1))
+        cut.offset = np.maximum(cut.offset, low).astype(np.float32)
     weave = prints.KNIT if kind == "sweater" else None
     fabric = w.fabric(
         prints.TOP,
@@ -162,7 +174,7 @@ def _top(w: Wardrobe, tucked: bool) -> None:
         band = garments.collar_cut(
             t, neck, rng.uniform(0.022, 0.034), 0.004 + ease * 0.5, rng.uniform(0.006, 0.02)
         )
-        w.wear("collar", band, [prints.Fabric(look, fabric.place)], 0.0, hem_depth=0.003)
+        w.wear("collar", band, [prints.Fabric(look, fabric.place)], 0.0, outside=True, hem_depth=0.003)
 
 
 def _bottom(w: Wardrobe, skirted: bool, waist: float) -> float:
@@ -173,7 +185,7 @@ def _bottom(w: Wardrobe, skirted: bool, waist: float) -> float:
     kind = rng.choice(["trousers", "jeans", "shorts", "leggings", "wide"], p=[0.26, 0.30, 0.22, 0.12, 0.10])
     hem = t.height(
         {"shorts": rng.uniform(48, 72), "leggings": rng.uniform(11, 30)}.get(
-            kind, rng.choice([8.5, 9.5, 12.0, 17.0])
+            kind, rng.choice([6.5, 7.5, 8.5, 9.5, 13.0])
         )
     )
     ease = {
@@ -182,7 +194,7 @@ def _bottom(w: Wardrobe, skirted: bool, waist: float) -> float:
         "wide": 0.02,
         "jeans": rng.uniform(0.006, 0.014),
     }.get(kind, rng.uniform(0.009, 0.018))
-    flare = {"shorts": rng.uniform(0.005, 0.03), "leggings": 0.0, "wide": rng.uniform(0.04, 0.07)}.get(
+    flare = {"shorts": rng.uniform(0.005, 0.03), "leggings": 0.0, "wide": rng.uniform(0.025, 0.05)}.get(
         kind, rng.uniform(0.004, 0.022)
     )
     cut = garments.trousers_cut(
@@ -286,12 +298,13 @@ def dress(rng: np.random.Generator, shape: BodyShape, masculine: float) -> Outfi
     w = Wardrobe(rng, shape)
     t = w.tape
     feminine = masculine < 0.5
+    gown = bool(feminine and rng.random() < 0.2)
+    skirted = bool(feminine and rng.random() < 0.28)
     if rng.random() < 0.24:
-        _jacket(w, cold=True)
-    if feminine and rng.random() < 0.2:
+        _jacket(w, short=gown or skirted)
+    if gown:
         hem = _dress(w)
     else:
-        skirted = bool(feminine and rng.random() < 0.28)
         tucked = bool(rng.random() < (0.6 if skirted else 0.22))
         waist = t.height(rng.uniform(100, 106) if tucked or skirted else rng.uniform(97, 102))
         if tucked:

@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import accessories, hair, outfit, prints, shape, skin, surface
+from . import accessories, complexion, hair, outfit, prints, shape, skin, surface
 from .cloth import BodyShape, Piece
-from .materials import Material
+from .materials import Material, srgb
 from .sites import EYE, MOUTH, SKIN, TEETH, Sites, load_sites
 
 
@@ -18,9 +18,12 @@ from .sites import EYE, MOUTH, SKIN, TEETH, Sites, load_sites
 class Person:
     """A clothed person as one mesh in their own canonical pose (metres, Z up, facing -Y).
 
-    `template_points` say to which point of the mean template's canonical surface each vertex belongs (clothes and hair:
-    the skin below); `rest_points` are where materials evaluate their patterns. `expression_deltas` [52, e, 3] move the
-    vertices `expression_index` [e]. `face_material` [f] indexes `materials`. Normals follow from the posed mesh.
+    `template_points` say to which point of the mean template's canonical surface each vertex belongs
+    (clothes and hair:
+    the skin below); `rest_points` are where materials evaluate their patterns. `expression_deltas` [52, e,
+    3] move the
+    vertices `expression_index` [e]. `face_material` [f] indexes `materials`. Normals follow from the posed
+    mesh.
     """
 
     seed: int
@@ -43,7 +46,7 @@ class Person:
 def _expressions() -> tuple[np.ndarray, np.ndarray]:
     """Template vertices that any expression moves [e], and their deltas [52, e, 3]."""
     deltas = load_sites().template.expression_deltas
-    moved = np.flatnonzero((np.abs(deltas).max(axis=(0, 2)) > 1e-6))
+    moved = np.flatnonzero(np.abs(deltas).max(axis=(0, 2)) > 1e-6)
     return moved, np.ascontiguousarray(deltas[:, moved], np.float32)
 
 
@@ -71,15 +74,15 @@ def _body_materials(rng: np.random.Generator, look: skin.SkinLook, sites: Sites)
     """Materials in the order of the template's parts."""
     tips, hand = skin.nail_frames(sites)
     origin = sites.head_origin.astype(np.float64)
-    names = list(skin.IRISES)
+    names = list(complexion.IRISES)
     dark = look.base.mean() < 0.5
     chances = np.array([0.35, 0.5, 0.06, 0.03, 0.03, 0.03] if dark else [0.28, 0.12, 0.15, 0.13, 0.22, 0.10])
-    iris = skin.srgb(skin.IRISES[names[rng.choice(len(names), p=chances / chances.sum())]])
+    iris = srgb(complexion.IRISES[names[rng.choice(len(names), p=chances / chances.sum())]])
     iris = np.clip(iris * rng.uniform(0.8, 1.2), 0, 1).astype(np.float64)
-    sclera = np.array([0.90, 0.88, 0.86]) * rng.uniform(0.93, 1.0)
+    sclera = np.array([0.84, 0.82, 0.80]) * rng.uniform(0.93, 1.0)
     centre = sites.joint("eye.L").astype(np.float64)
     teeth = np.array([0.88, 0.85, 0.77]) * rng.uniform(0.88, 1.0)
-    depth = dict(sites_origin=float(origin[1]), scale=sites.head_scale)
+    depth = {"sites_origin": float(origin[1]), "scale": sites.head_scale}
     materials = [None] * 4
     materials[SKIN] = skin.Skin(look, origin, sites.head_scale, tips, hand)
     materials[EYE] = skin.Eye(iris, sclera, centre, sites.head_scale)
@@ -131,7 +134,7 @@ def sample_person(seed: int) -> Person:
     body = BodyShape.of(vertices + shape.asymmetry(rng, sites), sites)
 
     style, hair_look, brow_colour = hair.sample_hair(rng, masculine, age)
-    look = skin.sample_skin_look(rng, masculine, age, brow_colour)
+    look = complexion.sample_skin_look(rng, masculine, age, brow_colour)
     tint = {"bald": rng.choice([0.0, 0.25, 0.45]), "cropped": 0.9}.get(style.name, 0.85)
     look = look._replace(
         scalp=float(tint), scalp_colour=(0.6 * brow_colour + 0.1 * look.base).astype(np.float64)

@@ -17,7 +17,7 @@ PLAIN, BANDS, PINSTRIPE, CHECK, DOTS, BLOCKS, GRADIENT, CAMOUFLAGE, DIAGONAL, BL
 SMOOTH, DENIM, KNIT, LEATHER, HEATHER = range(5)  # weaves
 TOP, LEGS, SKIRT, OTHER = range(4)  # how cloth lies round the body
 NO_MARK, DISC, RING, STAR, BAR, TRIANGLE, NUMBER, WORD, WAVES = range(9)  # what is printed on a chest
-_JIT = dict(cache=True, nogil=True)
+_JIT = {"cache": True, "nogil": True}
 # Digits 0-9 on a 3 x 5 grid, rows from the top, most significant bit left.
 _DIGITS = np.array([31599, 11415, 29671, 29647, 23497, 31183, 31215, 29257, 31727, 31695], np.int64)
 
@@ -67,7 +67,8 @@ def layout(sites: Sites) -> Layout:
     """Sleeve and leg axes of the mean template."""
     hip, knee, ankle = sites.joint("thigh.L"), sites.joint("shin.L"), sites.joint("foot.L")
     return Layout(
-        sites.shoulder.astype(np.float64), sites.arm_axis.astype(np.float64), float(sites.shoulder[0] + 0.012),
+        sites.shoulder.astype(np.float64), sites.arm_axis.astype(np.float64),
+        float(sites.shoulder[0] + 0.012),
         float(hip[2] - 0.10 * sites.k), float(hip[0]), float(knee[0]), float(knee[2]), float(ankle[0]),
     )  # fmt: skip
 
@@ -89,7 +90,10 @@ def fabric_coordinates(x, y, z, lie, place):
         else:
             cx = place.ankle_x + (place.knee_x - place.ankle_x) * z / place.knee_z
         return np.arctan2(abs(x) - cx, -y) * 0.085, z, 2
-    return np.arctan2(x, -(y - 0.02)) * 0.155, z, 0
+    # Panels of a trunk: round the waist by the arc of an ellipse, flat over chest and shoulders.
+    arc = np.arctan2(x / 0.16, abs(0.015 - y) / 0.115) * 0.16
+    flat = smoothstep(place.shoulder[2] - 0.14, place.shoulder[2] - 0.05, z) if lie == TOP else 0.0
+    return arc + flat * (x - arc), z, 0
 
 
 @numba.njit(**_JIT)
@@ -205,7 +209,7 @@ def shade_fabric(points, look, place, albedo, roughness, specular):
             if look.lie == TOP:
                 seam = _edge(abs(abs(x) - place.seam_x) - 0.0018, 0.0015)
             if piece != 1:
-                seam = max(seam, _edge(abs(abs(u) - 0.243) - 0.0018, 0.0015) if piece == 0 else 0.0)
+                seam = max(seam, _edge(abs(abs(u) - 0.251) - 0.0018, 0.0015) if piece == 0 else 0.0)
             if piece == 2:
                 seam = max(seam, _edge(abs(u - 0.1335) - 0.002, 0.0015))
         rough, spec = 0.85, 0.12
@@ -215,7 +219,7 @@ def shade_fabric(points, look, place, albedo, roughness, specular):
             worn = np.exp(-((u / 0.05) ** 2)) if piece == 2 else 0.0
             weave += look.wear * 0.35 * worn * (0.6 + 0.6 * noise3(u * 12, v * 4, 5.0))
         elif look.weave == KNIT:
-            weave = 0.10 * np.sin(u * 2 * np.pi / 0.008) * (0.6 + 0.4 * np.sin(v * 2 * np.pi / 0.006))
+            weave = 0.05 * np.sin(u * 2 * np.pi / 0.011 + 3 * noise3(u * 20, v * 20, 0.0))
         elif look.weave == LEATHER:
             weave = 0.05 * noise3(x * 150, y * 150, z * 150)
             rough, spec = 0.42, 0.5
@@ -274,7 +278,7 @@ def palette(rng: np.random.Generator) -> list[np.ndarray]:
             )
         else:
             turn = hue + (step if i % 2 else 0.0) + rng.normal(0, 0.015)
-            colours.append(hsv(turn % 1.0, rng.uniform(0.25, 0.85), rng.uniform(0.22, 0.92)))
+            colours.append(hsv(turn % 1.0, rng.uniform(0.2, 0.8), rng.uniform(0.2, 0.85)))
     return colours
 
 
@@ -313,7 +317,9 @@ def sample_fabric(
     mark: bool = False,
     placket: bool = False,
 ) -> Fabric:
-    """A random fabric in the given colours for a garment between the heights `bottom` and `top` (mean template)."""
+    """A random fabric in the given colours for a garment between the heights `bottom` and `top` (mean
+    template).
+    """
     chances = np.array([row[min(lie, 2)] for row in _PATTERNS.values()])
     pattern = PLAIN if plain or lie == OTHER else int(rng.choice(len(chances), p=chances / chances.sum()))
     *_, periods, shares = _PATTERNS[pattern]
@@ -340,7 +346,8 @@ def sample_fabric(
             mark_size=float(rng.uniform(0.035, 0.06) if small else rng.uniform(0.11, 0.22)),
             mark_code=int(rng.integers(1, 99)), mark_back=bool(kind == NUMBER and rng.random() < 0.35),
             placket=0.014 if placket else 0.0, seams=float(rng.uniform(0.3, 1.0)),
-            wear=float(rng.uniform(0, 1)), crease=float(rng.uniform(0.3, 1.1)), top=float(top), bottom=float(bottom),
+            wear=float(rng.uniform(0, 1)), crease=float(rng.uniform(0.3, 1.1)),
+            top=float(top), bottom=float(bottom),
         ),
         layout(sites),
     )  # fmt: skip

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random bodies and faces: correlated coefficients of the template's shapes, and what no shape holds (asymmetry)."""
+"""Random bodies and faces: correlated coefficients of the template's shapes, and what no shape holds
+(asymmetry).
+"""
 
 from __future__ import annotations
 
@@ -10,16 +12,28 @@ import numpy as np
 from .noise import fbm_points
 from .sites import EYE, Sites
 
-# Correlations between shapes in people, from general knowledge of anthropometry (wide noses go with wide mouths,
+# Correlations between shapes in people, from general knowledge of anthropometry (wide noses go with wide
+# mouths,
 # fat cheeks with weight, ...); pairs that are missing count as independent.
 CORRELATIONS = {
     ("nose_width", "mouth_width"): 0.35, ("nose_width", "lips"): 0.4, ("head_width", "eye_distance"): 0.5,
     ("jaw_width", "head_width"): 0.4, ("brow", "jaw_width"): 0.35, ("height", "head_width"): 0.2,
     ("height", "leg_length"): 0.3, ("leg_length", "arm_length"): 0.6, ("height", "face_length"): 0.2,
     ("weight", "cheek_fullness"): 0.6, ("weight", "hip_width"): 0.35, ("weight", "bust"): 0.4,
-    ("shoulder_width", "muscle"): 0.4, ("shoulder_width", "height"): 0.25, ("nose_length", "nose_projection"): 0.3,
+    ("shoulder_width", "muscle"): 0.4, ("shoulder_width", "height"): 0.25, ("nose_length",
+    "nose_projection"): 0.3,
     ("ear_size", "nose_length"): 0.25, ("brow", "sex"): -0.2, ("muscle", "sex"): -0.3,
 }  # fmt: skip
+# Means (sigmas) for a woman, opposite for a man, over what the template's `sex` shape holds.
+LEANINGS = {
+    "jaw_width": -0.5,
+    "brow": -0.5,
+    "lips": 0.4,
+    "eye_size": 0.4,
+    "muscle": -0.3,
+    "nose_width": -0.3,
+    "chin": -0.3,
+}
 RANGES = {"weight": (-1.3, 2.4), "muscle": (-1.0, 2.0), "bust": (-1.2, 2.0)}  # sigmas; the rest: -2 .. 2
 
 
@@ -45,6 +59,7 @@ def sample_betas(
     for i, name in enumerate(names):
         if name == "sex":
             z[i] = (1 - 2 * masculine) + 0.25 * z[i]
+        z[i] += LEANINGS.get(name, 0.0) * (1 - 2 * masculine)
         if name == "weight":
             z[i] += 0.5 * age
         if name in ("ear_size", "nose_length"):
@@ -58,7 +73,9 @@ def sample_betas(
 
 
 def asymmetry(rng: np.random.Generator, sites: Sites) -> np.ndarray:
-    """A smooth displacement [Nv, 3] of about a millimetre that no two people share, none at the eyes and the lips."""
+    """A smooth displacement [Nv, 3] of about a millimetre that no two people share, none at the eyes and
+    the lips.
+    """
     v = sites.template.vertices
     q = sites.head_local(v)
     shift = rng.uniform(0, 100, 3).astype(np.float32)

@@ -24,7 +24,7 @@ OPENING = {
     "tall boot": 30.0,
 }  # height of the upper edge, cm
 TOES_OUT = np.deg2rad(7.0)
-_JIT = dict(cache=True, nogil=True)
+_JIT = {"cache": True, "nogil": True}
 
 
 class ShoeLook(NamedTuple):
@@ -81,7 +81,7 @@ def distance(kind: str, q: np.ndarray) -> np.ndarray:
     )
     top = OPENING[kind]
     if kind != "loafer":
-        radii = {"sneaker": (4.4, 4.5), "ankle boot": (4.6, 4.9), "tall boot": (4.7, 6.1)}[kind]
+        radii = {"sneaker": (4.7, 5.0), "ankle boot": (4.6, 4.9), "tall boot": (4.7, 6.1)}[kind]
         f = smooth_min(f, chain(q, [(0, 6.5, -0.6), (0.2, top + 3, -1.2)], np.array(radii)), 1.5)
     if kind == "sneaker":  # a rubber sole that stands out
         f = smooth_min(f, smooth_max(f - 0.45, q[:, 1] - 2.0, 0.3), 0.15)
@@ -97,7 +97,7 @@ def mesh(kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Left shoe in foot centimetres: vertices [n, 3], faces [f, 3], outside outwards."""
     from skimage.measure import marching_cubes
 
-    step = np.array([0.55, 0.5, 0.65]) if kind != "tall boot" else np.array([0.7, 0.7, 0.8])
+    step = np.array([0.75, 0.55, 0.95]) if kind != "tall boot" else np.array([0.95, 1.0, 1.1])
     low, high = np.array([-7.0, -2.0, -9.0]), np.array([8.0, OPENING[kind] + 2.0, 23.0])
     axes = [np.arange(a, b, s) for a, b, s in zip(low, high, step, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
@@ -175,33 +175,36 @@ def sample_look(rng: np.random.Generator, kind: str, colours: list[np.ndarray]) 
     return ShoeLook(
         upper=np.asarray(upper, np.float64), sole=np.asarray(sole, np.float64),
         accent=np.asarray(colours[rng.integers(len(colours))], np.float64),
-        sole_height=1.5 if kind == "sneaker" else 0.4, laces=bool(kind != "loafer" and kind != "tall boot" and rng.random() < 0.8),
+        sole_height=1.5 if kind == "sneaker" else 0.4,
+        laces=bool(kind != "loafer" and kind != "tall boot" and rng.random() < 0.8),
         stripe=int(rng.integers(0, 4)) if kind == "sneaker" else 0, leather=bool(leather),
     )  # fmt: skip
 
 
 @lru_cache(maxsize=len(KINDS))
-def _pair(kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both shoes on the mean template: rest vertices [n, 3] and faces [f, 3]."""
+def _pair(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Both shoes on the mean template: rest vertices [n, 3], faces [f, 3], skin points below [n, 3],
+    weights [n, J].
+    """
+    sites = load_sites()
     vertices, faces = mesh(kind)
-    left = from_foot(vertices, load_sites())
-    right = left * np.array([-1, 1, 1])
-    # `from_foot` turns y up into Z up and z into -Y, which keeps the handedness; the mirror does not.
-    return np.concatenate([left, right]).astype(np.float32), np.concatenate(
-        [faces, faces[:, ::-1] + len(left)]
-    )
+    left = from_foot(vertices, sites)
+    rest = np.concatenate([left, left * np.array([-1, 1, 1])]).astype(np.float32)
+    # Mirroring turns triangles inside out.
+    faces = np.concatenate([faces, faces[:, ::-1] + len(left)]).astype(np.int32)
+    mean = BodyShape.of(sites.template.vertices, sites)
+    return rest, faces, mean.below(rest), mean.weights_near(rest, 12)
 
 
 def make_shoes(shape: BodyShape, kind: str, look: ShoeLook) -> Piece:
     """A pair of shoes on a person."""
-    rest, faces = _pair(kind)
-    below = shape.below(rest)
+    rest, faces, below, weights = _pair(kind)
     return Piece(
         vertices=shape.carry(rest, 12),
-        faces=faces.astype(np.int32),
+        faces=faces,
         template_points=below,
         rest_points=rest,
-        weights=shape.weights_near(rest, 12),
+        weights=weights,
         material=np.zeros(len(faces), np.uint8),
         materials=[ShoeMaterial(look, shape.sites)],
     )

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Places on the mean template that skin, hair and clothes refer to: the head's frame, limb axes, heights, neighbours."""
+"""Places on the mean template that skin, hair and clothes refer to: the head's frame, limb axes, heights,
+neighbours.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ STATURE = 1.75  # heights in this package are written for a body this tall
 
 @dataclass(frozen=True)
 class Sites:
-    """Measures of the mean template, metres unless said; `k` scales heights written for a stature of `STATURE`."""
+    """Measures of the mean template, metres unless said; `k` scales heights written for a stature of
+    `STATURE`.
+    """
 
     template: object
     k: float
@@ -48,13 +52,17 @@ class Sites:
         return np.stack([p[..., 0], -p[..., 2], p[..., 1]], -1) + self.head_origin
 
     def along_arm(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distance along and away from the (nearer) arm's axis, each [p], metres; negative above the shoulder."""
+        """Distance along and away from the (nearer) arm's axis, each [p], metres; negative above the
+        shoulder.
+        """
         q = np.stack([np.abs(points[:, 0]), points[:, 1], points[:, 2]], 1) - self.shoulder
         t = q @ self.arm_axis
         return t, np.linalg.norm(q - t[:, None] * self.arm_axis, axis=1)
 
     def is_arm(self, points: np.ndarray) -> np.ndarray:
-        """[p] bool: outside the armhole seam, a vertical plane at the shoulder joint (the body hangs inside it)."""
+        """[p] bool: outside the armhole seam, a vertical plane at the shoulder joint (the body hangs
+        inside it).
+        """
         t, away = self.along_arm(points)
         return (np.abs(points[:, 0]) > self.shoulder[0] + 0.01) & (t > 0) & (away < 0.16 * self.k)
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Skin, eyes and mouth: colour from rest coordinates, so that a brow is as sharp as the pixel that sees it."""
+"""Skin, eyes and mouth: colour from rest coordinates, so that a brow is as sharp as the pixel that sees
+it.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +12,10 @@ import numba
 import numpy as np
 
 from ..body.implicit.parameters import FaceParameters
-from .materials import Surface, hsv, luminance, srgb
+from .materials import Surface
 from .noise import fbm, noise3, smoothstep
 from .sites import Sites
 
-# The ten tones of the Monk Skin Tone scale (Ellis Monk, Google 2022), published as sRGB.
-MONK_TONES = (
-    "#f6ede4", "#f3e7db", "#f7ead0", "#eadaba", "#d7bd96", "#a07e56", "#825c43", "#604134", "#3a312a", "#292420",
-)  # fmt: skip
-IRISES = {
-    "brown": "#5a3a22",
-    "dark": "#33211a",
-    "hazel": "#7d6a3c",
-    "green": "#6c7f55",
-    "blue": "#6b8fb0",
-    "grey": "#7f8a91",
-}
 HAIRLINE_AZIMUTH = np.array([0, 18, 36, 52, 66, 76, 84, 100, 118, 140, 180], np.float64)
 HAIRLINE_HEIGHT = np.array([6.3, 6.5, 6.7, 5.2, 2.6, -1.5, 0.2, 1.2, -3.5, -6.0, -6.8], np.float64)
 
@@ -36,11 +26,13 @@ _MOUTH, _EYE_X, _EYE_H, _TILT = (
     float(_FACE.eye_height),
     float(_FACE.eye_tilt),
 )
-_JIT = dict(cache=True, nogil=True)
+_JIT = {"cache": True, "nogil": True}
 
 
 class SkinLook(NamedTuple):
-    """How one person's skin is coloured; colours are [3] float64 sRGB, the rest strengths in 0..1 unless said."""
+    """How one person's skin is coloured; colours are [3] float64 sRGB, the rest strengths in 0..1 unless
+    said.
+    """
 
     base: np.ndarray
     lips: np.ndarray
@@ -76,7 +68,9 @@ def bell3(x, y, z, cx, cy, cz, sx, sy, sz):
 
 @numba.njit(**_JIT)
 def scalp_height(x, y, z, hairline):
-    """How far above the hairline a head-local point lies (head units, negative below); ears count as below."""
+    """How far above the hairline a head-local point lies (head units, negative below); ears count as
+    below.
+    """
     azimuth = abs(np.degrees(np.arctan2(x, z + 1.0)))
     i = 0
     while i < 9 and HAIRLINE_AZIMUTH[i + 1] < azimuth:
@@ -136,16 +130,21 @@ def beard_masks(x, y, z):
     if y > 2.0 or y < -14.5 or z < -1.0:
         return 0.0, 0.0, 0.0
     ax = abs(x)
-    # Upper border: from the sideburn before the ear down to the mouth's corner.
-    border = -6.4 + 0.55 * max(ax - 2.3, 0.0) + 2.6 * smoothstep(5.0, 7.2, ax)
     wobble = 0.35 * noise3(x * 0.9, y * 0.9, z * 0.9)
-    jaw = smoothstep(0.5, -0.9, y - border + wobble) * smoothstep(-13.8, -12.0, y) * smoothstep(-0.8, 0.8, z)
-    lip_gap = smoothstep(0.05, 0.45, -y - 8.0 + 0.35 * ax) if ax < 2.6 else 1.0
-    front = 1.0 if (ax > 2.6 or y < -8.0) else 0.0
-    jaw *= max(front, lip_gap)
-    upper = smoothstep(-5.35, -5.75, y + 0.2 * wobble) * smoothstep(-6.65 - 0.30 * ax, -6.25 - 0.22 * ax, y)
-    upper *= smoothstep(3.3, 2.5, ax) if z > 6.0 else 0.0
-    chin = jaw * smoothstep(3.4, 2.6, ax) * (1.0 if z > 3.0 else 0.0)
+    # Upper border: from the sideburn before the ear down to the mouth's corner.
+    border = -6.6 + 0.45 * max(ax - 2.3, 0.0) + 3.0 * smoothstep(5.0, 7.2, ax)
+    jaw = smoothstep(0.6, -0.9, y - border + wobble) * smoothstep(-13.8, -12.0, y) * smoothstep(-0.8, 0.8, z)
+    # Bare skin round the lips, an ellipse; a patch below the lower lip stays.
+    lips = smoothstep(0.9, 1.3, (ax / 2.65) ** 2 + ((y + 7.05) / 1.0) ** 2)
+    beside = smoothstep(0.9, 1.5, (ax / 2.75) ** 2 + ((y + 7.4) / 1.45) ** 2)
+    patch = smoothstep(0.9, 0.3, ax) * smoothstep(-8.0, -8.4, y)
+    jaw *= lips * max(max(beside, patch), 0.5) if z > 5.0 else 1.0
+    upper = smoothstep(-4.95, -5.5, y + 0.3 * wobble + 0.06 * ax * ax) * smoothstep(
+        3.3, 2.4, ax + 0.3 * wobble
+    )
+    upper *= lips * smoothstep(-7.6, -6.4, y) if z > 6.0 else 0.0
+    ring = smoothstep(1.0, 0.75, ((ax + 0.5 * wobble) / 3.3) ** 2 + ((y + 9.2) / 3.6) ** 2)
+    chin = jaw * ring if z > 3.0 else 0.0
     return jaw, upper, chin
 
 
@@ -326,7 +325,7 @@ def shade_eye(points, centre, scale, iris, sclera, albedo, roughness):
         across = np.sqrt(x * x + y * y)
         angle = np.arctan2(across, z)
         turn = np.arctan2(y, x)
-        fibres = 0.75 + 0.35 * noise3(turn * 9.0 + 3 * points[n, 0] / abs(points[n, 0]), angle * 6.0, 0.3)
+        fibres = 0.75 + 0.35 * noise3(turn * 9.0 + (3.0 if points[n, 0] > 0 else -3.0), angle * 6.0, 0.3)
         ring = smoothstep(0.19, 0.30, angle)
         limbus = smoothstep(0.40, 0.49, angle)
         white = smoothstep(0.485, 0.525, angle)
@@ -400,86 +399,3 @@ def nail_frames(sites: Sites) -> tuple[np.ndarray, np.ndarray]:
         out = out - d * (out @ d)
         tips.append([tail - d * 0.001, d, out / np.linalg.norm(out)])
     return np.array(tips, np.float64), np.array([wrist, along, dorsal], np.float64)
-
-
-def skin_tone(rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """A tone between neighbours on the Monk scale -> sRGB [3], and its place on the scale in 0..9.
-
-    The published patches are paler and greyer than skin in photographs at both ends; they are warmed a little.
-    """
-    place = float(np.clip(rng.uniform(0, 9.0), 0, 8.6))
-    tones = np.stack([srgb(t) for t in MONK_TONES])
-    i = int(place)
-    tone = tones[i] + (tones[min(i + 1, 9)] - tones[i]) * (place - i)
-    tone = tone * np.array([1.0, 0.955, 0.93]) ** (0.5 + rng.uniform(0.3, 1.1))
-    warm = tone * np.array([0.93, 0.78, 0.68]) if place < 4 else tone
-    mix = np.clip((4.5 - place) / 3, 0, 0.75)
-    tone = tone + (warm - tone) * mix
-    lift = np.array([0.09, 0.035, 0.01]) * np.clip((place - 6) / 2, 0, 1)
-    return np.clip(tone + lift + rng.normal(0, 0.012, 3), 0.05, 1), place
-
-
-def sample_skin_look(
-    rng: np.random.Generator, masculine: float, age: float, hair_colour: np.ndarray
-) -> SkinLook:
-    """Random colours; `masculine` and `age` in 0..1 steer beard, make-up and lines."""
-    base, place = skin_tone(rng)
-    dark = luminance(base) < 0.45
-    lips = (
-        base * np.array([0.90, 0.62, 0.62])
-        if not dark
-        else base * np.array([0.95, 0.68, 0.70]) + np.array([0.05, 0, 0.01])
-    )
-    made_up = masculine < 0.5 and rng.random() < 0.35
-    if made_up:
-        lips = 0.35 * lips + 0.65 * hsv(
-            rng.uniform(0.93, 1.02), rng.uniform(0.45, 0.85), rng.uniform(0.4, 0.8)
-        )
-    painted = masculine < 0.5 and rng.random() < 0.35
-    nails = (
-        hsv(rng.random(), rng.uniform(0.2, 0.9), rng.uniform(0.3, 0.95))
-        if painted
-        else base * 0.75 + np.array([0.22, 0.14, 0.13])
-    )
-    style = rng.choice(["none", "stubble", "full", "goatee", "moustache"], p=[0.55, 0.18, 0.14, 0.07, 0.06])
-    if masculine < 0.5:
-        style = "none"
-    beard = {"stubble": rng.uniform(0.3, 0.5), "full": 1.0, "goatee": 0.9}.get(style, 0.0)
-    moustache = {"stubble": rng.uniform(0.3, 0.5), "full": 0.95, "goatee": 0.8, "moustache": 1.0}.get(
-        style, 0.0
-    )
-    hairline = HAIRLINE_HEIGHT.copy()
-    hairline[:5] += rng.normal(0, 0.35)
-    hairline[2:4] += max(0.0, rng.normal(0, 0.5)) * masculine + 1.2 * max(0.0, age - 0.55) * masculine
-    grey = np.clip(hair_colour * rng.uniform(0.7, 1.0), 0, 1)
-    return SkinLook(
-        base=base.astype(np.float64),
-        lips=np.clip(lips, 0, 1).astype(np.float64),
-        brows=np.clip(hair_colour * rng.uniform(0.55, 0.95), 0, 1).astype(np.float64),
-        beard_colour=np.clip(grey * np.array([1.08, 0.98, 0.9]), 0, 1).astype(np.float64),
-        scalp_colour=(hair_colour * 0.75).astype(np.float64),
-        nails=np.clip(nails, 0, 1).astype(np.float64),
-        palm=np.clip(
-            base * 0.35 + np.array([0.80, 0.58, 0.50]) * 0.65
-            if place > 4
-            else base * np.array([1, 0.94, 0.93]),
-            0,
-            1,
-        ),
-        hairline=hairline,
-        redness=float(rng.uniform(0.35, 1.1) * (0.5 if dark else 1.0)),
-        mottle=float(rng.uniform(0.5, 1.3)),
-        freckles=float(rng.uniform(0.5, 1.0)) if place < 3.5 and rng.random() < 0.3 else 0.0,
-        age=float(age),
-        lash=float(rng.uniform(0.65, 0.85) + 0.2 * (masculine < 0.5)),
-        liner=float(rng.uniform(0.3, 0.9)) if made_up else 0.0,
-        brow_width=float(np.clip(rng.normal(0.85 + 0.3 * masculine, 0.18), 0.5, 1.6)),
-        brow_lift=float(np.clip(rng.normal(0.12 - 0.15 * masculine, 0.12), -0.3, 0.4)),
-        brow_density=float(rng.uniform(0.6, 0.95)),
-        shadow=float(rng.uniform(0, 0.8)) * masculine if style != "none" or rng.random() < 0.7 else 0.0,
-        beard=float(beard),
-        moustache=float(moustache),
-        goatee=float(style == "goatee"),
-        scalp=0.0,
-        shine=float(rng.uniform(0.7, 1.2)),
-    )

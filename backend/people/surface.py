@@ -14,8 +14,10 @@ from scipy.sparse.csgraph import connected_components
 class Patch:
     """A piece of a mesh with some vertices added on its edges.
 
-    `blend` [n, Nv] (sparse, rows sum to 1) says from which of the Nv mesh vertices each patch vertex is mixed, so that
-    any vertex attribute `a` of the mesh becomes `patch.carry(a)` on the patch. `faces` [f, 3] index the n vertices.
+    `blend` [n, Nv] (sparse, rows sum to 1) says from which of the Nv mesh vertices each patch vertex is
+    mixed, so that
+    any vertex attribute `a` of the mesh becomes `patch.carry(a)` on the patch. `faces` [f, 3] index the n
+    vertices.
     """
 
     blend: csr_matrix
@@ -42,11 +44,25 @@ def compact(patch: Patch) -> Patch:
     return Patch(patch.blend[used], new[patch.faces].astype(np.int32))
 
 
+def distinct_edges(edges: np.ndarray):
+    """Edges [e, 2] whichever way round -> distinct ones [d, 2], for each edge its distinct one [e], for
+    each distinct
+    one the first edge that it is [d], and how many are [d].
+    """
+    low, high = edges.min(1).astype(np.int64), edges.max(1).astype(np.int64)
+    span = int(high.max()) + 1
+    key, first, inverse, count = np.unique(
+        low * span + high, return_index=True, return_inverse=True, return_counts=True
+    )
+    return np.stack([key // span, key % span], 1), inverse.reshape(-1), first, count
+
+
 def split(patch: Patch, field: np.ndarray) -> tuple[Patch, np.ndarray, np.ndarray]:
     """Cut triangles along the line field = 0 (marching triangles).
 
     Args: field [n], one value per patch vertex, taken as linear inside a triangle.
-    Returns: the patch with the cut vertices and faces, [f] bool, True for faces where the field is positive, and [f]
+    Returns: the patch with the cut vertices and faces, [f] bool, True for faces where the field is
+    positive, and [f]
         the face of the uncut patch that each face came from.
     """
     field = np.where(np.abs(field) < 1e-7, 1e-7, field)
@@ -62,9 +78,7 @@ def split(patch: Patch, field: np.ndarray) -> tuple[Patch, np.ndarray, np.ndarra
     alone = np.where(one, positive[mixed].argmax(1), (~positive[mixed]).argmax(1))
     order = (alone[:, None] + np.arange(3)) % 3
     a, b, c = np.take_along_axis(mixed, order, 1).T
-    edges = np.sort(np.concatenate([np.stack([a, b], 1), np.stack([a, c], 1)]), 1)
-    edges, inverse = np.unique(edges, axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
+    edges, inverse, _, _ = distinct_edges(np.concatenate([np.stack([a, b], 1), np.stack([a, c], 1)]))
     start, end = field[edges[:, 0]], field[edges[:, 1]]
     t = np.clip(start / (start - end), 0.02, 0.98).astype(np.float32)
     added = diags(1 - t) @ patch.blend[edges[:, 0]] + diags(t) @ patch.blend[edges[:, 1]]
@@ -87,8 +101,7 @@ def clip(patch: Patch, field: np.ndarray) -> Patch:
 def subdivide(patch: Patch) -> Patch:
     """Each triangle into four, new vertices in the middle of the edges."""
     f = patch.faces
-    edges = np.sort(np.concatenate([f[:, [0, 1]], f[:, [1, 2]], f[:, [2, 0]]]), 1)
-    edges, inverse = np.unique(edges, axis=0, return_inverse=True)
+    edges, inverse, _, _ = distinct_edges(np.concatenate([f[:, [0, 1]], f[:, [1, 2]], f[:, [2, 0]]]))
     ab, bc, ca = (inverse.reshape(3, -1) + len(patch)).astype(np.int32)
     a, b, c = f.T
     faces = np.concatenate([np.stack(t, 1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))])
@@ -123,7 +136,7 @@ def averaging(a: csr_matrix) -> csr_matrix:
 def border_edges(faces: np.ndarray) -> np.ndarray:
     """Edges [e, 2] that belong to one face only, in that face's direction."""
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    _, first, count = np.unique(np.sort(edges, 1), axis=0, return_index=True, return_counts=True)
+    _, _, first, count = distinct_edges(edges)
     return edges[first[count == 1]]
 
 
@@ -136,7 +149,9 @@ def normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def top_weights(dense: np.ndarray, keep: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Dense skin weights [n, J] -> the `keep` largest: indices [n, keep] int16, weights [n, keep] summing to 1."""
+    """Dense skin weights [n, J] -> the `keep` largest: indices [n, keep] int16, weights [n, keep] summing
+    to 1.
+    """
     index = np.argpartition(-dense, keep - 1, axis=1)[:, :keep]
     weight = np.take_along_axis(dense, index, 1)
     order = np.argsort(-weight, axis=1, kind="stable")
@@ -145,41 +160,46 @@ def top_weights(dense: np.ndarray, keep: int = 8) -> tuple[np.ndarray, np.ndarra
     return index.astype(np.int16), (weight / weight.sum(1, keepdims=True)).astype(np.float32)
 
 
-def relax_outside(
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    inner: np.ndarray,
-    outward: np.ndarray,
-    clearance: np.ndarray,
-    rounds: int,
-) -> np.ndarray:
+def shell_average(count: int, faces: np.ndarray) -> tuple[csr_matrix, csr_matrix]:
+    """Means over neighbours for a shell with `count` vertices, two [count, count] matrices.
+
+    In the first border vertices look along the border only. The second has rows for border vertices alone,
+    over all
+    their neighbours, and the identity elsewhere.
+    """
+    a = averaging(adjacency(count, faces))
+    border = border_edges(faces)
+    on_border = np.zeros(count, np.float32)
+    on_border[border] = 1
+    i, j = border.T
+    ones = np.ones(2 * len(i), np.float32)
+    b = averaging(csr_matrix((ones, (np.r_[i, j], np.r_[j, i])), (count, count)))
+    inside, edge = diags(1 - on_border), diags(on_border)
+    return (inside @ a + edge @ b).tocsr().astype(np.float32), (inside + edge @ a).tocsr().astype(np.float32)
+
+
+def relax_outside(vertices, average, edge_average, inner, outward, clearance, rounds: int) -> np.ndarray:
     """Smooth a shell without letting it sink below its clearance over the body.
 
-    Args: vertices [n, 3] the shell; inner [n, 3] the body point below each; outward [n, 3] unit; clearance [n] metres.
-    Border vertices are smoothed along the border only, so that hems stay even lines.
+    Args: vertices [n, 3] the shell; average, edge_average: its `shell_average`; inner [n, 3] the body point
+    below
+        each vertex; outward [n, 3] unit; clearance [n] metres.
     """
-    a = averaging(adjacency(len(vertices), faces))
-    border = border_edges(faces)
-    on_border = np.zeros(len(vertices), bool)
-    on_border[border] = True
-    i, j = border.T
-    b = averaging(
-        csr_matrix((np.ones(2 * len(i), np.float32), (np.r_[i, j], np.r_[j, i])), (len(vertices),) * 2)
-    )
     out = vertices.astype(np.float32)
-    mix = np.where(on_border, 0, 1).astype(np.float32)
-    average = diags(mix) @ a + diags(1 - mix) @ b
     for _ in range(rounds):
         out = 0.5 * out + 0.5 * (average @ out)
         height = ((out - inner) * outward).sum(1)
-        out += outward * np.maximum(clearance - height, 0)[:, None]
+        # A hem stands off as far as the cloth above it, or it would flare like a frill.
+        wanted = np.maximum(0.4 * height + 0.6 * (edge_average @ height), clearance)
+        out += outward * (wanted - height)[:, None]
     return out.astype(np.float32)
 
 
 def hem(vertices: np.ndarray, faces: np.ndarray, depth: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Turn the border inwards so that cloth has an edge with thickness.
 
-    Returns: vertices with the turned border appended, the extra faces, and the vertex each appended one was copied from.
+    Returns: vertices with the turned border appended, the extra faces, and the vertex each appended one was
+    copied from.
     """
     border = border_edges(faces)
     source = np.unique(border)
