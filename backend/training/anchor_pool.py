@@ -46,7 +46,7 @@ def subset(full: Anchors, count: int, face_fraction: float, rng: np.random.Gener
     index = np.concatenate(chosen)
     values = {f.name: getattr(full, f.name) for f in fields(full)}
     values = {k: v[:, index] if k == "expression_deltas" else v[index] for k, v in values.items()}
-    return Anchors(**{**values, "spacing": neighbour_spacing(values["positions"])})
+    return Anchors(**{**values, "spacing": neighbour_spacing(values["positions"], values["is_face"])})
 
 
 def pooled(config: ModelConfig, anchors: Anchors, sites: Sites) -> PooledAnchors:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How good are avatars of people the network never saw? `lca eval --model starter --people 32 --json`.
 
-The photos go the way a user's photos go: random backgrounds, estimated mattes and correspondences. The targets
-are views and poses that no photo shows, driven with the target's true skeleton. All pictures are compared on
-the person's pixels over grey.
+The photos go the way a user's photos go: random backgrounds, estimated mattes and correspondences. Targets
+are views and poses that no photo shows, driven with the true skeleton, and are compared on the person's
+pixels over grey.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def estimated_views(record: dict, config, estimator, rng: np.random.Generator) -
     """A record's photos over random backgrounds, read by the imaging part alone."""
     from ..imaging.photos import photo_from_array
     from ..imaging.views import prepare_views
-    from ..people.dataset import compose_background
+    from ..people.backgrounds import compose_background
 
     bodies, heads, _ = photo_views(record)
     pictures = [compose_background(rng, record["rgba"][v]) for v in np.concatenate([bodies, heads])]
@@ -79,11 +79,16 @@ def estimated_views(record: dict, config, estimator, rng: np.random.Generator) -
 def records(seeds: Iterable[int], data: Path | None):
     """Rendered people, from a dataset folder where it has them, else made now."""
     from ..people.dataset import PeopleDataset, make_person_record
+    from ..people.records import restore_map
 
     dataset = PeopleDataset(data) if data is not None else None
-    stored = set(dataset.seeds) if dataset is not None else set()
+    place = {seed: n for n, seed in enumerate(dataset.seeds)} if dataset is not None else {}
     for seed in seeds:
-        yield dataset.record(seed) if seed in stored else make_person_record(seed)
+        if seed in place:
+            yield dataset.load(place[seed])
+        else:
+            record = make_person_record(seed)
+            yield {**record, "template_map": restore_map(record["template_map"])}
 
 
 def target_signal(record: dict, view: int) -> Signal:
@@ -159,10 +164,10 @@ def evaluate(
 ) -> dict:
     """Scores over `people` held-out people; estimator None reads true correspondences instead of estimating.
 
-    psnr, psnr_mean_avatar (the average training person in the same pose), psnr_swapped (the next person's
-    avatar), retrieval_top1 (whose avatar matches a target best, among all), iou, people; psnr_body, psnr_face by
-    kind of target; failed, people in whose photos nobody was found. `pictures` collects (target, own, mean,
-    swapped) of every target.
+    psnr; psnr_mean_avatar: the average training person in the same pose; psnr_swapped: the next person's
+    avatar; retrieval_top1: whose avatar matches a target best, among all; iou; psnr_body and psnr_face by
+    kind of target; people; failed: people in whose photos nobody was found. `pictures` collects (target, own,
+    mean, swapped) of every target.
     """
     subjects, failed = _subjects(model, people, data, tokens, estimator, say)
     average = training_mean(model, data, tokens, mean_path, say)

@@ -175,10 +175,11 @@ def prepare(data: Path, config: ModelConfig, seeds=None, progress=None) -> Prepa
     dataset, sites, folder = PeopleDataset(data), make_sites(config), folder_for(Path(data), config)
     folder.mkdir(parents=True, exist_ok=True)
     done = {int(p.stem) for p in folder.glob("*.safetensors")}
-    wanted = sorted(int(s) for s in (dataset.seeds if seeds is None else seeds))
+    place = {int(seed): n for n, seed in enumerate(dataset.seeds)}
+    wanted = sorted(place if seeds is None else (int(s) for s in seeds))
     missing = [s for s in wanted if s not in done]
     for n, seed in enumerate(missing):
-        arrays = prepare_record(dataset.record(seed), config, sites)
+        arrays = prepare_record(dataset.load(place[seed]), config, sites)
         tensors = {k: torch.from_numpy(np.ascontiguousarray(a)) for k, a in arrays.items()}
         write_tensors(folder / f"{seed}.safetensors", tensors, {"version": VERSION, "seed": seed})
         if progress and n % 20 == 0:
