@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The archive itself, and a new user's first minutes with it."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lca_blender.demo.photos import photograph
+
+
+def test_the_archive_holds_the_package_as_blender_wants_it(archive):
+    with zipfile.ZipFile(archive) as file:
+        names = file.namelist()
+        manifest = tomllib.loads(file.read("blender_manifest.toml").decode())
+    assert manifest["id"] == "lca_blender"
+    assert manifest["blender_version_min"] == "4.5.0"
+    assert {"__init__.py", "backend/avatar.py", "operators/create_avatar.py"} <= set(names)
+    assert any(name.endswith("starter.safetensors") for name in names), "the bundled model is missing"
+    assert not [name for name in names if "numpy-" in name], "numpy is Blender's own"
+    assert {f"./{name}" for name in names if name.endswith(".whl")} == set(manifest["wheels"])
+
+
+def test_a_new_user_installs_creates_binds_and_renders(archive, tmp_path):
+    photos, _ = photograph(1_000_003, tmp_path / "photos")
+    out = tmp_path / "out"
+    out.mkdir()
+    script = Path(__file__).with_name("fresh_user.py")
+    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path / "user")}
+    ran = subprocess.run(
+        [sys.executable, str(script), str(archive), str(photos[0]), str(out)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
+    facts = json.loads((out / "facts.json").read_text())
+    user = str(tmp_path / "user")
+    assert facts["backend"].startswith(user), "the installed extension was not what ran"
+    assert facts["torch"].startswith(user), "the bundled torch was not what ran"
+    assert facts["joints"] >= 50
+    picture = np.asarray(Image.open(out / "render.png").convert("RGBA"), np.float32) / 255
+    covered = picture[..., 3] > 0.5
+    assert 0.05 < covered.mean() < 0.5
+    assert picture[covered][:, :3].std() > 0.05
