@@ -25,7 +25,7 @@ def save_network(
 ) -> None:
     """Writes weights as fp16, through a temporary name. `notes`: how it was trained, plain values."""
     tensors = {
-        name: tensor.detach().half().contiguous() if tensor.is_floating_point() else tensor
+        name: tensor.detach().cpu().half().contiguous() if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }

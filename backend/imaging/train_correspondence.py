@@ -136,7 +136,9 @@ def evaluate(network: CorrespondenceNetwork, batches: list[tuple[torch.Tensor, .
     network.eval()
     inter = union = 0.0
     distances, empty = [], []
-    for rgb, alpha, points in batches:
+    device = next(network.parameters()).device
+    for batch in batches:
+        rgb, alpha, points = (tensor.to(device) for tensor in batch)
         out = network(to_pictures(rgb))
         matte, target, mask = to_targets(alpha, points)
         seen, truth = out["matte"] > 0, matte > 0.5
@@ -180,9 +182,9 @@ class Average:
 class Run:
     """Network, optimiser and clock, saved together in one file."""
 
-    def __init__(self, state_file: Path, minutes: float, rate: float):
-        self.file, self.minutes, self.rate = state_file, minutes, rate
-        self.network = CorrespondenceNetwork().to(memory_format=torch.channels_last)
+    def __init__(self, state_file: Path, minutes: float, rate: float, device: str):
+        self.file, self.minutes, self.rate, self.device = state_file, minutes, rate, device
+        self.network = CorrespondenceNetwork().to(device, memory_format=torch.channels_last)
         decay = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [{"params": decay, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
@@ -193,7 +195,7 @@ class Run:
             self._load()
 
     def _load(self) -> None:
-        state = torch.load(self.file, weights_only=True)
+        state = torch.load(self.file, weights_only=True, map_location=self.device)
         self.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])
         self.average.count = state["step"]
@@ -236,8 +238,8 @@ class Run:
     def train_step(self, batch: tuple[torch.Tensor, ...], bf16: bool) -> dict[str, float]:
         self.network.train()
         self.set_rate()
-        rgb, alpha, points = batch
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        rgb, alpha, points = (tensor.to(self.device, non_blocking=True) for tensor in batch)
+        with torch.autocast(self.device, torch.bfloat16, enabled=bf16):
             out = self.network(to_pictures(rgb))
         terms = loss_terms(out, alpha, points)
         self.optimizer.zero_grad(set_to_none=True)
@@ -277,8 +279,9 @@ def train(
     workers: int = 1,
     threads: int = 1,
     log_file: Path | None = None,
+    device: str = "cpu",
 ) -> dict[str, float]:
-    """Trains for `minutes` of processor time per thread, however busy the machine is with other things.
+    """Trains for `minutes` of processor time per thread (by the clock on CUDA), however busy the machine is.
 
     Writes `out` every 3 minutes by the clock and at the end. Returns the last evaluation.
     """
@@ -286,12 +289,16 @@ def train(
     state_file = state_file or data / "correspondence_training.pt"
     dataset = PeopleDataset(data)
     held = held_out_seeds(dataset)
-    run = Run(state_file, minutes, rate)
+    run = Run(state_file, minutes, rate, device)
     batches = evaluation_batches(dataset, held, backgrounds)
     pictures = TrainingPictures(data, set(held), backgrounds, batch, seed=run.step)
     loader = DataLoader(pictures, None, num_workers=workers, prefetch_factor=3 if workers else None)
     head_height = template_head_height()
-    bf16 = torch.backends.mkldnn.is_available()
+    bf16 = device == "cuda" or torch.backends.mkldnn.is_available()
+
+    def clock() -> float:
+        return time.monotonic() if device == "cuda" else time.process_time() / threads
+
     last_save = time.monotonic()
     sums: dict[str, float] = {}
     result: dict[str, float] = {}
@@ -312,20 +319,20 @@ def train(
         return measured
 
     first = run.step
-    before = time.process_time() / threads
+    before = clock()
     pictures.full_size.value = run.full_size
     for samples in loader:
         pictures.full_size.value = run.full_size
         for name, value in run.train_step(samples, bf16).items():
             sums[name] = sums.get(name, 0.0) + value
-        now = time.process_time() / threads
+        now = clock()
         run.seconds += now - before
         run.total_seconds += now - before
         before = now
         if run.finished or time.monotonic() - last_save > 180:
             result = checkpoint()
             sums, first = {}, run.step
-            last_save, before = time.monotonic(), time.process_time() / threads
+            last_save, before = time.monotonic(), clock()
             if run.finished:
                 return result
     return result
@@ -358,6 +365,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
     parser.add_argument("--threads", type=int, default=1, help="threads of the network")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--log", type=Path, help="JSON lines")
 
 
@@ -373,6 +381,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.workers,
         arguments.threads,
         arguments.log,
+        arguments.device,
     )
     return 0
 
