@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Poses of synthetic people: what stands before a camera, named movements, and the whole range of the joints.
-
-Ranges of motion: Boone & Azen 1979 (J Bone Joint Surg 61-A, men aged 19 to 54, means) for the limbs; the
-American Academy of Orthopaedic Surgeons' "Joint Motion" 1965 for spine, neck and fingers. Gait angles follow
-the sagittal curves of Perry & Burnfield 2010, "Gait Analysis".
+"""Poses of synthetic people: what stands before a camera, named movements, and the whole range of the
+joints.
 """
 
 from __future__ import annotations
@@ -11,21 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from .figure import Figure, Pose
-
-# Degrees, (least, most); a negative value is the opposite movement.
-RANGES = {
-    "shoulder_flex": (-62, 167), "shoulder_abduct": (0, 184), "shoulder_roll": (-104, 69), "elbow": (0, 143),
-    "pronation": (-82, 76), "wrist_flex": (-75, 76), "wrist_ulnar": (-22, 36), "hip_flex": (-10, 122),
-    "hip_abduct": (-27, 46), "hip_rotate": (-47, 47), "knee": (0, 143), "ankle": (-56, 13),
-    "spine_bend": (-25, 80), "spine_side": (-35, 35), "spine_turn": (-45, 45),
-    "neck_nod": (-45, 45), "neck_side": (-45, 45), "neck_turn": (-60, 60),
-}  # fmt: skip
-
-
-def angle(rng: np.random.Generator, name: str, extent: float = 1.0) -> float:
-    """A random angle within `extent` of a joint's range, smaller ones more often."""
-    low, high = RANGES[name]
-    return float(extent * (low + (high - low) * rng.beta(2.0, 2.0)))
+from .gait import run, walk
+from .stance import HIP, PALMS, PLACES, angle, arm_down, bearing, hands, stance
 
 
 def a_pose() -> Pose:
@@ -41,55 +25,13 @@ def t_pose() -> Pose:
     return figure.finish()
 
 
-def _hands(figure, rng, free="LR"):
-    """Fingers relaxed, a fist, spread, pointing or anything; `free` sides also get a wrist angle."""
-    for side in "LR":
-        kind = rng.choice(5, p=[0.5, 0.15, 0.13, 0.1, 0.12])
-        if kind == 0:
-            figure.fingers(
-                side, np.clip(rng.normal(0.22, 0.08) + np.arange(4) * 0.04, 0, 1), rng.uniform(-2, 5)
-            )
-        elif kind == 1:
-            figure.fingers(side, rng.uniform(0.75, 1.0), thumb=rng.uniform(0.6, 1))
-        elif kind == 2:
-            figure.fingers(side, rng.uniform(0, 0.08), rng.uniform(5, 14), thumb=0)
-        elif kind == 3:
-            figure.fingers(side, [0.03, 0.85, 0.9, 0.9], thumb=rng.uniform(0.3, 0.9))
-        else:
-            figure.fingers(side, rng.uniform(0, 1, 4), rng.uniform(0, 8), rng.uniform(0, 1))
-        if side in free:
-            figure.hand(side, rng.normal(0, 14), rng.normal(4, 7), rng.normal(8, 22))
-
-
-def _bearing(figure, rng, strength=1.0):
-    """Small turns of trunk and head that nobody is without."""
-    figure.spine(rng.normal(2, 4) * strength, rng.normal(0, 3) * strength, rng.normal(0, 6) * strength)
-    figure.head(rng.normal(2, 9) * strength, rng.normal(0, 6) * strength, rng.normal(0, 18) * strength)
-
-
-def _arm_down(figure, rng, side, away=10.0, forward=0.0, elbow=None):
-    """An arm that hangs: degrees away from the body and forward."""
-    a, f = np.radians(away + 4), np.radians(forward)
-    direction = (np.sin(a), -np.sin(f) * np.cos(a), -np.cos(f) * np.cos(a))
-    bend = abs(rng.normal(12, 9)) if elbow is None else elbow
-    figure.arm(side, direction, bend, roll=rng.normal(15, 12))
-
-
-def _stance(figure, rng):
-    """Both feet on the ground, about shoulder width."""
-    width = rng.uniform(-1, 9)
-    for side in "LR":
-        bend = abs(rng.normal(0, 3))
-        figure.leg(side, bend, width * 0.7 + rng.normal(0, 1), rng.uniform(0, 15), 2 * bend, bend)
-
-
 def standing(rng) -> Pose:
     figure = Figure()
-    _bearing(figure, rng)
-    _stance(figure, rng)
+    bearing(figure, rng)
+    stance(figure, rng)
     for side in "LR":
-        _arm_down(figure, rng, side, rng.uniform(5, 22), rng.normal(2, 8))
-    _hands(figure, rng)
+        arm_down(figure, rng, side, rng.uniform(5, 22), rng.normal(2, 8))
+    hands(figure, rng)
     return figure.finish()
 
 
@@ -104,54 +46,13 @@ def contrapposto(rng) -> Pose:
     knee = rng.uniform(18, 40)
     figure.leg("R", knee * 0.75, tilt + rng.uniform(2, 9), rng.uniform(5, 20), knee, knee * 0.2)
     if rng.random() < 0.5:
-        _arm_down(figure, rng, "L", rng.uniform(6, 18))
-        figure.reach("R", _HIP, (1.0, 0.5, 0.0))
+        arm_down(figure, rng, "L", rng.uniform(6, 18))
+        figure.reach("R", HIP, (1.0, 0.5, 0.0))
         figure.hand("R", 30, 0, -20)
     else:
         for side in "LR":
-            _arm_down(figure, rng, side, rng.uniform(5, 20), rng.normal(0, 8))
-    _hands(figure, rng, "")
-    return figure.finish()
-
-
-def walk(phase: float, rng=None, speed: float = 1.0) -> Pose:
-    """A stride; phase 0..1, the left heel strikes at 0."""
-    rng = np.random.default_rng(0) if rng is None else rng
-    figure = Figure()
-    figure.pelvis(tilt=3, turn=-5 * speed * np.cos(2 * np.pi * phase))
-    figure.spine(2 + 3 * speed, 0, 10 * speed * np.cos(2 * np.pi * phase))
-    figure.head(rng.normal(0, 6), rng.normal(0, 3), rng.normal(0, 14))
-    for side, p in (("L", phase % 1), ("R", (phase + 0.5) % 1)):
-        swing = np.cos(2 * np.pi * p)
-        knee = 5 + 14 * _bump(p, 0.14, 0.07) + 55 * _bump(p, 0.73, 0.1)
-        ankle = 9 * _bump(p, 0.42, 0.12) - 20 * _bump(p, 0.62, 0.07)
-        figure.leg(side, (8 + 21 * swing) * speed, 1, 6, knee, ankle, 25 * _bump(p, 0.58, 0.06))
-        _arm_down(figure, rng, side, 8, -20 * speed * swing + 3, 16 + 10 * speed - 8 * swing)
-    for side in "LR":
-        figure.fingers(side, 0.3)
-    return figure.finish()
-
-
-def _bump(p, centre, width):
-    d = (p - centre + 0.5) % 1 - 0.5
-    return np.exp(-0.5 * (d / width) ** 2)
-
-
-def run(phase: float, rng=None) -> Pose:
-    """A running stride; phase 0..1, left foot strikes at 0."""
-    rng = np.random.default_rng(0) if rng is None else rng
-    figure = Figure()
-    figure.pelvis(tilt=8, turn=-8 * np.cos(2 * np.pi * phase))
-    figure.spine(8, 0, 16 * np.cos(2 * np.pi * phase))
-    figure.head(-8, 0, rng.normal(0, 10))
-    for side, p in (("L", phase % 1), ("R", (phase + 0.5) % 1)):
-        swing = np.cos(2 * np.pi * (p + 0.06))
-        knee = 15 + 25 * _bump(p, 0.12, 0.08) + 95 * _bump(p, 0.66, 0.13)
-        figure.leg(
-            side, 18 + 38 * swing, 0, 4, knee, 10 - 30 * _bump(p, 0.4, 0.08), 20 * _bump(p, 0.38, 0.06)
-        )
-        _arm_down(figure, rng, side, 14, -38 * swing - 5, 85 - 15 * swing)
-        figure.fingers(side, rng.uniform(0.4, 0.9))
+            arm_down(figure, rng, side, rng.uniform(5, 20), rng.normal(0, 8))
+    hands(figure, rng, "")
     return figure.finish()
 
 
@@ -160,7 +61,7 @@ def sit(rng) -> Pose:
     figure = Figure()
     bend = rng.uniform(-5, 18)
     figure.pelvis(tilt=rng.uniform(-15, 8))
-    _bearing(figure, rng)
+    bearing(figure, rng)
     figure.spine(bend)
     for side in "LR":
         flex = rng.uniform(74, 98)
@@ -172,8 +73,8 @@ def sit(rng) -> Pose:
             figure.reach(side, on_thigh, (1.0, 0.4, -0.5))
             figure.palm_towards(side, (0, 0, -1))
         else:
-            _arm_down(figure, rng, side, rng.uniform(8, 24), rng.uniform(-12, 25), rng.uniform(5, 50))
-    _hands(figure, rng, "")
+            arm_down(figure, rng, side, rng.uniform(8, 24), rng.uniform(-12, 25), rng.uniform(5, 50))
+    hands(figure, rng, "")
     return figure.finish()
 
 
@@ -186,7 +87,7 @@ def squat(rng) -> Pose:
     for side in "LR":
         figure.leg(side, 118 * depth, 12 + 10 * depth, 14, 122 * depth, 22 * depth)
         figure.arm(side, (0.25, -1, rng.uniform(-0.5, 0.1)), rng.uniform(5, 70))
-    _hands(figure, rng)
+    hands(figure, rng)
     return figure.finish()
 
 
@@ -202,43 +103,18 @@ def lunge(rng) -> Pose:
         if kind < 0.4:
             figure.arm(side, (1, 0, rng.normal(0, 0.25)), rng.uniform(0, 20))
         elif kind < 0.7:
-            figure.reach(side, _HIP, (1.0, 0.6, 0.0))
+            figure.reach(side, HIP, (1.0, 0.6, 0.0))
         else:
-            _arm_down(figure, rng, side, 12, rng.uniform(-30, 60), rng.uniform(10, 80))
-    _hands(figure, rng)
+            arm_down(figure, rng, side, 12, rng.uniform(-30, 60), rng.uniform(10, 80))
+    hands(figure, rng)
     return figure.finish()
 
 
-# Places for the left wrist in the canonical body, metres.
-_HIP = np.array([0.235, -0.03, 1.03])
-_PLACES = {
-    "hip": (_HIP, (1.0, 0.55, 0.0)),
-    "pocket": (np.array([0.2, -0.1, 0.93]), (0.9, 0.9, 0.0)),
-    "chest": (np.array([0.0, -0.21, 1.3]), (1.0, -0.1, -0.6)),
-    "belly": (np.array([0.04, -0.21, 1.1]), (1.0, 0.3, -0.5)),
-    "chin": (np.array([0.06, -0.19, 1.42]), (0.6, -0.2, -1.0)),
-    "ear": (np.array([0.15, -0.13, 1.55]), (0.9, -0.2, -0.9)),
-    "shoulder": (np.array([-0.12, -0.17, 1.36]), (0.5, -0.8, -0.6)),
-    "brow": (np.array([0.17, -0.19, 1.62]), (1.0, 0.0, -0.2)),
-    "nape": (np.array([0.1, 0.07, 1.55]), (1.0, -0.3, 0.4)),
-    "ahead": (np.array([0.14, -0.5, 1.36]), (0.6, 0.1, -1.0)),
-    "high": (np.array([0.24, -0.15, 1.95]), (1.0, -0.3, 0.0)),
-    "aside": (np.array([0.66, -0.15, 1.4]), (0.2, 0.6, -1.0)),
-    "book": (np.array([0.11, -0.36, 1.24]), (1.0, 0.2, -0.8)),
-    "back": (np.array([0.1, 0.18, 1.05]), (1.0, 0.5, 0.0)),
-}
-_PALMS = {
-    "ahead": (0, -1, 0), "high": (0, -1, 0), "book": (-0.6, 0.6, 0.5), "ear": (-1, 0, 0), "chest": (0, 1, 0),
-    "belly": (0, 1, 0), "chin": (-0.3, 0.8, 0.2), "shoulder": (0.3, 1, 0), "brow": (0, 0.3, -1), "back": (0, 1, 0),
-    "aside": (0, -1, 0.3),
-}  # fmt: skip
-
-
 def hand_at(place: str, rng, sides="L") -> Pose:
-    """Standing with the given hands at a place of the body or about it; see `_PLACES`."""
+    """Standing with the given hands at a place of the body or about it; see `PLACES`."""
     figure = Figure()
-    _bearing(figure, rng, 0.7)
-    _stance(figure, rng)
+    bearing(figure, rng, 0.7)
+    stance(figure, rng)
     _place_hands(figure, rng, dict.fromkeys(sides, place))
     return figure.finish()
 
@@ -247,26 +123,26 @@ def _place_hands(figure, rng, places, jitter=0.015):
     for side in "LR":
         place = places.get(side)
         if place is None:
-            _arm_down(figure, rng, side, rng.uniform(5, 22), rng.normal(2, 8))
+            arm_down(figure, rng, side, rng.uniform(5, 22), rng.normal(2, 8))
             continue
-        target, pole = _PLACES[place]
+        target, pole = PLACES[place]
         loose = 0.09 if place in ("ahead", "high", "aside") else jitter
         figure.reach(side, target + rng.normal(0, loose, 3), pole)
-        if place in _PALMS:
-            figure.palm_towards(side, _PALMS[place])
-    _hands(figure, rng, "")
+        if place in PALMS:
+            figure.palm_towards(side, PALMS[place])
+    hands(figure, rng, "")
 
 
 def wave(rng, phase: float | None = None) -> Pose:
     """A raised hand, palm to the viewer."""
     figure = Figure()
     phase = rng.random() if phase is None else phase
-    _bearing(figure, rng, 0.7)
-    _stance(figure, rng)
+    bearing(figure, rng, 0.7)
+    stance(figure, rng)
     target = (0.42 + 0.1 * np.sin(2 * np.pi * phase), -0.18, rng.uniform(1.5, 1.75))
     figure.reach("R", target, (0.8, 0.4, -1.0))
     figure.palm_towards("R", (0, -1, 0))
-    _arm_down(figure, rng, "L")
+    arm_down(figure, rng, "L")
     figure.fingers("R", 0.03, rng.uniform(3, 11), thumb=0)
     figure.fingers("L", 0.25)
     return figure.finish()
@@ -274,8 +150,8 @@ def wave(rng, phase: float | None = None) -> Pose:
 
 def crossed_arms(rng) -> Pose:
     figure = Figure()
-    _bearing(figure, rng, 0.6)
-    _stance(figure, rng)
+    bearing(figure, rng, 0.6)
+    stance(figure, rng)
     figure.reach("L", (-0.09, -0.2, 1.21), (1.0, -0.25, -0.8))
     figure.reach("R", (-0.09, -0.265, 1.245), (1.0, -0.25, -0.8))
     for side in "LR":
@@ -287,13 +163,13 @@ def crossed_arms(rng) -> Pose:
 def pointing(rng) -> Pose:
     """One arm out, index finger straight."""
     figure = Figure()
-    _bearing(figure, rng)
-    _stance(figure, rng)
+    bearing(figure, rng)
+    stance(figure, rng)
     figure.arm(
         "L", (rng.uniform(-0.1, 1), rng.uniform(-1, 0.1), rng.uniform(-0.5, 0.8)), rng.uniform(0, 25), 20
     )
     figure.fingers("L", [0.0, 0.85, 0.9, 0.9], thumb=0.6)
-    _arm_down(figure, rng, "R", rng.uniform(5, 20))
+    arm_down(figure, rng, "R", rng.uniform(5, 20))
     figure.fingers("R", 0.25)
     return figure.finish()
 
@@ -301,20 +177,20 @@ def pointing(rng) -> Pose:
 def arms_up(rng) -> Pose:
     """Cheering or stretching."""
     figure = Figure()
-    _bearing(figure, rng)
-    _stance(figure, rng)
+    bearing(figure, rng)
+    stance(figure, rng)
     for side in "LR":
         figure.arm(
             side, (rng.uniform(0.25, 1), rng.uniform(-0.4, 0.1), rng.uniform(0.5, 1.2)), rng.uniform(0, 70)
         )
-    _hands(figure, rng)
+    hands(figure, rng)
     return figure.finish()
 
 
 def shrug(rng) -> Pose:
     figure = Figure()
-    _bearing(figure, rng, 0.7)
-    _stance(figure, rng)
+    bearing(figure, rng, 0.7)
+    stance(figure, rng)
     for side in "LR":
         figure.arm(
             side, (0.35, -0.15, -1), rng.uniform(75, 105), rng.uniform(-60, -35), shrug=rng.uniform(6, 14)
@@ -335,7 +211,7 @@ def one_leg(rng) -> Pose:
     figure.leg("R", flex * rng.uniform(0.5, 1), abduct, rng.uniform(0, 15), knee * rng.uniform(0.7, 1.1), -15)
     for side in "LR":
         figure.arm(side, (1, rng.uniform(-0.8, 0.3), rng.uniform(-0.7, 0.5)), rng.uniform(0, 60))
-    _hands(figure, rng)
+    hands(figure, rng)
     return figure.finish()
 
 
@@ -363,7 +239,7 @@ def bow(rng) -> Pose:
     for side in "LR":
         figure.leg(side, 40 * depth + 4, 2, 5, 8, 4)
         figure.arm(side, (0.3, rng.uniform(-1, -0.1), -1), rng.uniform(0, 35))
-    _hands(figure, rng)
+    hands(figure, rng)
     return figure.finish()
 
 
@@ -381,16 +257,16 @@ def full_range(rng, extent: float = 0.7) -> Pose:
             side, *(angle(rng, f"hip_{m}", extent * 0.8) for m in ("flex", "abduct", "rotate")),
             angle(rng, "knee", extent * 0.8), angle(rng, "ankle", extent * 0.6),
         )  # fmt: skip
-    _hands(figure, rng)
+    hands(figure, rng)
     return figure.finish()
 
 
 def _near_body(rng):
     """Each hand somewhere on or about the body."""
     figure = Figure()
-    _bearing(figure, rng)
-    _stance(figure, rng)
-    names = [*_PLACES, None]
+    bearing(figure, rng)
+    stance(figure, rng)
+    names = [*PLACES, None]
     _place_hands(figure, rng, {side: names[rng.integers(len(names))] for side in "LR"})
     return figure.finish()
 
@@ -402,8 +278,8 @@ def _hips(rng):
 def spread(rng) -> Pose:
     """Near the A- or the T-pose: what people take up to be captured."""
     figure = Figure()
-    _bearing(figure, rng, 0.3)
-    _stance(figure, rng)
+    bearing(figure, rng, 0.3)
+    stance(figure, rng)
     lift = rng.uniform(-1.2, 0.1)
     for side in "LR":
         direction = (1, rng.normal(0, 0.08), lift + rng.normal(0, 0.05))
