@@ -22,7 +22,7 @@ from .network import CorrespondenceNetwork
 
 ASPECT = 3 / 4  # width / height of what the network looks at
 ERROR_SCALE = 0.05  # metres of expected error at which confidence is one half
-HEAD_HEIGHT = 1.5  # metres; the mean template's head begins above (see `head_height`)
+HEAD_HEIGHT = 1.5  # metres; the mean template's head lies above, but for the point of the chin
 MATTE_SIDE = 1024  # the matte is sharpened at no more than this many rows
 
 

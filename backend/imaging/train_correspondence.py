@@ -22,10 +22,10 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from ..body.template import load_template
 from ..people.dataset import PeopleDataset
 from .augment import Sample, make_empty_sample, make_sample
 from .backgrounds import Backgrounds
+from .correspondence import HEAD_HEIGHT
 from .estimator_file import BUNDLED, save_network
 from .network import CorrespondenceNetwork, NetworkConfig
 
@@ -293,7 +293,6 @@ def train(
     batches = evaluation_batches(dataset, held, backgrounds)
     pictures = TrainingPictures(data, set(held), backgrounds, batch, seed=run.step)
     loader = DataLoader(pictures, None, num_workers=workers, prefetch_factor=3 if workers else None)
-    head_height = template_head_height()
     bf16 = device == "cuda" or torch.backends.mkldnn.is_available()
 
     def clock() -> float:
@@ -312,7 +311,7 @@ def train(
             "people": dataset.refresh() - len(held),
             **measured,
         }
-        save_network(out, run.average.network, head_height, notes)
+        save_network(out, run.average.network, HEAD_HEIGHT, notes)
         means = {f"loss_{name}": value / max(1, run.step - first) for name, value in sums.items()}
         line = {"step": run.step, "seconds": round(run.total_seconds), **means, **measured}
         _log(line, log_file)
@@ -336,12 +335,6 @@ def train(
             if run.finished:
                 return result
     return result
-
-
-def template_head_height() -> float:
-    """The z above which the mean template is head: a little under the chin, at the head joint."""
-    template = load_template()
-    return float(template.joint_heads[list(template.joint_names).index("head"), 2])
 
 
 def _log(line: dict, log_file: Path | None) -> None:
@@ -369,24 +362,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", type=Path, help="JSON lines")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="lca train-correspondence", description=__doc__.splitlines()[0])
+    add_arguments(parser)
+    given = parser.parse_args(arguments)
     train(
-        arguments.data,
-        arguments.minutes,
-        arguments.out,
-        arguments.state,
-        arguments.backgrounds,
-        arguments.batch,
-        arguments.rate,
-        arguments.workers,
-        arguments.threads,
-        arguments.log,
-        arguments.device,
+        given.data,
+        given.minutes,
+        given.out,
+        given.state,
+        given.backgrounds,
+        given.batch,
+        given.rate,
+        given.workers,
+        given.threads,
+        given.log,
+        given.device,
     )
-    return 0
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_arguments(parser)
-    raise SystemExit(run(parser.parse_args()))
+    main()
