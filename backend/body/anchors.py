@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Points spread over the template: where the geometry tokens sit, and the template's attributes at any point."""
+"""Points spread over the template: where the geometry tokens sit, and the template's attributes at any
+point."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,9 +17,10 @@ NEAREST_TRIANGLES = 12
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """positions [T, 3] metres; frames [T, 3, 3] whose columns are tangent, bitangent and normal; spacing [T] mean
-    distance to the three nearest anchors; is_face [T] bool; skin_indices [T, 8] int16; skin_weights [T, 8];
-    expression_deltas [52, T, 3]; triangles [T] int32 and barycentric [T, 3] say where on the template each lies."""
+    """positions [T, 3] metres; frames [T, 3, 3] whose columns are tangent, bitangent and normal; spacing [T]
+    mean distance to the three nearest anchors of the same region; is_face [T] bool; skin_indices [T, 8]
+    int16; skin_weights [T, 8]; expression_deltas [52, T, 3]; triangles [T] int32 and barycentric [T, 3] say
+    where on the template each lies."""
 
     positions: np.ndarray
     frames: np.ndarray
@@ -83,7 +85,7 @@ def _attributes(template, triangles, barycentric, is_face):
     return Anchors(
         positions=positions,
         frames=surface_frames(at(template.normals)),
-        spacing=neighbour_spacing(positions),
+        spacing=neighbour_spacing(positions, is_face),
         is_face=is_face,
         skin_indices=indices,
         skin_weights=weights,
@@ -94,7 +96,8 @@ def _attributes(template, triangles, barycentric, is_face):
 
 
 def blend_weights(indices, weights, kept=8):
-    """Adds the weighted bones of several vertices, [n, v, k] each, and keeps the `kept` strongest: [n, kept] twice."""
+    """Adds the weighted bones of several vertices, [n, v, k] each, and keeps the `kept` strongest: [n, kept]
+    twice."""
     n = len(indices)
     dense = np.zeros((n, int(indices.max()) + 1), np.float32)
     flat = indices.reshape(n, -1).astype(np.int64)
@@ -119,17 +122,22 @@ def surface_frames(normals):
     return np.stack([tangent, np.cross(n, tangent), n], -1).astype(np.float32)
 
 
-def neighbour_spacing(positions, neighbours=3):
-    """Mean distance [n] to the nearest other points."""
-    found = min(neighbours, len(positions) - 1)
-    if found < 1:
-        return np.full(len(positions), 0.1, np.float32)
-    distance, _ = cKDTree(positions).query(positions, k=found + 1)
-    return distance[:, 1:].mean(1).astype(np.float32)
+def neighbour_spacing(positions, region, neighbours=3):
+    """Mean distance [n] to the nearest other points of the same region [n] (face and body differ in
+    density)."""
+    out = np.full(len(positions), 0.1, np.float32)
+    for part in np.unique(region):
+        own = np.flatnonzero(region == part)
+        found = min(neighbours, len(own) - 1)
+        if found > 0:
+            distance, _ = cKDTree(positions[own]).query(positions[own], k=found + 1)
+            out[own] = distance[:, 1:].mean(1)
+    return out
 
 
 def nearest_on_surface(points, template):
-    """Nearest triangle [n] and barycentric coordinates [n, 3] on the skin and eyeballs (not inside the mouth)."""
+    """Nearest triangle [n] and barycentric coordinates [n, 3] on the skin and eyeballs (not inside the
+    mouth)."""
     usable, tree = _triangle_tree(template)
     k = min(NEAREST_TRIANGLES, len(usable))
     _, near = tree.query(points, k=k)
@@ -152,8 +160,8 @@ def _triangle_tree(template):
 
 
 def closest_barycentric(points, triangles):
-    """Barycentric coordinates [n, 3] of the point of each triangle [n, 3, 3] nearest to each point, and its squared
-    distance: the inside projection where it lies inside, else the best of the three edges."""
+    """Barycentric coordinates [n, 3] of the point of each triangle [n, 3, 3] nearest to each point, and its
+    squared distance: the inside projection where it lies inside, else the best of the three edges."""
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
     ab, ac, ap = b - a, c - a, points - a
     d00, d01, d11 = (ab * ab).sum(1), (ab * ac).sum(1), (ac * ac).sum(1)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes `data/template.safetensors` from the implicit body: `python -m lca_blender.backend.body.build_template`.
+"""Makes `data/template.safetensors` from the implicit body: `python -m
+lca_blender.backend.body.build_template`.
 
 Needs scikit-image. Takes about a minute; the result is the same on every run.
 """
@@ -161,8 +162,10 @@ def build(log=print):
     tensors = {
         "vertices": vertices, "faces": assembly.faces, "normals": vertex_normals(vertices, assembly.faces),
         "part": assembly.part, "joint_parents": joint_parents(), "joint_heads": to_metres(assembly.heads),
-        "joint_tails": to_metres(assembly.tails), "skin_indices": indices, "skin_weights": weights.astype(np.float16),
-        "face_mask": mask.astype(np.float16), "shape_joint_deltas": np.array(joints), "mirror": assembly.image,
+        "joint_tails": to_metres(assembly.tails), "skin_indices": indices,
+        "skin_weights": weights.astype(np.float16),
+        "face_mask": mask.astype(np.float16), "shape_joint_deltas": np.array(joints),
+        "mirror": assembly.image,
         "anchor_triangles": np.array(triangles), "anchor_weights": np.array(barycentric),
         "head_centre": to_metres(body.frame.head_centre),
     }  # fmt: skip
@@ -170,7 +173,8 @@ def build(log=print):
         for name, value in zip(("offsets", "rows", "values"), pack_sparse(deltas), strict=True):
             tensors[f"{kind}_{name}"] = value
     header = {
-        "version": VERSION, "joint_names": JOINT_NAMES, "expression_names": ARKIT_NAMES, "shape_names": SHAPE_NAMES,
+        "version": VERSION, "joint_names": JOINT_NAMES, "expression_names": ARKIT_NAMES,
+        "shape_names": SHAPE_NAMES,
         "head_scale": body.frame.head_scale,
     }  # fmt: skip
     kinds = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32}
@@ -179,7 +183,8 @@ def build(log=print):
 
 
 def visible_triangles(assembly, vertices, body):
-    """Triangles a camera can see with the mouth closed: skin outside the sockets, and the front of the eyeballs."""
+    """Triangles a camera can see with the mouth closed: skin outside the sockets, and the front of the
+    eyeballs."""
     part = assembly.part[assembly.faces]
     q = body.head_local(assembly.vertices)[assembly.faces].mean(1)
     from_eye = np.stack([np.abs(q[:, 0]) - body.parameters.face.eye_x, q[:, 1], q[:, 2] - EYE_Z], 1)

@@ -30,7 +30,7 @@ def edge_lengths(points, body):
     finer(front, 0.29)
     finer(_inside(q, (0, -3.9, 10.0), (2.4, 1.9, 2.6)), 0.20)
     finer(_inside(q, (0, -7.0, 9.2), (3.4, 1.6, 2.2)), 0.155)
-    finer(_inside(q, eye_centre(face) + (0, 0, 1.1), (2.1, 1.35, 1.6)), 0.135)
+    finer(_inside(q, eye_centre(face) + np.array([0, 0, 1.1]), (2.1, 1.35, 1.6)), 0.135)
     finer(_inside(q, (8.0, -1.6, -2.0), (1.9, 4.0, 3.2)), 0.24)
     # deep in the mouth and behind the eyeballs nobody looks
     deep = _inside(q, (0, -7.1, 5.8), (3.2, 2.2, 2.4)) * (q[:, 2] < 7.8)
@@ -43,7 +43,7 @@ def edge_lengths(points, body):
     return size
 
 
-def behind_the_eyes(points, body, margin=0.30):
+def behind_the_eyes(points, body, margin=0.50):
     """Vertices of the socket's floor that the eyeball hides: `margin` or more inside the lids' sphere."""
     face = body.parameters.face
     q = body.head_local(points)

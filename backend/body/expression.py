@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The expression code, the face's three joints and the gaze vectors. numpy in, numpy out; torch in, torch out."""
+"""The expression code, the face's three joints and the gaze vectors. numpy in, numpy out; torch in, torch
+out."""
 
 from functools import lru_cache
 
@@ -43,16 +44,17 @@ def _about(rotation, pivot, shift):
 def apply_face_joints(transforms, arkit, gaze=None, template=None):
     """Turns the jaw for jawOpen, jawLeft, jawRight and jawForward, and the eyes for `gaze`.
 
-    transforms [..., J, 4, 4] skinning matrices; arkit [..., 52]; gaze [..., 2, 2] (yaw to the subject's left, pitch
-    up) radians of the left and the right eye, or None for straight ahead. Returns new transforms. The turns are made
-    in canonical space about the template's own joints, before everything that `transforms` does.
+    transforms [..., J, 4, 4] skinning matrices; arkit [..., 52]; gaze [..., 2, 2] (yaw to the subject's left,
+    pitch up) radians of the left and the right eye, or None for straight ahead. Returns new transforms. The
+    turns are made in canonical space about the template's own joints, before everything that `transforms`
+    does.
     """
     if template is None:
         from .template import load_template
 
         template = load_template()
     matrices = _tensor(transforms)
-    heads = torch.as_tensor(template.joint_heads, dtype=matrices.dtype, device=matrices.device)
+    heads = torch.tensor(template.joint_heads, dtype=matrices.dtype, device=matrices.device)
     value = _tensor(arkit, like=matrices).to(matrices)
     opened, left, right, forward = (
         value[..., ARKIT_INDEX[name]] for name in ("jawOpen", "jawLeft", "jawRight", "jawForward")
@@ -87,7 +89,8 @@ def eye_rotations(gaze):
 
 
 def gaze_vectors(gaze):
-    """gaze [..., 2, 2] -> [..., 6]: unit directions of the left and the right eye in the head's frame (ahead is -Y)."""
+    """gaze [..., 2, 2] -> [..., 6]: unit directions of the left and the right eye in the head's frame (ahead
+    is -Y)."""
     value = _tensor(gaze)
     yaw, pitch = value.unbind(-1)
     flat = torch.cos(pitch)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The 52 ARKit expressions as displacement fields. Build time only; head-local centimetres (x left, y up, z forward).
+"""The 52 ARKit expressions as displacement fields. Build time only; head-local centimetres (x left, y up, z
+forward).
 
-Most are sums of bells, listed in `BELLS`; lids, lips that press or part, puffed cheeks and the tongue have functions of
-their own. Turning the jaw is the jaw joint's work, so the jaw shapes hold only what bone does not do.
+Most are sums of bells, listed in `BELLS`; lids, lips that press or part, puffed cheeks and the tongue have
+functions of their own. Turning the jaw is the jaw joint's work, so the jaw shapes hold only what bone does
+not do.
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from .jaw import JAW_OPEN, JAW_PIVOT, JAW_SLIDE
 
 LOOK_PITCH = {"Up": np.deg2rad(20), "Down": np.deg2rad(-25)}
 
-# shape -> (lip, centre, sigma, displacement for the left side). lip: 0 all skin, +1 above the mouth line, -1 below.
+# shape -> (lip, centre, sigma, displacement for the left side). lip: 0 all, 1 above the mouth line, -1 below.
 # Centres written with "m" in x sit at the corner of the mouth, with "e" at the pupil.
 BELLS = {
     "mouthSmile": [
@@ -110,7 +112,8 @@ SIDEWAYS = {  # bells that push to the subject's left, on both sides of the face
 class FaceField:
     """Skin points of the neutral face and what the fields need to know about each.
 
-    closed [n, 3]: head-local, lips together. open [n, 3]: the same points with lips apart, which tells upper from lower.
+    closed [n, 3]: head-local, lips together. open [n, 3]: the same points with lips apart, which tells upper
+    from lower.
     """
 
     closed: np.ndarray
@@ -158,14 +161,18 @@ class FaceField:
         weight_up = np.where(is_up, np.clip(1 - (y - upper - 0.04) / reach, 0, 1), 0)
         weight_low = np.where(is_up, 0, np.clip(1 - (lower - 0.04 - y) / 0.7, 0, 1))
         weight_up, weight_low = (w * w * (3 - 2 * w) * at_front for w in (weight_up, weight_low))
-        meet = edge_up + 0.80 * (edge_low - edge_up)
+        # the lids' targets overlap a little, or a slit of the eyeball would stay
+        meet_up = edge_up + 0.87 * (edge_low - edge_up)
+        meet_low = edge_up + 0.72 * (edge_low - edge_up)
         turn_up = (
-            blink * (meet - edge_up)
+            blink * (meet_up - edge_up)
             + 0.55 * pitch * middle
             - 0.15 * squint * (edge_up - edge_low)
             + wide * 0.17 * middle
         )
-        turn_low = blink * (meet - edge_low) + 0.25 * pitch * middle + (0.24 * squint - 0.05 * wide) * middle
+        turn_low = (
+            blink * (meet_low - edge_low) + 0.25 * pitch * middle + (0.24 * squint - 0.05 * wide) * middle
+        )
         turn = weight_up * turn_up + weight_low * turn_low
         hug = np.sqrt(np.maximum(1.47**2 - x**2, 0.3))
         pull = 0.7 * np.clip(weight_up * np.abs(turn_up) / 0.6, 0, 1)
@@ -184,7 +191,7 @@ class FaceField:
         g = self.bell((4.5, -6.2, 6.6), (1.6, 1.6, 2.0)) + 0.35 * self.bell((1.8, -7.2, 9.2), (1.4, 1.3, 1.2))
         outward = np.stack([self.closed[:, 0], np.zeros(len(g)), 0.55 * self.closed[:, 2]], 1)
         outward /= np.linalg.norm(outward, axis=1, keepdims=True) + 1e-9
-        return 0.75 * g[:, None] * outward
+        return 0.95 * g[:, None] * outward
 
     def close_open_jaw(self):
         """Brings the lips of a fully opened jaw together: most of the way by the lower lip."""

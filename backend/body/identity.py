@@ -5,6 +5,7 @@ Build time only. The differences of such bodies, one parameter at a time, are th
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
@@ -29,7 +30,8 @@ FACE_SHAPES = {
     "eye_tilt": ("eye_tilt", 0.09), "ear_size": ("ear", 0.06), "face_length": ("length", 0.04),
 }  # fmt: skip
 BODY_SHAPES = {
-    "weight": ("fat", 0.45), "muscle": ("muscle", 0.4), "bust": ("bust", 0.3), "shoulder_width": ("shoulders", 0.9),
+    "weight": ("fat", 0.45), "muscle": ("muscle", 0.4), "bust": ("bust", 0.3),
+    "shoulder_width": ("shoulders", 0.9),
     "hip_width": ("hips", 0.9),
 }  # fmt: skip
 BONE_SHAPES = {"leg_length": 0.035, "arm_length": 0.03}
@@ -45,7 +47,8 @@ def landmarks(face):
     points = np.array([
         (0, 11.6, -0.4), (7.65 * w, 3, -0.4), (0, 3, -10.3), (0, 5, 9.0), (0, 1.9, 9.6), (2.6, 1.8, 8.9),
         (5.0 * w, 1.3, 7.0), (6.9 * w, 0, 4), (ex, 0, 8.3), (ex - 1.5, -0.12 - 0.84 * tilt, 8.0),
-        (ex + 1.5, -0.12 + 1.16 * tilt, 7.4), (ex, 0.44 * face.eye_height, 8.3), (ex, -0.47 * face.eye_height, 8.3),
+        (ex + 1.5, -0.12 + 1.16 * tilt, 7.4), (ex, 0.44 * face.eye_height, 8.3),
+        (ex, -0.47 * face.eye_height, 8.3),
         (ex, 1.0, 8.4), (ex, -1.2, 8.1), (0, 0.3, 9.1), (0, -1.7 * length, 9.9 + 0.7 * out + face.nose_hook),
         (0, tip_y, tip_z + 0.9), (1.85 * width, -4 * length, 9.5), (0, -4.8 * length, 9.9 + 0.5 * out),
         (0.66 * width, -4.6 * length, 10 + 0.6 * out), (0, -6.2, 10.1), (half, -7.05, 8.3), (0, -7.04, 9.8),
@@ -187,7 +190,7 @@ def _bone_shape(name, rest):
             ],
         }
         chain = [INDEX[f"{n}.{side}"] for n in chain]
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in pairwise(chain):
             new[b] = new[a] + (heads[b] - heads[a]) * (1 + stretch)
         last = JOINT_NAMES[chain[-1]].split(".")[0]
         for child in below[last]:

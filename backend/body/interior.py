@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Eyeballs, teeth and tongue: separate closed or open pieces inside the skin. Head-local centimetres, build time only."""
+"""Eyeballs, teeth and tongue: separate closed or open pieces inside the skin. Head-local centimetres, build
+time only."""
 
 import numpy as np
 
@@ -17,6 +18,15 @@ def _grid_faces(rows, columns, closed):
     return np.concatenate([np.stack([p, q, r], -1).reshape(-1, 3), np.stack([p, r, s], -1).reshape(-1, 3)])
 
 
+def _cap(points, faces, rings, columns):
+    """Welds the first and the last ring of a closed grid, each one point, to single vertices."""
+    index = np.concatenate([np.zeros(columns, int), np.arange((rings - 2) * columns) + 1,
+                            np.full(columns, (rings - 2) * columns + 1)])  # fmt: skip
+    faces = index[faces]
+    whole = (faces != np.roll(faces, 1, axis=1)).all(1)
+    return points.reshape(-1, 3)[np.r_[0, columns : (rings - 1) * columns, rings * columns - 1]], faces[whole]
+
+
 def eyeball(face, rings=17, columns=28):
     """The left eyeball, its pole at the pupil: a sphere with the cornea's bulge. Rings crowd at the iris."""
     angle = np.pi * np.linspace(0, 1, rings) ** 1.5
@@ -24,7 +34,8 @@ def eyeball(face, rings=17, columns=28):
     t, p = np.meshgrid(angle, turn, indexing="ij")
     radius = EYEBALL_RADIUS + 0.05 * np.exp(-((t / 0.42) ** 4))
     points = np.stack([np.sin(t) * np.cos(p), np.sin(t) * np.sin(p), np.cos(t)], -1) * radius[..., None]
-    return points.reshape(-1, 3) + eye_centre(face), _grid_faces(rings, columns, True)
+    points, faces = _cap(points, _grid_faces(rings, columns, True), rings, columns)
+    return points + eye_centre(face), faces
 
 
 def teeth(face, lower, columns=41):
@@ -46,4 +57,5 @@ def tongue(rings=11, columns=16):
     turn = np.linspace(0, 2 * np.pi, columns, endpoint=False)
     t, p = np.meshgrid(angle, turn, indexing="ij")
     points = np.stack([1.45 * np.sin(t) * np.cos(p), 0.38 * np.sin(t) * np.sin(p), 1.75 * np.cos(t)], -1)
-    return points.reshape(-1, 3) + np.array([0, -7.75, 6.35]), _grid_faces(rings, columns, True)
+    points, faces = _cap(points, _grid_faces(rings, columns, True), rings, columns)
+    return points + np.array([0, -7.75, 6.35]), faces

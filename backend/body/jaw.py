@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far the jaw joint goes for the jaw shapes at 1. Radians and head-local centimetres (x left, y up, z forward)."""
+"""How far the jaw joint goes for the jaw shapes at 1. Radians and head-local centimetres (x left, y up, z
+forward)."""
 
 import numpy as np
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the signed distance to a symmetric triangle mesh of chosen density. Needs scikit-image; build time only.
+"""From the signed distance to a symmetric triangle mesh of chosen density. Needs scikit-image; build time
+only.
 
 Only the half x >= 0 is meshed; vertices with x = 0 stay there and the mirror image is welded to them, so the
 template is exactly symmetric.

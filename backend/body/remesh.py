@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shortest-edge collapse towards a sizing field. Build time only.
 
-The dense marching-cubes mesh has more triangles than an avatar needs and needs them unevenly: fine lids, coarse
-back. Edges collapse in the order of length over wanted length until none is shorter than 0.8 of what is wanted.
+The dense marching-cubes mesh has more triangles than an avatar needs and needs them unevenly: fine lids,
+coarse back. Edges collapse in the order of length over wanted length until none is shorter than 0.8 of what
+is wanted.
 """
 
 import heapq
@@ -16,7 +17,8 @@ LOCKED_X = 1e-6
 def collapse_edges(vertices, faces, size, ratio=0.8):
     """Simplifies; vertices with x = 0 only slide along that plane.
 
-    vertices [n, 3] float64, faces [m, 3], size [n] wanted edge length at each vertex. Returns vertices, faces.
+    vertices [n, 3] float64, faces [m, 3], size [n] wanted edge length at each vertex. Returns vertices,
+    faces.
     """
     vertices = np.ascontiguousarray(vertices, np.float64).copy()
     faces = np.ascontiguousarray(faces, np.int32).copy()

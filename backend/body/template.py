@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The built-in body: a mesh with skeleton, weights, expressions and shapes, read from one safetensors file."""
+"""The built-in body: a mesh with skeleton, weights, expressions and shapes, read from one safetensors
+file."""
 
 import json
 from dataclasses import dataclass
@@ -17,12 +18,13 @@ SKIN, EYEBALL, TEETH, MOUTH = 0, 1, 2, 3
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """A body in its canonical pose: arms 45 degrees below the horizontal, mouth closed, metres, Z up, facing -Y.
+    """A body in its canonical pose: arms 45 degrees below the horizontal, mouth closed, metres, Z up, facing
+    -Y.
 
     `joint_parents` is -1 at the root. Rows of `skin_weights` sum to 1. A person is vertices + sum_s beta_s
     shape_deltas[s], with joints moved by shape_joint_deltas alike; beta is in standard deviations.
-    `head_centre` (between the pupils' level and mid-head) and `head_scale` define the head-local centimetres in which
-    the face was modelled: see `head_local`.
+    `head_centre` (between the pupils' level and mid-head) and `head_scale` define the head-local centimetres
+    in which the face was modelled: see `head_local`.
     """
 
     vertices: np.ndarray  # [Nv, 3]
@@ -48,7 +50,8 @@ class Template:
     head_scale: float
 
     def head_local(self, points):
-        """Canonical metres [..., 3] -> head-local centimetres: x left, y up from the pupils, z forward from mid-head."""
+        """Canonical metres [..., 3] -> head-local centimetres: x left, y up from the pupils, z forward from
+        mid-head."""
         q = (np.asarray(points) - self.head_centre) * (100 / self.head_scale)
         return np.stack([q[..., 0], q[..., 2], -q[..., 1]], -1)
 
@@ -57,7 +60,8 @@ class Template:
 
 
 def pack_sparse(deltas, floor=2e-6):
-    """[S, n, 3] -> (offsets [S+1] int32, rows int32, values [.., 3] float16); rows shorter than `floor` metres are left out."""
+    """[S, n, 3] -> (offsets [S+1] int32, rows int32, values [.., 3] float16); rows shorter than `floor`
+    metres are left out."""
     rows, values, offsets = [], [], [0]
     for delta in deltas:
         kept = np.flatnonzero(np.abs(delta).max(1) > floor)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Skinning weights by heat diffusion on the surface. Build time only; body centimetres.
 
-Every vertex gets the bone whose capsule is nearest, with a few anatomical borders; the one-hot labels then diffuse
-along the skin, (M / tau + L) W = (M / tau) W0 twice with cotangent Laplacian L, lumped mass M and
-tau = (0.65 radius)^2. Along the skin nothing leaks between fingers or thighs.
+Every vertex gets the bone whose capsule is nearest, with a few anatomical borders; the one-hot labels then
+diffuse along the skin, (M / tau + L) W = (M / tau) W0 twice with cotangent Laplacian L, lumped mass M and tau
+= (0.65 radius)^2. Along the skin nothing leaks between fingers or thighs.
 """
 
 import numpy as np
@@ -124,8 +124,19 @@ def diffuse(vertices, faces, label):
     return weights / weights.sum(1, keepdims=True)
 
 
+def _reach(points):
+    """Factor [n, 58] that keeps arms and clavicles from pulling at the spine, which diffuses far."""
+    out = np.ones((len(points), len(JOINT_NAMES)))
+    for side, sign in (("L", 1), ("R", -1)):
+        x = points[:, 0] * sign
+        out[:, INDEX[f"upper_arm.{side}"]] = np.clip((x - 4) / 8, 0, 1)
+        out[:, INDEX[f"clavicle.{side}"]] = np.clip((x + 1) / 4, 0, 1)
+    return out
+
+
 def jaw_weights(q, face):
-    """Share of the jaw [n] at head-local points of the OPEN mouth: once closed, upper and lower lip are one place.
+    """Share of the jaw [n] at head-local points of the OPEN mouth: once closed, upper and lower lip are one
+    place.
 
     The corner of the mouth reaches one half from both sides, or a tear would show.
     """
@@ -143,7 +154,8 @@ def jaw_weights(q, face):
 
 def skin_weights(vertices, faces, image, heads, tails, body):
     """Dense weights [n, 58] of the skin (open mouth), exactly mirror-symmetric under `image`."""
-    weights = diffuse(vertices, faces, bone_labels(vertices, heads, tails, body))
+    weights = diffuse(vertices, faces, bone_labels(vertices, heads, tails, body)) * _reach(vertices)
+    weights /= weights.sum(1, keepdims=True)
     jaw = jaw_weights(body.head_local(vertices), body.parameters.face)
     weights *= 1 - jaw[:, None]
     weights[:, INDEX["jaw"]] = jaw
@@ -151,7 +163,8 @@ def skin_weights(vertices, faces, image, heads, tails, body):
 
 
 def strongest(weights, kept=KEPT, floor=0.003):
-    """Keeps the `kept` largest per row, drops what is below `floor`; indices int16 and weights float32 [n, kept]."""
+    """Keeps the `kept` largest per row, drops what is below `floor`; indices int16 and weights float32 [n,
+    kept]."""
     order = np.argsort(-weights, axis=1, kind="stable")[:, :kept]
     values = np.take_along_axis(weights, order, 1)
     values[values < floor] = 0

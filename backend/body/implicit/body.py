@@ -13,7 +13,8 @@ BLOCK = 8192  # points evaluated together: small enough that the temporaries sta
 
 
 class Body:
-    """Signed distance (negative inside) to one person of `BodyParameters`, mouth open, A-pose, centimetres."""
+    """Signed distance (negative inside) to one person of `BodyParameters`, mouth open, A-pose,
+    centimetres."""
 
     def __init__(self, parameters=None):
         self.parameters = parameters or BodyParameters()

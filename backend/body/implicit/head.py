@@ -44,7 +44,8 @@ def mouth_line(x, face):
 
 
 class Head:
-    """Distance to the head with the lips 4 mm apart: weights of the jaw are only well defined on an open mouth."""
+    """Distance to the head with the lips 4 mm apart: weights of the jaw are only well defined on an open
+    mouth."""
 
     def __init__(self, face):
         self.face = face
@@ -119,12 +120,12 @@ class Head:
         f = f - 0.34 * face.brow * bell(p, (2.6, 1.75, 9.2), (1.9, 0.6, 1.2), rotation("z", 6))
         f = f - 0.30 * face.brow * bell(p, (4.9, 1.35, 7.5), (0.9, 0.7, 1.2))
         f = f - 0.15 * bell(p, (2.6, 5.0, 8.6), (2.0, 1.6, 1.5))
-        f = f + 1.0 * bell(p, (ex + 0.1, -0.05, 8.3), (1.6, 0.9, 1.5))
+        f = f + 0.88 * bell(p, (ex + 0.1, -0.05, 8.3), (1.6, 0.9, 1.5))
         f = f + 0.55 * bell(p, (1.75, 0.35, 8.7), (0.65, 0.8, 1.2))
         f = f - 0.40 * face.cheek * bell(p, (5.0, -2.6, 7.2), (1.5, 1.1, 1.6))
         f = f - 0.15 * face.cheek * bell(p, (6.8, -2.2, 4.2), (0.9, 1.1, 2.2))
         f = f - 0.38 * bell(p, (3.1, -3.0, 8.7), (1.5, 1.3, 1.2))
-        f = f + (0.06 - 0.35 * face.fullness) * bell(p, (5.2, -6.0, 5.5), (1.6, 2.1, 2.2))
+        f = f + (0.06 - 0.6 * face.fullness) * bell(p, (5.2, -6.0, 5.5), (1.6, 2.1, 2.2))
         f = f - 0.28 * face.jaw * bell(p, (5.4, -7.6, 1.2), (1.0, 1.6, 1.8))
         f = f - 0.72 * bell(p, (0, -6.4, 9.4), (2.2, 1.7, 1.7))
         f = f + 0.30 * bell(p, (0, -8.95, 9.8), (1.5, 0.42, 0.8))
@@ -146,16 +147,15 @@ class Head:
         nose = smooth_min(nose, chain(p, side, radii), 1.0)
         wide = (0.5 + 0.5 * width) * small
         tip = ellipsoid(p, (0.2 * width, tip_y, tip_z - 0.02), np.array([0.78, 0.76, 0.92]) * wide)
-        nose = smooth_min(nose, tip, 0.6)
+        nose = smooth_min(nose, tip, 0.9)
         wing = np.array([0.56, 0.72, 1.02]) * wide
-        nose = smooth_min(
-            nose, ellipsoid(p, (1.36 * width, -4 * length, 9.45), wing, rotation("y", -16)), 0.8
-        )
+        ala = ellipsoid(p, (1.36 * width, -4 * length, 9.45), wing, rotation("y", -16))
+        nose = smooth_min(nose, ala, 1.1)
         septum = cone(p, (0, tip_y - 0.45, tip_z + 0.05), (0, -4.75 * length, 9.6), 0.34, 0.36)
-        f = smooth_min(f, smooth_min(nose, septum, 0.3), 0.75)
-        f = f + 0.07 * bell(p, (1.15 * width, -3.25 * length, 10.2), (0.35, 0.35, 0.6))
+        f = smooth_min(f, smooth_min(nose, septum, 0.5), 0.75)
+        f = f + 0.03 * bell(p, (1.15 * width, -3.25 * length, 10.2), (0.35, 0.35, 0.6))
         tilt = rotation("y", 22) @ rotation("x", -25)
-        nostril = ellipsoid(p, (0.66 * width, -4.62 * length, 10.0 + 0.6 * out), (0.30, 0.40, 0.60), tilt)
+        nostril = ellipsoid(p, (0.66 * width, -4.62 * length, 10.0 + 0.6 * out), (0.28, 0.36, 0.55), tilt)
         return smooth_max(f, -nostril, 0.22)
 
     def _lips(self, f, p):

@@ -49,15 +49,15 @@ def chain(p, points, radii, k=0.0):
     out = None
     for i in range(len(points) - 1):
         part = cone(p, points[i], points[i + 1], radii[i], radii[i + 1])
-        if out is None:
-            out = part
-        else:
-            out = smooth_min(out, part, k) if k > 0 else np.minimum(out, part)
+        if out is not None:
+            part = smooth_min(out, part, k) if k > 0 else np.minimum(out, part)
+        out = part
     return out
 
 
 def bell(p, centre, sigma, rotation=None):
-    """exp(-|(p - centre) / sigma|^2 / 2): added to a distance it is a brush, minus for a bump, plus for a dent."""
+    """exp(-|(p - centre) / sigma|^2 / 2): added to a distance it is a brush, minus for a bump, plus for a
+    dent."""
     q = p - np.asarray(centre, F)
     if rotation is not None:
         q = q @ np.asarray(rotation, F).T

@@ -58,7 +58,7 @@ def for_sex(sex):
         mouth_width=mix(2.55, 2.40), chin=mix(0.0, -0.15), eye_x=mix(3.2, 3.08),
         eye_height=mix(1.03, 1.17), female=sex,
     )  # fmt: skip
-    return BodyParameters(sex=sex, bust=max(0.8 * sex, 0.0), face=face)
+    return BodyParameters(sex=sex, bust=max(1.0 * sex, 0.0), face=face)
 
 
 def with_face(parameters, **changes):
