@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import leaky_relu_
 
 from .avatar_file import (
-    CHANGES,
     AvatarFileError,
     check_table,
     check_values,
@@ -28,8 +27,6 @@ from .gaussians import Gaussians
 
 __all__ = ["Avatar", "AvatarFileError", "Signal"]
 
-SLOPE = 0.01  # of the decoder's leaky ReLU
-TOKENS_AT_ONCE = 512  # through the decoder: what lies between two layers stays in the cache
 _NOT_TENSORS = ("joint_names", "decoder", "thumbnails", "header")
 
 
@@ -152,77 +149,40 @@ class Avatar:
         changes. Equal signals give equal splats bit for bit. ValueError for a signal of the wrong shape or
         that is not finite.
         """
-        from .posing import pose_gaussians  # loads numba
-
         signal = self._checked(signal)
-        features = torch.cat(
-            [
-                pose_features(signal.transforms, self.joint_parents.numpy()).flatten(),
-                expression_code(signal.expression),
-                gaze_vectors(signal.gaze),
-            ]
-        )
-        transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
-        rest = self._rest
-        posed, covariances, colors = pose_gaussians(
-            self._expressed(signal.expression),
-            rest["quats"],
-            rest["scales"],
-            rest["colors"],
-            self.skin_indices,
-            rest["skin_weights"],
-            transforms,
-            self.changes(features),
-        )
-        return Gaussians(posed, covariances, rest["opacities"].clone(), colors)
-
-    def changes(self, features: Tensor) -> Tensor:
-        """The pose decoder: features [S] -> changes [N,13] of colour, mean, quaternion and log scale."""
-        decoder = self.decoder
-        if features.shape != decoder["signal_weight"].shape[1:]:
-            wanted = decoder["signal_weight"].shape[1]
-            raise ValueError(f"This avatar's decoder takes {wanted} numbers, not {features.numel()}.")
-        shift = decoder["signal_weight"] @ features
-        out = torch.empty(len(self.token_bias), decoder["last_bias"].numel())
-        last, bias = self._last
-        for first in range(0, len(out), TOKENS_AT_ONCE):
-            x = leaky_relu_(self.token_bias[first : first + TOKENS_AT_ONCE] + shift, SLOPE)
-            for weight, offset in self._hidden:
-                x = leaky_relu_(torch.addmm(offset, x, weight.T), SLOPE)
-            torch.addmm(bias, x, last.T, out=out[first : first + TOKENS_AT_ONCE])
-        return out.view(-1, CHANGES)
+        pose = pose_features(signal.transforms, self.joint_parents.numpy()).flatten()
+        features = torch.cat([pose, expression_code(signal.expression), gaze_vectors(signal.gaze)])
+        transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze).numpy()
+        changes = self._decoder(features.numpy())
+        means = self._rest.expressed(signal.expression.numpy())
+        posed, covariances, colors = map(torch.from_numpy, self._rest.pose(means, transforms, changes))
+        return Gaussians(posed, covariances, self.opacities.float(), colors)
 
     @cached_property
-    def _hidden(self) -> list[tuple[Tensor, Tensor]]:
-        count = sum(name.startswith("hidden") for name in self.decoder) // 2
-        return [(self.decoder[f"hidden{i}_weight"], self.decoder[f"hidden{i}_bias"]) for i in range(count)]
+    def _decoder(self):
+        from .decoder import Decoder  # loads numba
+
+        return Decoder(self.token_bias, self.decoder)
 
     @cached_property
-    def _last(self) -> tuple[Tensor, Tensor]:
-        """The last layer with the units of the changes multiplied in."""
-        bias = self.decoder["last_bias"]
-        units = self.decoder["delta_scale"].repeat(len(bias) // CHANGES)
-        return self.decoder["last_weight"] * units[:, None], bias * units
+    def _rest(self):
+        """What driving reads every frame, as float32; skinning weights sum to one again after their
+        rounding."""
+        from .posing import Rest  # loads numba
 
-    @cached_property
-    def _rest(self) -> dict[str, Tensor]:
-        """float32 copies for driving; skinning weights sum to one again after their rounding."""
-        rest = {name: getattr(self, name).float() for name in ("quats", "scales", "colors", "opacities")}
         weights = self.skin_weights.float()
-        rest["skin_weights"] = weights / weights.sum(-1, keepdim=True)
-        moved = (self.expression_basis != 0).any(0).any(-1).nonzero()[:, 0]
-        rest["moved"] = moved  # Gaussians that any expression moves
-        rest["basis"] = self.expression_basis[:, moved].float().flatten(1)
-        return rest
-
-    def _expressed(self, expression: Tensor) -> Tensor:
-        """Canonical means [N,3] under an expression."""
-        used = expression.nonzero()[:, 0]
-        if not len(used):
-            return self.means
-        rest, means = self._rest, self.means.clone()
-        means[rest["moved"]] += (expression[used] @ rest["basis"][used]).view(-1, 3)
-        return means
+        basis = self.expression_basis.numpy()
+        moved = np.flatnonzero(basis.any((0, 2)))  # Gaussians that any expression moves
+        return Rest(
+            self.means.numpy(),
+            self.quats.float().numpy(),
+            self.scales.float().numpy(),
+            self.colors.float().numpy(),
+            self.skin_indices.numpy(),
+            (weights / weights.sum(-1, keepdim=True)).numpy(),
+            moved,
+            basis[:, moved].astype(np.float32).reshape(len(basis), -1),
+        )
 
     def _checked(self, signal: Signal) -> Signal:
         shapes = {"transforms": (len(self.joint_names), 4, 4), "expression": (52,), "gaze": (2, 2)}

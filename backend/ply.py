@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gaussians as a PLY file of 3D Gaussian Splatting (Kerbl et al. 2023), which every splat viewer reads.
+"""Gaussians as the PLY file of 3D Gaussian splatting (Kerbl et al. 2023), binary little endian.
 
-Float32 properties in its order: position, a normal of zeros, colour as degree-0 spherical harmonics, opacity
-as a logit, scales as logarithms, rotation as a quaternion (w, x, y, z).
+Per Gaussian: x y z; nx ny nz (zeros); f_dc_0..2, colour (sRGB) = 0.5 + 0.28209479 f_dc; f_rest_*,
+view-dependent colour, neither read nor written; opacity as a logit; scale_0..2 as logs; rot_0..3 (w, x, y,
+z).
 """
 
+import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,70 +17,102 @@ from .errors import UserError
 from .files import replacing
 from .gaussians import Gaussians
 
-SH0 = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 sqrt(pi))
-SMALLEST = 1e-7  # metres; a flat Gaussian's logarithm must stay finite
+SH_DC = 0.5 / math.sqrt(math.pi)  # the constant spherical harmonic
 FIELDS = (
     *("x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"),
     *("scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"),
 )
+_NEEDED = tuple(name for name in FIELDS if name not in ("nx", "ny", "nz"))
+_TYPES = {
+    **{"char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "<i2", "int16": "<i2"},
+    **{"ushort": "<u2", "uint16": "<u2", "int": "<i4", "int32": "<i4", "uint": "<u4", "uint32": "<u4"},
+    **{"float": "<f4", "float32": "<f4", "double": "<f8", "float64": "<f8"},
+}
+_MAX_HEADER = 1 << 16
+_OPACITY = (1e-6, 1 - 1e-6)  # a logit is finite between these
+_SMALLEST = 1e-9  # metres: a log of a scale is finite from here on
+
+
+class PlyError(UserError):
+    """A PLY file that holds no Gaussians that can be read."""
 
 
 def write_ply(path: str | Path, gaussians: Gaussians) -> None:
-    """Writes Gaussians with sRGB colours, whole or not at all. Raises UserError when the disk refuses."""
+    """Writes Gaussians, whole or not at all. UserError if the disk refuses, ValueError for linear colours."""
     if gaussians.linear:
-        raise ValueError("a PLY file holds sRGB-encoded colours")
+        raise ValueError("A PLY file of Gaussians holds sRGB colours, but these are linear.")
     quats, scales = gaussians.to_quats_scales()
-    opacity = gaussians.opacities.double().clamp(1e-6, 1 - 1e-6)
     columns = (
         gaussians.means,
         torch.zeros_like(gaussians.means),
-        (gaussians.colors - 0.5) / SH0,
-        torch.logit(opacity)[:, None].float(),
-        scales.clamp_min(SMALLEST).log(),
+        (gaussians.colors - 0.5) / SH_DC,
+        torch.logit(gaussians.opacities.clamp(*_OPACITY))[:, None],
+        scales.clamp_min(_SMALLEST).log(),
         quats,
     )
-    rows = torch.cat(columns, 1).detach().cpu().numpy().astype("<f4")
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
-    header += [f"property float {name}" for name in FIELDS] + ["end_header", ""]
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        file.write("\n".join(header).encode("ascii"))
-        file.write(rows.tobytes())
+    table = torch.cat(columns, 1).detach().cpu().numpy().astype("<f4")
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(table)}"]
+    lines += [f"property float {name}" for name in FIELDS]
+    with replacing(path) as temporary:
+        temporary.write_bytes("\n".join([*lines, "end_header", ""]).encode() + table.tobytes())
 
 
 def read_ply(path: str | Path) -> Gaussians:
-    """Reads such a file back; spherical harmonics above degree 0 are left out. Raises UserError."""
+    """The Gaussians of a PLY file of this or another program. PlyError says what is wrong with it."""
     path = Path(path)
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            dtype, count = _read_header(file, path.name)
+            if count * dtype.itemsize > size - file.tell():
+                raise PlyError(f"{path.name} is cut off.", "Export it again.")
+            table = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
     except OSError as error:
-        raise UserError(f"{path.name} cannot be read: {error.strerror}.") from error
-    head, separator, body = content.partition(b"end_header\n")
-    lines = head.decode("ascii", "replace").split("\n")
-    names = [
-        line.split()[2] for line in lines if line.startswith("property float ") and len(line.split()) == 3
-    ]
-    counts = [line.split()[2] for line in lines if line.startswith("element vertex ")]
-    if (
-        not separator
-        or not content.startswith(b"ply")
-        or len(counts) != 1
-        or not set(FIELDS) <= set(names) | {"nx", "ny", "nz"}
-    ):
-        raise UserError(f"{path.name} is not a splat PLY file.")
-    if not counts[0].isdigit() or len(body) < int(counts[0]) * len(names) * 4:
-        raise UserError(f"{path.name} is damaged: it ends early.")
-    count = int(counts[0])
-    rows = np.frombuffer(body, "<f4", count * len(names)).reshape(count, len(names)).copy()
-    if not np.isfinite(rows).all():
-        raise UserError(f"{path.name} is damaged: it holds values that are no numbers.")
+        raise PlyError(f"{path.name} cannot be read: {error.strerror}.") from error
+    columns = {name: torch.from_numpy(table[name].astype(np.float32)) for name in _NEEDED}
+    bad = next((name for name, column in columns.items() if not torch.isfinite(column).all()), None)
+    if bad:
+        raise PlyError(f"{path.name} holds a value of {bad} that is not finite.")
 
-    def take(*wanted: str) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(rows[:, [names.index(name) for name in wanted]]))
+    def stack(*names):
+        return torch.stack([columns[name] for name in names], 1)
 
     return Gaussians.from_quats_scales(
-        take("x", "y", "z"),
-        take("rot_0", "rot_1", "rot_2", "rot_3"),
-        take("scale_0", "scale_1", "scale_2").exp(),
-        take("opacity")[:, 0].sigmoid(),
-        take("f_dc_0", "f_dc_1", "f_dc_2") * SH0 + 0.5,
+        stack("x", "y", "z"),
+        stack("rot_0", "rot_1", "rot_2", "rot_3"),
+        stack("scale_0", "scale_1", "scale_2").exp(),
+        torch.sigmoid(columns["opacity"]),
+        stack("f_dc_0", "f_dc_1", "f_dc_2") * SH_DC + 0.5,
     )
+
+
+def _read_header(file, name: str) -> tuple[np.dtype, int]:
+    """Type and number of the vertices; the file then stands at their first byte."""
+    lines = []
+    while not lines or lines[-1] != "end_header":
+        raw = file.readline(1024)
+        if not raw.endswith(b"\n") or file.tell() > _MAX_HEADER or (not lines and raw.strip() != b"ply"):
+            raise PlyError(f"{name} is no PLY file.")
+        lines.append(raw.decode("ascii", "replace").strip())
+    words = [line.split() for line in lines if line]
+    if ["format", "binary_little_endian", "1.0"] not in words:
+        raise PlyError(f"{name} is not a binary PLY file.", "Export it as binary, little endian.")
+    elements = [w for w in words if w[0] == "element"]
+    if (
+        not elements
+        or elements[0][1:2] != ["vertex"]
+        or len(elements[0]) != 3
+        or not elements[0][2].isdecimal()
+    ):
+        raise PlyError(f"{name} does not begin with its vertices.")
+    first = words.index(elements[0])
+    last = words.index(elements[1]) if len(elements) > 1 else len(words)
+    fields = [w for w in words[first:last] if w[0] == "property"]
+    if any(len(w) != 3 or w[1] not in _TYPES for w in fields):
+        raise PlyError(f"{name} holds a property of a kind that Gaussians do not have.")
+    names = [w[2] for w in fields]
+    missing = [field for field in _NEEDED if field not in names]
+    if missing or len(set(names)) != len(names):
+        lacking = f"it has no {missing[0]}" if missing else "a property appears twice"
+        raise PlyError(f"{name} holds no Gaussians: {lacking}.")
+    return np.dtype([(w[2], _TYPES[w[1]]) for w in fields]), int(elements[0][2])

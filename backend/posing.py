@@ -6,17 +6,15 @@ The same arithmetic as `covariances_of` and `body.skinning.skin`, without their 
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from .jit import kernel
 from .raster.lanes import take_ticket
 from .raster.workers import default_threads, share
 
 CHUNK = 2048  # Gaussians per ticket
-CHANGES = 13  # colour 3, mean 3, quaternion 4, log scale 3
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
 
 
@@ -93,28 +91,64 @@ def _pose(
                     covariance[3 * c + r] = value
 
 
-def pose_gaussians(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    colors: Tensor,
-    skin_indices: Tensor,
-    skin_weights: Tensor,
-    transforms: Tensor,
-    changes: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Posed means [N,3], covariances [N,3,3] and colours [N,3] in 0..1.
+@kernel
+def _express(counter, means, moved, basis, used, values, out):
+    """out [N,3] = means + the used rows of basis [52, 3 M], each times its value, at the M moved
+    Gaussians."""
+    total = moved.shape[0]
+    while True:
+        first = take_ticket(counter) * CHUNK
+        if first >= total:
+            return
+        last = min(total, first + CHUNK)
+        shift = np.zeros(3 * (last - first), np.float32)
+        for k in range(used.shape[0]):
+            row, value = basis[used[k]], values[used[k]]
+            for j in range(3 * (last - first)):
+                shift[j] += value * row[3 * first + j]
+        for j in range(last - first):
+            for c in range(3):
+                out[moved[first + j], c] = means[moved[first + j], c] + shift[3 * j + c]
 
-    means, scales, colors [N,3], quats [N,4] at rest; skin_indices [N,k] integers and skin_weights [N,k];
-    transforms [J,4,4]; changes [N,13]: added to colour, mean and quaternion, and to the log of the scale.
-    All on the CPU, float32 but for the indices. Bit for bit the same on any number of threads.
+
+@dataclass(frozen=True)
+class Rest:
+    """An avatar's Gaussians at rest, arrays ready for driving.
+
+    means, scales, colors [N,3], quats [N,4], skin_weights [N,k] float32, skin_indices [N,k] uint8; basis
+    [52, 3 M] float32, the displacements of the M Gaussians `moved` [M] that any expression moves.
     """
-    count = len(means)
-    rows = transforms[:, :3].reshape(-1, 12)
-    inputs = (means, quats, scales, colors, skin_indices, skin_weights, rows, changes)
-    shapes = ((count, 3), (count, 9), (count, 3))
-    outputs = [np.empty(shape, np.float32) for shape in shapes]
-    pieces = -(-count // CHUNK)
-    share(_pose, pieces, default_threads(), *(t.detach().contiguous().numpy() for t in inputs), *outputs)
-    posed, covariances, colors = (torch.from_numpy(array) for array in outputs)
-    return posed, covariances.reshape(-1, 3, 3), colors
+
+    means: np.ndarray
+    quats: np.ndarray
+    scales: np.ndarray
+    colors: np.ndarray
+    skin_indices: np.ndarray
+    skin_weights: np.ndarray
+    moved: np.ndarray
+    basis: np.ndarray
+
+    def expressed(self, expression: np.ndarray) -> np.ndarray:
+        """Means [N,3] under an expression [52]."""
+        used = np.flatnonzero(expression)
+        out = self.means.copy()
+        if len(used):
+            arrays = (self.means, self.moved, self.basis, used, expression, out)
+            share(_express, -(-len(self.moved) // CHUNK), default_threads(), *arrays)
+        return out
+
+    def pose(
+        self, means: np.ndarray, transforms: np.ndarray, changes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Posed means [N,3], covariances [N,3,3] and colours [N,3] in 0..1.
+
+        means [N,3] at rest; transforms [J,4,4]; changes [N,13]: added to colour, mean and quaternion, and to
+        the log of the scale. Bit for bit the same on any number of threads.
+        """
+        count = len(means)
+        rows = np.ascontiguousarray(transforms[:, :3].reshape(-1, 12))
+        inputs = (self.quats, self.scales, self.colors, self.skin_indices, self.skin_weights, rows, changes)
+        posed, covariances, colors = (np.empty((count, size), np.float32) for size in (3, 9, 3))
+        pieces = -(-count // CHUNK)
+        share(_pose, pieces, default_threads(), means, *inputs, posed, covariances, colors)
+        return posed, covariances.reshape(-1, 3, 3), colors

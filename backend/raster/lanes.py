@@ -303,3 +303,16 @@ def take_ticket(typing, counter):
         return builder.atomic_rmw("add", data, ir.Constant(_I64, 1), "monotonic")
 
     return types.int64(counter), emit
+
+
+@intrinsic
+def peek(typing, array, index):
+    """One value of a flat contiguous array, without the check for a negative index."""
+    if not isinstance(array, types.Array) or array.ndim != 1:
+        return None
+
+    def emit(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, value=args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return array.dtype(array, types.intp), emit
