@@ -68,6 +68,21 @@ class Rope2D(nn.Module):
         return turned if x.shape[2] == n else torch.cat([turned, x[..., n:, :]], -2)
 
 
+class KeysValues(nn.Module):
+    """Keys and values of a stream that is only read, with RMS-normalised keys."""
+
+    def __init__(self, width: int, heads: int, qk_norm: bool):
+        super().__init__()
+        self.heads = heads
+        self.kv = nn.Linear(width, 2 * width)
+        self.norm_k = RMSNorm(width // heads) if qk_norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, n, width] -> twice [B, heads, n, width / heads]."""
+        k, v = (split_heads(t, self.heads) for t in self.kv(x).chunk(2, -1))
+        return self.norm_k(k), v
+
+
 class Projections(nn.Module):
     """Queries, keys and values of one stream, with RMS-normalised queries and keys."""
 

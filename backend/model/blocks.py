@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .attention import Projections, Rope2D, attend, merge_heads
+from .attention import KeysValues, Projections, Rope2D, attend, merge_heads
 from .config import ModelConfig
 
 
@@ -39,6 +39,18 @@ class Modulation(nn.Module):
         """g [B, global width] -> shift, scale, gate, shift, scale, gate, each [B, 1, width]."""
         a, b, c, d, e, f = self.linear(g)[:, None].chunk(6, -1)
         return a, b, c + self.gate_init, d, e, f + self.gate_init
+
+
+class ReadModulation(nn.Module):
+    """Shift and scale of a stream that is only read; starts at zero."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.linear = nn.Linear(config.global_width, 2 * config.width)
+
+    def forward(self, g: Tensor) -> tuple[Tensor, ...]:
+        """g [B, global width] -> shift, scale, each [B, 1, width]."""
+        return self.linear(g)[:, None].chunk(2, -1)
 
 
 class SelfBlock(nn.Module):
@@ -74,17 +86,13 @@ class ImageBlock(nn.Module):
 class Stream(nn.Module):
     """One stream's own weights in a joint block."""
 
-    def __init__(self, config: ModelConfig, passive: bool = False):
+    def __init__(self, config: ModelConfig):
         super().__init__()
-        self.passive = passive
         self.modulation = Modulation(config)
         self.norm1 = nn.LayerNorm(config.width, elementwise_affine=False)
         self.attention = Projections(config.width, config.heads, config.qk_norm)
-        if passive:
-            self.attention.out = None
-        else:
-            self.norm2 = nn.LayerNorm(config.width, elementwise_affine=False)
-            self.mlp = FeedForward(config)
+        self.norm2 = nn.LayerNorm(config.width, elementwise_affine=False)
+        self.mlp = FeedForward(config)
 
     def project(self, x: Tensor, parts: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         return self.attention(self.norm1(x) * (1 + parts[1]) + parts[0])
@@ -92,6 +100,20 @@ class Stream(nn.Module):
     def finish(self, x: Tensor, attended: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
         x = x + parts[2] * self.attention.out(merge_heads(attended))
         return x + parts[5] * self.mlp(self.norm2(x) * (1 + parts[4]) + parts[3])
+
+
+class ReadStream(nn.Module):
+    """A stream that others attend to and that does not change."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.modulation = ReadModulation(config)
+        self.norm = nn.LayerNorm(config.width, elementwise_affine=False)
+        self.attention = KeysValues(config.width, config.heads, config.qk_norm)
+
+    def forward(self, x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        shift, scale = self.modulation(g)
+        return self.attention(self.norm(x) * (1 + scale) + shift)
 
 
 class JointBlock(nn.Module):
@@ -103,19 +125,22 @@ class JointBlock(nn.Module):
 
     def __init__(self, config: ModelConfig, last: bool = False):
         super().__init__()
+        self.last = last
         self.geometry = Stream(config)
-        self.image = Stream(config, passive=last)
+        self.image = ReadStream(config) if last else Stream(config)
 
     def forward(self, geometry: Tensor, image: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         """geometry [B, n, width], image [B, m, width], g [B, global width] -> the same shapes."""
         n = geometry.shape[1]
-        parts_a, parts_b = self.geometry.modulation(g), self.image.modulation(g)
+        parts_a = self.geometry.modulation(g)
         qa, ka, va = self.geometry.project(geometry, parts_a)
+        if self.last:
+            kb, vb = self.image(image, g)
+            y = attend(qa, torch.cat([ka, kb], 2), torch.cat([va, vb], 2))
+            return self.geometry.finish(geometry, y, parts_a), image
+        parts_b = self.image.modulation(g)
         qb, kb, vb = self.image.project(image, parts_b)
-        k, v = torch.cat([ka, kb], 2), torch.cat([va, vb], 2)
-        if self.image.passive:
-            return self.geometry.finish(geometry, attend(qa, k, v), parts_a), image
-        y = attend(torch.cat([qa, qb], 2), k, v)
+        y = attend(torch.cat([qa, qb], 2), torch.cat([ka, kb], 2), torch.cat([va, vb], 2))
         return self.geometry.finish(geometry, y[:, :, :n], parts_a), self.image.finish(
             image, y[:, :, n:], parts_b
         )

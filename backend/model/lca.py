@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from .attention import Projections, Rope2D
-from .blocks import FeedForward, Layer, Modulation
+from .blocks import FeedForward, Layer, Modulation, ReadModulation
 from .config import ModelConfig
 from .encoder import make_encoder
 from .gaussian_maths import blend, matrix_to_quaternion, multiply_quaternions, pose
@@ -88,9 +88,9 @@ class LCA(nn.Module):
         std = 0.02 / math.sqrt(2 * self.config.layers)
         if isinstance(module, FeedForward):
             module.down.weight.normal_(0, std)
-        elif isinstance(module, Projections) and module.out is not None:
+        elif isinstance(module, Projections):
             module.out.weight.normal_(0, std)
-        elif isinstance(module, Modulation):
+        elif isinstance(module, Modulation | ReadModulation):
             module.linear.weight.zero_()
             module.linear.bias.zero_()
 

@@ -7,6 +7,7 @@ anchor set looks its Gaussians' nearest sites up.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,18 +162,19 @@ class PreparedPeople:
         return PreparedPeople(self.folder, seeds)
 
 
-def folder_for(data: Path, config: ModelConfig) -> Path:
-    """Where prepared people lie: one folder per set of numbers that shape them."""
-    (bh, bw), (fh, fw) = config.body_size, config.face_size
-    count = max(config.tokens, config.training_tokens[1])
-    return data / f"prepared{VERSION}-{bh}x{bw}-{fh}x{fw}-{count}x{config.gaussians_per_token}"
+def folder_for(data: Path, config: ModelConfig, sites: Sites) -> Path:
+    """Where prepared people lie: one folder per template and set of numbers that shape them."""
+    shape = f"{VERSION} {config.body_size} {config.face_size}".encode()
+    digest = hashlib.sha256(shape + np.ascontiguousarray(sites.positions).tobytes()).hexdigest()
+    return data / f"prepared-{digest[:12]}"
 
 
 def prepare(data: Path, config: ModelConfig, seeds=None, progress=None) -> PreparedPeople:
     """Prepare the people of a dataset folder that are not prepared yet; resumable and safe to kill."""
     from ..people.dataset import PeopleDataset
 
-    dataset, sites, folder = PeopleDataset(data), make_sites(config), folder_for(Path(data), config)
+    dataset, sites = PeopleDataset(data), make_sites(config)
+    folder = folder_for(Path(data), config, sites)
     folder.mkdir(parents=True, exist_ok=True)
     done = {int(p.stem) for p in folder.glob("*.safetensors")}
     place = {int(seed): n for n, seed in enumerate(dataset.seeds)}

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-
 from lca_blender.backend.model.config import ModelConfig
 from lca_blender.backend.model.tokens import AnchorSet, anchor_set
 

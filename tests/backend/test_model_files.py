@@ -9,14 +9,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_fixtures import TINY, photos, sphere_anchors
-
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.model.checkpoint import CheckpointError, load_model, save_model
 from lca_blender.backend.model.lca import LCA
 from lca_blender.backend.model.matching import SiteColors, combine, match_pixels, pixel_size, site_colors
 from lca_blender.backend.model.sapiens import SapiensEncoder
 from lca_blender.backend.model.views import InputViews, PixelSource, masked
+from model_fixtures import TINY, photos, sphere_anchors
 
 
 def test_a_checkpoint_gives_the_same_network(tmp_path):
@@ -148,8 +147,8 @@ def test_sapiens_is_a_pre_norm_transformer(tmp_path):
             32, 2, 128, 0.0, "gelu", layer_norm_eps=1e-6, batch_first=True, norm_first=True
         ).eval()
         names = {
-            "self_attn.in_proj_": "attn.qkv.", "self_attn.out_proj.": "attn.proj.", "linear1.": "ffn.layers.0.0.",
-            "linear2.": "ffn.layers.1.", "norm1.": "ln1.", "norm2.": "ln2.",
+            "self_attn.in_proj_": "attn.qkv.", "self_attn.out_proj.": "attn.proj.",
+            "linear1.": "ffn.layers.0.0.", "linear2.": "ffn.layers.1.", "norm1.": "ln1.", "norm2.": "ln2.",
         }  # fmt: skip
         parts = {a + k: state[f"layers.{i}.{b}{k}"] for a, b in names.items() for k in ("weight", "bias")}
         layer.load_state_dict(parts)
@@ -187,7 +186,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
 
 
 def plane_photo(height=20, width=30, step=0.01, color=(0.2, 0.4, 0.6)) -> PixelSource:
-    """A photo of a plane: pixel (row, column) shows the point (column, 0, row) * step; the left half is empty."""
+    """A photo of a plane: pixel (row, column) shows the point (column, 0, row) step; the left half is empty."""
     row, column = np.mgrid[:height, :width]
     points = np.stack([column * step, 0 * row, row * step], -1).astype(np.float32)
     matte = (column >= width // 2).astype(np.float32)

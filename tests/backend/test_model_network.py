@@ -6,8 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from model_fixtures import TINY, photos, signals, sphere_anchors
-
 from lca_blender.backend.model.config import PAPER, PRESETS, ConfigError, ModelConfig, preset
 from lca_blender.backend.model.gaussian_maths import (
     matrix_to_quaternion,
@@ -17,6 +15,7 @@ from lca_blender.backend.model.gaussian_maths import (
 )
 from lca_blender.backend.model.lca import LCA, drive
 from lca_blender.backend.model.tokens import AnchorSet, child_offsets, fourier
+from model_fixtures import TINY, photos, signals, sphere_anchors
 
 
 @pytest.fixture
@@ -116,7 +115,9 @@ def test_an_untrained_avatar_lies_on_the_template(anchors):
     assert close(gaussians.opacities, torch.full_like(gaussians.opacities, 0.5), 0.2)
     wanted = math.log(TINY.scale_init * float(anchors.spacing[0]) / 2)
     assert abs(float(gaussians.log_scales[..., 0].mean()) - wanted) < 0.2
-    assert abs(float((gaussians.log_scales[..., 2] - gaussians.log_scales[..., 0]).mean()) - math.log(0.5)) < 0.2
+    assert (
+        abs(float((gaussians.log_scales[..., 2] - gaussians.log_scales[..., 0]).mean()) - math.log(0.5)) < 0.2
+    )
     signal, _, _ = signals()
     assert float(net.deltas(encoding, signal).abs().max()) == 0
 
@@ -177,7 +178,8 @@ def test_presets_have_the_size_of_the_paper():
     assert 7.5e8 < trainable < 8.5e8
     assert PAPER.tokens * PAPER.gaussians_per_token == 65536
     assert PAPER.token_inputs == 51
-    assert not (PAPER.masked_photos or PAPER.pixel_values or PAPER.sampled_pixels or PAPER.density_input)
+    options = ("masked_photos", "pixel_values", "sampled_pixels", "density_input")
+    assert not any(getattr(PAPER, option) for option in options)
     assert sum(p.numel() for p in paper.encoder.parameters()) > 1.1e9
     starter = LCA(preset("starter"))
     assert sum(p.numel() for p in starter.parameters()) < 12e6
@@ -190,7 +192,8 @@ def test_a_config_survives_json(name):
 
 
 @pytest.mark.parametrize(
-    "change", [{"heads": 5}, {"body_size": (100, 96)}, {"encoder": "vgg"}, {"pixel_heads": 7}, {"decoder_layers": 1}]
+    "change",
+    [{"heads": 5}, {"body_size": (100, 96)}, {"encoder": "vgg"}, {"pixel_heads": 7}, {"decoder_layers": 1}],
 )
 def test_impossible_configs_are_refused(change):
     with pytest.raises(ConfigError):

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Losses by hand, and training on a few small people: it learns, and a killed run goes on as if it had not been."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from lca_blender.backend.avatar import Avatar
+from lca_blender.backend.body.pose import pose_features
+from lca_blender.backend.errors import UserError
+from lca_blender.backend.jobs import Cancelled
+from lca_blender.backend.model.checkpoint import load_model
+from lca_blender.backend.model.create import create_avatar, rest_signal
+from lca_blender.backend.model.lca import drive
+from lca_blender.backend.people.dataset import PeopleDataset, write_shards
+from lca_blender.backend.training import train as training
+from lca_blender.backend.training.batches import BatchRecipe, cut_camera, cut_target, make_batch
+from lca_blender.backend.training.check import check, encode_batch
+from lca_blender.backend.training.evaluate import (
+    compare,
+    mean_avatar,
+    picture,
+    target_signal,
+    true_views,
+    truth,
+)
+from lca_blender.backend.training.losses import acap, asap, image_loss, person_psnr, ssim
+from lca_blender.backend.training.prepare import signal_of, square
+from model_fixtures import TINY
+
+SMALL = TINY.with_(
+    joints=58,
+    expression_width=128,
+    body_size=(64, 48),
+    face_size=(64, 48),
+    tokens=64,
+    training_tokens=(32, 64),
+)
+RECIPE = BatchRecipe(people=2, body_photos=(1, 3), face_photos=(0, 2), target_size=(64, 48))
+CONFIG = training.TrainingConfig(
+    steps=4, recipe=RECIPE, warmup_steps=2, pool_size=3, log_every=2, bf16=False, lr=2e-3, check_people=2
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("people")
+    write_shards(folder, range(4), 1, lambda text: None, height=128, width=96)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    return training.start(data, tmp_path_factory.mktemp("none"), SMALL, CONFIG, lambda text: None)
+
+
+def test_acap_by_hand():
+    offsets = torch.tensor([[0.03, 0.0, 0.04], [0.0, 0.1, 0.0]])  # 5 cm: free; 10 cm: 4.375 cm too far
+    assert float(acap(offsets)) == pytest.approx(0.04375 / 2, abs=1e-6)
+    assert float(acap(offsets, weights=torch.tensor([1.0, 100.0]))) == pytest.approx(4.375 / 2, abs=1e-4)
+    still = torch.zeros(3, 3, requires_grad=True)
+    acap(still).backward()
+    assert torch.isfinite(still.grad).all()
+
+
+def test_asap_by_hand():
+    scales = torch.tensor([[0.01, 0.01, 0.08], [0.01, 0.02, 0.04]])  # ratios 8 and 4
+    assert float(asap(scales.log())) == pytest.approx((8 * (1 - 1e-4) - 5) / 2, abs=1e-3)
+
+
+def test_ssim_of_flat_pictures_by_hand():
+    a, b = torch.full((1, 12, 12, 3), 0.4), torch.full((1, 12, 12, 3), 0.6)
+    wanted = (2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)
+    assert float(ssim(a, b)) == pytest.approx(wanted, abs=1e-4)
+    assert float(ssim(a, a)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_picture_loss_by_hand():
+    target, render = torch.zeros(1, 12, 12, 4), torch.zeros(1, 12, 12, 4)
+    render[..., :] = torch.tensor([0.5, 0.0, 0.0, 0.5])  # half-covered red over white: (1, .5, .5)
+    parts = image_loss(render, target, torch.ones(1, 1, 1, 3))
+    assert float(parts["alpha"]) == pytest.approx(0.5)
+    assert float(parts["l1"]) == pytest.approx(1 / 3, abs=1e-6)
+
+
+def test_psnr_looks_at_the_person_only():
+    image, target = torch.zeros(1, 4, 4, 3), torch.zeros(1, 4, 4, 3)
+    mask = torch.zeros(1, 4, 4, dtype=torch.bool)
+    mask[0, :2] = True
+    image[0, :2] = 0.1
+    image[0, 2:] = 0.9
+    assert float(person_psnr(image, target, mask)) == pytest.approx(20.0, abs=1e-3)
+
+
+def test_learning_rate_warms_up_and_falls():
+    config = training.TrainingConfig(lr=1.0, warmup_steps=10)
+    assert training.learning_rate(config, 0, 0.0) == pytest.approx(0.1)
+    assert training.learning_rate(config, 50, 0.5) == pytest.approx(0.51)
+    assert training.learning_rate(config, 100, 1.0) == pytest.approx(0.02)
+
+
+def test_a_cut_target_is_what_its_camera_sees(run):
+    """A point projects to the same place in the whole view and in a cut or reduced one."""
+    rng = np.random.default_rng(0)
+    rgba = (rng.random((128, 96, 4)) * 255).astype(np.uint8)
+    viewmat, k = np.eye(4), np.array([[100.0, 0, 48], [0, 100, 64], [0, 0, 1]])
+    for place in ((0, 0, 2), (30, 40, 1)):
+        camera = cut_camera(viewmat, k, place, (64, 48))
+        assert (camera.height, camera.width) == (64, 48)
+        point = camera.K @ (0.1, -0.05, 2.0) / 2.0
+        whole = k @ (0.1, -0.05, 2.0) / 2.0
+        assert np.allclose(point[:2] * place[2] + place[:2], whole[:2])
+    one = cut_target(rgba, (30, 40, 1), (64, 48))
+    assert np.allclose(one[5, 7, 3], rgba[45, 37, 3] / 255)
+    assert cut_target(rgba, (0, 0, 2), (64, 48)).shape == (64, 48, 4)
+
+
+def test_a_batch_depends_on_the_step_alone(run):
+    a, background = training.draw_batch(run, 3, False)
+    b, again = training.draw_batch(run, 3, False)
+    c, _ = training.draw_batch(run, 4, False)
+    assert torch.equal(a.body, b.body)
+    assert torch.equal(a.targets, b.targets)
+    assert torch.equal(background, again)
+    assert not torch.equal(a.targets, c.targets)
+
+
+def test_training_drives_as_the_avatar_does(run):
+    """The batch's way from pose to Gaussians and the avatar file's way agree."""
+    torch.manual_seed(1)
+    model = run.model
+    with torch.no_grad():
+        for p in model.pose_head.last.parameters():
+            p.add_(0.3 * torch.randn_like(p))
+    model.eval()
+    record = PeopleDataset(run.people.folder.parent).load(0)
+    avatar = create_avatar(true_views(record, SMALL), model)
+    batch = make_batch(
+        run.people.part([0]), run.final, SMALL, replace(RECIPE, people=1), np.random.default_rng(0), None
+    )
+    with torch.no_grad():
+        people = encode_batch(model, batch)
+        view = int(np.argmax([np.allclose(batch.expression[0, 0], e) for e in record["expression"]]))
+        signal = target_signal(record, view)
+        assert torch.allclose(
+            pose_features(signal.transforms).flatten(), batch.signals[0, 0, : 57 * 3], atol=1e-5
+        )
+        gaussians = avatar.drive(signal)
+        decoded = avatar.changes(batch.signals[0, 0])
+        own = drive(
+            replace(people.canonical, **_avatar_as_batch(avatar)),
+            decoded[None, None],
+            batch.expression[:, :1],
+            batch.transforms[:, :1],
+            run.final.anchors,
+        )
+    model.train()
+    assert decoded.abs().max() > 1e-3
+    assert torch.allclose(own.means[0, 0], gaussians.means, atol=2e-3)
+    assert torch.allclose(own.covariances[0, 0], gaussians.covariances, atol=2e-6, rtol=2e-2)
+    assert torch.allclose(own.colors[0, 0].clamp(0, 1), gaussians.colors, atol=2e-3)
+    with torch.no_grad():
+        for p in model.pose_head.last.parameters():
+            p.zero_()
+
+
+def _avatar_as_batch(avatar: Avatar) -> dict:
+    return {
+        "means": avatar.means[None],
+        "quats": avatar.quats.float()[None],
+        "log_scales": avatar.scales.float().log()[None],
+        "opacities": avatar.opacities.float()[None],
+        "colors": avatar.colors.float()[None],
+    }
+
+
+def test_one_batch_can_be_learnt(run):
+    torch.manual_seed(0)
+    model = training.LCA(SMALL)
+    config = replace(CONFIG, canonical_every=1)
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    batch, background = training.draw_batch(run, 0, True)
+    values = []
+    for _ in range(12):
+        loss = training.losses(model, batch, config, 0, background)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        values.append(float(loss.detach()))
+    assert values[-1] < 0.9 * values[0]
+    unused = {k for k, p in model.named_parameters() if p.grad is None}
+    assert not unused
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path):
+    whole = training.train(data, tmp_path / "a", SMALL, CONFIG, lambda text: None)
+    calls = iter(range(100))
+    training.train(data, tmp_path / "b", SMALL, CONFIG, lambda text: None, lambda: next(calls) >= 2)
+    rest = training.train(data, tmp_path / "b", SMALL, CONFIG, lambda text: None)
+    assert rest.progress.step == whole.progress.step == 4
+    rows = [json.loads(line) for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()]
+    other = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
+    losses = lambda lines: [row["loss"] for row in lines if "loss" in row]  # noqa: E731
+    assert losses(rows) == pytest.approx(losses(other), rel=1e-4)
+    assert {"psnr", "psnr_swapped", "psnr_mean_avatar", "retrieval", "iou"} <= set(rows[-1]["check"])
+    assert load_model(tmp_path / "b" / "model.safetensors").notes["steps"] == 4
+    assert not list(tmp_path.rglob("*.part"))
+    with pytest.raises(UserError, match="another configuration"):
+        training.train(data, tmp_path / "b", SMALL.with_(layers=1), CONFIG, lambda text: None)
+
+
+def test_the_check_tells_people_apart(run):
+    """Even an untrained network colours Gaussians from the photos: the right person must win."""
+    result = check(run.model.eval(), run.people, run.final, RECIPE)
+    run.model.train()
+    assert result["psnr"] > result["psnr_swapped"] + 1
+    assert math.isfinite(result["psnr_mean_avatar"])
+
+
+def test_an_avatar_is_created_saved_and_driven(run, data, tmp_path):
+    record = PeopleDataset(data).load(1)
+    views = true_views(record, SMALL)
+    seen = []
+    avatar = create_avatar(
+        views, run.model.eval(), progress=lambda f, m: seen.append(f), name="Ada", consent="yes"
+    )
+    run.model.train()
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    assert len(avatar) == 64 * 4
+    avatar.save(tmp_path / "a.lca")
+    again = Avatar.load(tmp_path / "a.lca")
+    assert again.hash == avatar.hash
+    assert again.header["name"] == "Ada"
+    assert avatar.thumbnails[0].shape == (256, 192, 3)
+    rest = again.drive(rest_signal(again))
+    assert torch.allclose(rest.means, again.means, atol=0.2)
+    psnr, iou = compare(picture(again, record, 4), truth(record, 4))
+    assert psnr > 8
+    assert iou > 0.3
+
+
+def test_photo_order_does_not_change_the_avatar(run, data):
+    views = true_views(PeopleDataset(data).load(2), SMALL)
+    turned = replace(views, body=views.body[::-1], face=views.face[::-1], sources=views.sources[::-1])
+    a, b = (create_avatar(v, run.model.eval()) for v in (views, turned))
+    run.model.train()
+    assert torch.allclose(a.means, b.means, atol=1e-4)
+    assert torch.allclose(a.colors.float(), b.colors.float(), atol=2e-3)
+
+
+def test_creation_can_be_cancelled(run, data):
+    with pytest.raises(Cancelled):
+        create_avatar(true_views(PeopleDataset(data).load(0), SMALL), run.model, cancelled=lambda: True)
+
+
+def test_the_average_of_one_person_is_that_person(run, data):
+    avatar = create_avatar(true_views(PeopleDataset(data).load(0), SMALL), run.model)
+    mean = mean_avatar([avatar, avatar])
+    assert torch.allclose(mean.means, avatar.means, atol=1e-6)
+    assert torch.allclose(mean.scales.float(), avatar.scales.float(), rtol=1e-2)
+    mean.verify()
+
+
+def test_signals_have_the_length_of_the_configuration(data):
+    record = PeopleDataset(data).load(0)
+    signals = signal_of(square(record["transforms"]), record["expression"], record["gaze"])
+    assert signals.shape == (10, SMALL.signal_width)
+    assert np.isfinite(signals).all()
