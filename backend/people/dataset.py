@@ -118,15 +118,15 @@ def shard_path(folder: Path, seeds: list[int]) -> Path:
     return Path(folder) / f"people-{seeds[0]:08d}-{len(seeds):03d}.safetensors"
 
 
-def write_shards(folder, seeds, workers: int = 1, progress=print, **options) -> int:
-    """Makes the shards that are missing in `folder` for `seeds`, `SHARD` people each; returns how many
+def write_shards(folder, seeds, workers: int = 1, progress=print, shard: int = SHARD, **options) -> int:
+    """Makes the shards that are missing in `folder` for `seeds`, `shard` people each; returns how many
     people were made.
 
     May be killed and started again at any time with the same seeds. options: those of `make_person_record`.
     """
     folder, seeds = Path(folder), list(seeds)
     folder.mkdir(parents=True, exist_ok=True)
-    groups = [seeds[i : i + SHARD] for i in range(0, len(seeds), SHARD)]
+    groups = [seeds[i : i + shard] for i in range(0, len(seeds), shard)]
     jobs = [(str(shard_path(folder, g)), g, options) for g in groups if not shard_path(folder, g).exists()]
     made, start = 0, time.monotonic()
     progress(f"{sum(len(j[1]) for j in jobs)} of {len(seeds)} people to make")
@@ -222,6 +222,7 @@ def main(arguments=None) -> None:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--seeds", default="0:64", help="first:end, end not included")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--shard", type=int, default=SHARD, help="people in one file")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--body-views", type=int, default=6)
@@ -229,7 +230,7 @@ def main(arguments=None) -> None:
     given = parser.parse_args(arguments)
     first, end = (int(s) for s in given.seeds.split(":"))
     write_shards(
-        given.out, range(first, end), given.workers, height=given.height, width=given.width,
+        given.out, range(first, end), given.workers, shard=given.shard, height=given.height, width=given.width,
         body_views=given.body_views, face_views=given.face_views,
     )  # fmt: skip
 
