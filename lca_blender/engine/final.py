@@ -6,7 +6,7 @@ import numpy as np
 
 from ..scene.camera import Frame, render_camera
 from .passes import wanted_passes
-from .picture import gather, paint
+from .picture import combine, gather, paint
 
 
 def render_layer(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> None:
@@ -14,7 +14,7 @@ def render_layer(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph)
     scene, layer = depsgraph.scene_eval, depsgraph.view_layer_eval
     names = wanted_passes(layer)
     engine.update_stats("LCA Gaussians", "Posing avatars")
-    splats = gather(depsgraph)
+    splats = combine(gather(depsgraph))
     if engine.test_break():
         return
     engine.update_stats("LCA Gaussians", "Rasterising")

@@ -8,25 +8,33 @@ import torch
 from ..backend.gaussians import Gaussians
 from ..backend.raster import Camera, rasterize
 from ..scene.colour import scene_linear
-from ..scene.evaluate import evaluate, visible_avatars
+from ..scene.evaluate import evaluate, one_thread, visible_avatars
 from ..scene.world import background_color
 from .passes import NOTHING_DEPTH, PASSES
 
 
-def gather(depsgraph: bpy.types.Depsgraph, shown=None) -> Gaussians | None:
-    """All visible avatars as one set of splats, scene-linear, so that they sort against each other.
+def gather(depsgraph: bpy.types.Depsgraph, shown=None) -> list[Gaussians]:
+    """Every visible avatar's splats; the same objects again as long as nothing about them changes.
 
-    `shown` (original object -> bool) leaves objects out, as a local view does. None when there are none.
+    `shown` (original object -> bool) leaves objects out, as a local view does.
     """
     visible = list(visible_avatars(depsgraph))
-    sets = [evaluate(obj, depsgraph, matrix) for obj, matrix in visible if shown is None or shown(obj)]
+    return [evaluate(obj, depsgraph, matrix) for obj, matrix in visible if shown is None or shown(obj)]
+
+
+@one_thread()
+def combine(sets: list[Gaussians]) -> Gaussians | None:
+    """One set with scene-linear colours, so that avatars sort against each other; None of none."""
     if not sets:
         return None
     fields = ("means", "covariances", "opacities", "colors")
-    means, covariances, opacities, colors = (torch.cat([getattr(s, f) for s in sets]) for f in fields)
+    means, covariances, opacities, colors = (
+        getattr(sets[0], f) if len(sets) == 1 else torch.cat([getattr(s, f) for s in sets]) for f in fields
+    )
     return Gaussians(means, covariances, opacities, scene_linear(colors), linear=True)
 
 
+@one_thread()
 def paint(
     splats: Gaussians | None, camera: Camera, names: list[str], scene: bpy.types.Scene
 ) -> dict[str, np.ndarray]:

@@ -7,7 +7,8 @@ import bpy
 import numpy as np
 
 from ..scene.camera import viewport_camera
-from .picture import gather, paint
+from ..scene.world import background_color
+from .picture import combine, gather, paint
 
 REST_SECONDS = 0.15  # nothing moved for this long: draw at full resolution
 SMOOTH_SECONDS = 0.04  # a full picture in less than this needs no half-resolution stage
@@ -17,6 +18,9 @@ class View:
     """What one viewport keeps from draw to draw: the last picture, its texture and what it was made of."""
 
     def __init__(self):
+        self.sets = []  # the avatars' splats as last seen
+        self.splats = None  # the same as one set
+        self.version = 0  # counts the changes of splats
         self.key = None  # identifies splats, camera and background of the texture
         self.scale = 0.0  # of the texture, against the region
         self.texture = None
@@ -25,18 +29,28 @@ class View:
 
     def draw(self, engine, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
         """Draws the view; makes a new picture only when something it shows has changed."""
-        region, view = context.region, context.region_data
-        shown = local_view_filter(context.space_data)
-        splats = gather(depsgraph, shown)
+        region, view, scene = context.region, context.region_data, depsgraph.scene
+        self.look(gather(depsgraph, local_view_filter(context.space_data)))
         matrices = np.array(view.view_matrix), np.array(view.window_matrix)
-        key = picture_key(splats, matrices, (region.width, region.height), depsgraph.scene)
-        scale = self.wanted_scale(key, depsgraph.scene.lca.viewport_quality)
+        key = self.picture_key(matrices, (region.width, region.height), scene)
+        scale = self.wanted_scale(key, scene.lca.viewport_quality)
         if key != self.key or scale > self.scale:
-            self.make_texture(splats, matrices, region, scale, depsgraph.scene)
+            self.make_texture(matrices, region, scale, scene)
             self.key, self.scale = key, scale
-        draw_texture(engine, self.texture, region, depsgraph.scene)
+        draw_texture(engine, self.texture, region, scene)
         if self.scale < 1.0:
             engine.tag_redraw()  # come back for the full picture
+
+    def look(self, sets: list) -> None:
+        """Takes in the avatars' splats; unchanged avatars are the same objects, so identity is enough."""
+        if len(sets) != len(self.sets) or any(a is not b for a, b in zip(sets, self.sets, strict=True)):
+            self.sets, self.splats = sets, combine(sets)
+            self.version += 1
+
+    def picture_key(self, matrices, size: tuple[int, int], scene) -> tuple:
+        """Equal keys mean equal pictures."""
+        background = None if scene.render.film_transparent else background_color(scene)
+        return (self.version, *(m.tobytes() for m in matrices), size, background)
 
     def wanted_scale(self, key, quality: str, now: float | None = None) -> float:
         """Of the region's resolution: less while things move, if the machine needs it."""
@@ -49,30 +63,15 @@ class View:
             return 1.0
         return 0.25 if quality == "AUTO" and self.full_seconds > 8 * SMOOTH_SECONDS else 0.5
 
-    def make_texture(self, splats, matrices, region, scale: float, scene) -> None:
+    def make_texture(self, matrices, region, scale: float, scene) -> None:
         width, height = max(1, int(region.width * scale)), max(1, int(region.height * scale))
         start = time.perf_counter()
-        picture = paint(splats, viewport_camera(*matrices, width, height), ["Combined"], scene)["Combined"]
+        picture = paint(self.splats, viewport_camera(*matrices, width, height), ["Combined"], scene)[
+            "Combined"
+        ]
         if scale == 1.0:
             self.full_seconds = time.perf_counter() - start
         self.texture = upload(picture)
-
-
-def picture_key(splats, matrices, size, scene) -> tuple:
-    """Equal keys mean equal pictures."""
-    from ..scene.world import background_color
-
-    content = None if splats is None else splats_key(splats)
-    background = None if scene.render.film_transparent else background_color(scene)
-    return (content, *(m.tobytes() for m in matrices), size, background)
-
-
-def splats_key(splats) -> int:
-    """A checksum of the splats' places and colours: 65,536 of them take about a millisecond."""
-    from zlib import crc32
-
-    fields = (splats.means, splats.colors, splats.covariances)
-    return hash(tuple(crc32(memoryview(field.contiguous().numpy()).cast("B")) for field in fields))
 
 
 def local_view_filter(space):

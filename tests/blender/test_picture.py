@@ -107,13 +107,29 @@ def test_the_viewport_is_coarse_only_while_things_move_and_only_on_slow_machines
 
 
 def test_the_picture_key_follows_everything_that_is_seen(scene):
-    view, projection = np.eye(4), np.eye(4)
-    base = viewport.picture_key(one_splat(), (view, projection), (10, 10), scene)
-    assert viewport.picture_key(one_splat(), (view, projection), (10, 10), scene) == base
-    moved = view.copy()
+    view, matrices = viewport.View(), (np.eye(4), np.eye(4))
+    splats = [one_splat()]
+    view.look(splats)
+    base = view.picture_key(matrices, (10, 10), scene)
+    view.look(list(splats))
+    assert view.picture_key(matrices, (10, 10), scene) == base
+    moved = np.eye(4)
     moved[0, 3] = 1e-6
-    assert viewport.picture_key(one_splat(), (moved, projection), (10, 10), scene) != base
-    assert viewport.picture_key(one_splat(depth=2.0001), (view, projection), (10, 10), scene) != base
-    assert viewport.picture_key(one_splat(), (view, projection), (11, 10), scene) != base
+    assert view.picture_key((moved, matrices[1]), (10, 10), scene) != base
+    assert view.picture_key(matrices, (11, 10), scene) != base
     scene.render.film_transparent = True
-    assert viewport.picture_key(one_splat(), (view, projection), (10, 10), scene) != base
+    assert view.picture_key(matrices, (10, 10), scene) != base
+    scene.render.film_transparent = False
+    view.look([one_splat(depth=2.0001)])
+    assert view.picture_key(matrices, (10, 10), scene) != base
+    view.look([])
+    assert view.splats is None
+
+
+def test_unchanged_avatars_are_not_evaluated_again(avatar):
+    graph = bpy.context.evaluated_depsgraph_get()
+    first, again = picture.gather(graph), picture.gather(graph)
+    assert first[0] is again[0]
+    avatar.lca.expression.jawOpen = 1.0
+    bpy.context.view_layer.update()
+    assert picture.gather(bpy.context.evaluated_depsgraph_get())[0] is not first[0]

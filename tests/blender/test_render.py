@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 import pytest
 
-from lca_blender.engine.picture import gather, paint
+from lca_blender.engine.picture import combine, gather, paint
 from lca_blender.scene.camera import render_camera
 
 sys.path.append(
@@ -62,7 +62,7 @@ def test_a_frame_is_the_evaluated_splats_seen_by_the_camera(scene, avatar, tmp_p
     found = rgba(render(scene, tmp_path / "a.exr"))
     graph = bpy.context.evaluated_depsgraph_get()
     camera = render_camera(scene.camera.evaluated_get(graph), scene.render)
-    expected = paint(gather(graph), camera, ["Combined"], scene)["Combined"]
+    expected = paint(combine(gather(graph)), camera, ["Combined"], scene)["Combined"]
     assert found.shape == (128, 96, 4)
     assert np.array_equal(found, expected)
     assert found[..., 3].max() > 0.9
