@@ -121,15 +121,25 @@ def _affine(linear, translation):
     return torch.cat([top, bottom], -2)
 
 
+def _cofactors(m):
+    """det(m) times the transposed inverse of matrices [..., 3, 3].
+
+    Written out: a batched LAPACK call waits for torch's threads, for tens of milliseconds on a busy machine.
+    """
+    a, b, c = m.unbind(-2)
+    return torch.stack([torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], -2)
+
+
 def rotation_part(linear, steps=6):
     """The rotation of R S with S symmetric positive (polar decomposition, Higham's Newton iteration)."""
-    det = torch.linalg.det(linear)
+    det = (linear[..., 0, :] * _cofactors(linear)[..., 0, :]).sum(-1)
     size = linear.abs().amax((-2, -1))
     flat = det.abs() <= 1e-6 * size**3  # scaled to nothing, as riggers hide a limb: no rotation to speak of
     unit = torch.where(flat, torch.ones_like(det), det.abs()).pow(1 / 3)  # centimetres converge like metres
     r = torch.where(flat[..., None, None], torch.eye(3).to(linear), linear / unit[..., None, None])
     for _ in range(steps):
-        r = 0.5 * (r + torch.linalg.inv(r).transpose(-1, -2))
+        cofactors = _cofactors(r)
+        r = 0.5 * (r + cofactors / (r[..., 0, :] * cofactors[..., 0, :]).sum(-1)[..., None, None])
     return r
 
 
