@@ -5,7 +5,7 @@ to a person's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numba
@@ -112,10 +112,11 @@ def _head_weights(shape: BodyShape, local: np.ndarray, rest: np.ndarray) -> np.n
 
 
 def scalp_shell(
-    shape: BodyShape, style: Style, look: HairLook, hairline: np.ndarray, seed: float
+    shape: BodyShape, style: Style, look: HairLook, hairline: np.ndarray, seed: float, below: float
 ) -> Piece | None:
     """The mass of hair on the scalp, thin at the hairline."""
     heights = scalp_heights(head().local, hairline)
+    heights = np.minimum(heights, below + 1.0 - head().local[:, 1])
     heights = np.where(head().local[:, 1] > -9, heights, -5).astype(np.float32)
     unit = shape.sites.head_scale
     rise = np.clip(heights / 2.2, 0, 1) ** 0.7
@@ -148,13 +149,13 @@ def make_hair(
     sites, scalp = shape.sites, head()
     seed, part = float(rng.uniform(0, 50)), float(rng.choice([-2.6, 0.0, 2.6]) + rng.normal(0, 0.3))
     pieces = []
-    if style.thickness > 0 and roots_below is None:
-        piece = scalp_shell(shape, style, look, hairline, seed)
+    below = np.inf if roots_below is None else roots_below
+    if style.thickness > 0:
+        piece = scalp_shell(shape, style, look, hairline, seed, below)
         pieces += [piece] if piece else []
     if style.ribbons:
-        strands = grow(rng, scalp, style, hairline, part)
-        if roots_below is not None:
-            strands = strands[strands[:, 0, 1] < roots_below]
+        count = style.ribbons if roots_below is None else int(0.55 * style.ribbons)
+        strands = grow(rng, scalp, replace(style, ribbons=count), hairline, part, below)
         if style.tail:
             pieces.append(_ribbon_piece(rng, shape, tail_strands(rng, scalp, style.tail), 0.6, look))
         if len(strands):

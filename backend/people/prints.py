@@ -57,19 +57,17 @@ class Layout(NamedTuple):
     arm: np.ndarray
     seam_x: float
     crotch: float
-    hip_x: float
-    knee_x: float
-    knee_z: float
-    ankle_x: float
+    leg: np.ndarray  # [3, 3] middle of the left leg at the crotch, knee and ankle
 
 
 def layout(sites: Sites) -> Layout:
     """Sleeve and leg axes of the mean template."""
     hip, knee, ankle = sites.joint("thigh.L"), sites.joint("shin.L"), sites.joint("foot.L")
+    crotch = float(hip[2] - 0.10 * sites.k)
     return Layout(
         sites.shoulder.astype(np.float64), sites.arm_axis.astype(np.float64),
         float(sites.shoulder[0] + 0.012),
-        float(hip[2] - 0.10 * sites.k), float(hip[0]), float(knee[0]), float(knee[2]), float(ankle[0]),
+        crotch, np.array([[hip[0], 0.0, crotch], knee, ankle], np.float64),
     )  # fmt: skip
 
 
@@ -83,13 +81,11 @@ def fabric_coordinates(x, y, z, lie, place):
         turn = np.arctan2(py, px * -place.arm[2] + pz * place.arm[0])
         return turn * 0.065, place.shoulder[2] - t, 1
     if lie == LEGS and z < place.crotch:
-        if z > place.knee_z:
-            cx = place.knee_x + (place.hip_x - place.knee_x) * (z - place.knee_z) / (
-                place.crotch - place.knee_z
-            )
-        else:
-            cx = place.ankle_x + (place.knee_x - place.ankle_x) * z / place.knee_z
-        return np.arctan2(abs(x) - cx, -y) * 0.085, z, 2
+        upper = 0 if z > place.leg[1, 2] else 1
+        t = (z - place.leg[upper + 1, 2]) / (place.leg[upper, 2] - place.leg[upper + 1, 2])
+        cx = place.leg[upper + 1, 0] + t * (place.leg[upper, 0] - place.leg[upper + 1, 0])
+        cy = place.leg[upper + 1, 1] + t * (place.leg[upper, 1] - place.leg[upper + 1, 1])
+        return np.arctan2(abs(x) - cx, cy - y) * 0.085, z, 2
     # Panels of a trunk: round the waist by the arc of an ellipse, flat over chest and shoulders.
     arc = np.arctan2(x / 0.16, abs(0.015 - y) / 0.115) * 0.16
     flat = smoothstep(place.shoulder[2] - 0.14, place.shoulder[2] - 0.05, z) if lie == TOP else 0.0

@@ -135,7 +135,7 @@ def beard_masks(x, y, z):
     border = -6.6 + 0.45 * max(ax - 2.3, 0.0) + 3.0 * smoothstep(5.0, 7.2, ax)
     jaw = smoothstep(0.6, -0.9, y - border + wobble) * smoothstep(-13.8, -12.0, y) * smoothstep(-0.8, 0.8, z)
     # Bare skin round the lips, an ellipse; a patch below the lower lip stays.
-    lips = smoothstep(0.9, 1.3, (ax / 2.65) ** 2 + ((y + 7.05) / 1.0) ** 2)
+    lips = smoothstep(0.9, 1.3, (ax / 2.65) ** 2 + ((y + 7.05) / (0.8 if y > -7.05 else 1.0)) ** 2)
     beside = smoothstep(0.9, 1.5, (ax / 2.75) ** 2 + ((y + 7.4) / 1.45) ** 2)
     patch = smoothstep(0.9, 0.3, ax) * smoothstep(-8.0, -8.4, y)
     jaw *= lips * max(max(beside, patch), 0.5) if z > 5.0 else 1.0

@@ -97,10 +97,10 @@ def _unit(v: np.ndarray) -> np.ndarray:
 
 
 def roots(
-    rng: np.random.Generator, scalp: Head, hairline: np.ndarray, count: int
+    rng: np.random.Generator, scalp: Head, hairline: np.ndarray, count: int, below: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`count` points spread evenly over the hairy scalp, and the skin's normals there."""
-    heights = scalp_heights(scalp.local, hairline)
+    """`count` points spread evenly over the hairy scalp lower than `below`, and the skin's normals there."""
+    heights = np.minimum(scalp_heights(scalp.local, hairline), below - scalp.local[:, 1])
     faces = scalp.faces[(heights[scalp.faces] > 0).all(1)]
     p = scalp.local[faces]
     area = np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1)
@@ -148,10 +148,15 @@ def out_of_face(points: np.ndarray, side: np.ndarray, start: float = 7.0) -> np.
 
 
 def grow(
-    rng: np.random.Generator, scalp: Head, style: Style, hairline: np.ndarray, part: float
+    rng: np.random.Generator,
+    scalp: Head,
+    style: Style,
+    hairline: np.ndarray,
+    part: float,
+    below: float = np.inf,
 ) -> np.ndarray:
-    """Strands [n, segments + 1, 3] in head units."""
-    root, normal = roots(rng, scalp, hairline, style.ribbons)
+    """Strands [n, segments + 1, 3] in head units, from roots lower than `below`."""
+    root, normal = roots(rng, scalp, hairline, style.ribbons, below)
     n = len(root)
     flow = flow_at(root, normal, style, part)
     length = style.length * rng.uniform(0.75, 1.2, n)
