@@ -283,7 +283,7 @@ def train(
 ) -> dict[str, float]:
     """Trains for `minutes` of processor time per thread (by the clock on CUDA), however busy the machine is.
 
-    Writes `out` every 3 minutes by the clock and at the end. Returns the last evaluation.
+    Writes `out` every 2.5 such minutes and at the end. Returns the last evaluation.
     """
     torch.set_num_threads(threads)
     state_file = state_file or data / "correspondence_training.pt"
@@ -298,7 +298,6 @@ def train(
     def clock() -> float:
         return time.monotonic() if device == "cuda" else time.process_time() / threads
 
-    last_save = time.monotonic()
     sums: dict[str, float] = {}
     result: dict[str, float] = {}
 
@@ -318,7 +317,7 @@ def train(
         return measured
 
     first = run.step
-    before = clock()
+    last_save = before = clock()
     pictures.full_size.value = run.full_size
     for samples in loader:
         pictures.full_size.value = run.full_size
@@ -328,10 +327,10 @@ def train(
         run.seconds += now - before
         run.total_seconds += now - before
         before = now
-        if run.finished or time.monotonic() - last_save > 180:
+        if run.finished or now - last_save > 150:
             result = checkpoint()
             sums, first = {}, run.step
-            last_save, before = time.monotonic(), clock()
+            last_save = before = clock()
             if run.finished:
                 return result
     return result
