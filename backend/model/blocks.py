@@ -141,9 +141,8 @@ class JointBlock(nn.Module):
         parts_b = self.image.modulation(g)
         qb, kb, vb = self.image.project(image, parts_b)
         y = attend(torch.cat([qa, qb], 2), torch.cat([ka, kb], 2), torch.cat([va, vb], 2))
-        return self.geometry.finish(geometry, y[:, :, :n], parts_a), self.image.finish(
-            image, y[:, :, n:], parts_b
-        )
+        geometry = self.geometry.finish(geometry, y[:, :, :n], parts_a)
+        return geometry, self.image.finish(image, y[:, :, n:], parts_b)
 
 
 class Layer(nn.Module):

@@ -19,6 +19,7 @@ from .views import PixelSource
 NEIGHBOURS = 4
 UNSEEN = 1.0  # metres: the distance where a photo shows nothing
 SOLID = 0.9  # pixels below this matte mix with the background and are not sampled
+FAR = 0.15  # metres: pixels beyond are not looked for
 REACH = 0.02  # metres, plus four pixels: the farthest a pixel colours
 MIN_PIXEL = 0.001  # metres: finer photos are trusted no more than this
 
@@ -38,8 +39,8 @@ class SiteColors:
 def match_pixels(points: np.ndarray, matte: np.ndarray, sites: np.ndarray, neighbours: int = NEIGHBOURS):
     """Nearest photo pixels of each site.
 
-    points [H,W,3], matte [H,W], sites [S,3] -> flat pixel indices [S,k], distances [S,k] in metres. A photo
-    with no solid pixel gives index 0 at distance `UNSEEN`.
+    points [H,W,3], matte [H,W], sites [S,3] -> flat pixel indices [S,k], distances [S,k] in metres. Where no
+    solid pixel lies within `FAR` the distance is `UNSEEN`.
     """
     solid = np.flatnonzero((matte > SOLID).ravel() & np.isfinite(points).all(-1).ravel())
     if not len(solid):
@@ -47,8 +48,9 @@ def match_pixels(points: np.ndarray, matte: np.ndarray, sites: np.ndarray, neigh
             (len(sites), neighbours), UNSEEN, np.float32
         )
     tree = cKDTree(points.reshape(-1, 3)[solid].astype(np.float32))
-    distance, index = tree.query(sites, k=list(range(1, neighbours + 1)))
-    missing = index >= len(solid)  # fewer pixels than neighbours
+    ranks = list(range(1, neighbours + 1))
+    distance, index = tree.query(sites, k=ranks, distance_upper_bound=FAR)
+    missing = index >= len(solid)  # too far, or fewer pixels than neighbours
     index = solid[np.where(missing, 0, index)]
     return index, np.where(missing, UNSEEN, distance).astype(np.float32)
 

@@ -186,7 +186,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
 
 
 def plane_photo(height=20, width=30, step=0.01, color=(0.2, 0.4, 0.6)) -> PixelSource:
-    """A photo of a plane: pixel (row, column) shows the point (column, 0, row) step; the left half is empty."""
+    """A plane: pixel (row, column) shows the point (column, 0, row) step; the left half is empty."""
     row, column = np.mgrid[:height, :width]
     points = np.stack([column * step, 0 * row, row * step], -1).astype(np.float32)
     matte = (column >= width // 2).astype(np.float32)
@@ -196,11 +196,13 @@ def plane_photo(height=20, width=30, step=0.01, color=(0.2, 0.4, 0.6)) -> PixelS
 
 def test_a_site_finds_its_pixel():
     photo = plane_photo()
-    sites = np.array([[0.20, 0, 0.05], [0.29, 0, 0.19], [0.0, 0, 0.0]])
+    sites = np.array([[0.20, 0, 0.05], [0.29, 0, 0.19], [0.1, 0, 0.0], [-1.0, 0, 0.0]])
+
     index, distance = match_pixels(photo.points, photo.matte, sites)
     assert index[:2, 0].tolist() == [5 * 30 + 20, 19 * 30 + 29]
     assert np.allclose(distance[:2, 0], 0, atol=1e-6)
-    assert distance[2, 0] == pytest.approx(0.15, abs=1e-6)  # the empty half is not used
+    assert distance[2, 0] == pytest.approx(0.05, abs=1e-6)  # the empty half is not used
+    assert distance[3, 0] == 1
     assert pixel_size(photo.points, photo.matte) == pytest.approx(0.01, rel=1e-4)
 
 

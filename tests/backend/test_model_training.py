@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Losses by hand, and training on a few small people: it learns, and a killed run goes on as if it had not been."""
+"""Losses by hand, and training on a few small people: it learns, and a killed run goes on."""
 
 import json
 import math
