@@ -11,16 +11,33 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 
 
+MAX_THREADS = 32
+_threads: int | None = None
+
+
+def set_threads(count: int | None) -> None:
+    """How many threads kernels may use from now on; None is the default again."""
+    global _threads
+    if count is not None and count < 1:
+        raise ValueError(f"The number of threads must be at least one, not {count}.")
+    _threads = count
+
+
 def default_threads() -> int:
-    """As many as torch uses: it follows OMP_NUM_THREADS and `torch.set_num_threads`."""
-    return max(1, torch.get_num_threads())
+    """What was set, else OMP_NUM_THREADS, else one for each processor this process may use."""
+    if _threads:
+        return _threads
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    if wish.isdecimal() and int(wish) > 0:
+        return min(int(wish), MAX_THREADS)
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MAX_THREADS)
 
 
 def _forget_pool() -> None:

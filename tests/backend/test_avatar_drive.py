@@ -11,6 +11,7 @@ from lca_blender.backend.body.expression import apply_face_joints, expression_co
 from lca_blender.backend.body.pose import pose_features
 from lca_blender.backend.body.skinning import skin
 from lca_blender.backend.gaussians import Gaussians
+from lca_blender.backend.raster import workers
 
 FIELDS = ("means", "covariances", "opacities", "colors")
 
@@ -120,13 +121,15 @@ def test_equal_signals_give_equal_bits(tmp_path):
     thread.start()
     thread.join()
     assert same(results[0])
-    threads = torch.get_num_threads()
+    torch_threads = torch.get_num_threads()
     try:
         for count in (1, 2, 5):
             torch.set_num_threads(count)
+            workers.set_threads(count)
             assert same(avatar.drive(signal))
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(torch_threads)
+        workers.set_threads(None)
 
 
 def test_results_belong_to_the_caller():
