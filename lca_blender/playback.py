@@ -13,6 +13,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from .log import log
+from .redraw import redraw_views
 
 ENGINE = "LCA_GAUSSIANS"
 
@@ -96,14 +97,6 @@ def rebase(path: str, old: Path, new: Path) -> str:
         return "//" + os.path.relpath(absolute, new).replace(os.sep, "/")
     except ValueError:  # another drive
         return absolute
-
-
-def redraw_views() -> None:
-    """Asks every rendered 3D view for a new picture."""
-    for window in bpy.context.window_manager.windows if bpy.context.window_manager else ():
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D" and area.spaces.active.shading.type == "RENDERED":
-                area.tag_redraw()
 
 
 def free_caches() -> None:
