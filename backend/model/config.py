@@ -41,10 +41,10 @@ class ModelConfig:
 
     # Geometry tokens.
     fourier_bands: int = 8  # (open) 8 bands, both waves, and xyz: 51 numbers
-    tokens: int = 1024  # at creation
+    tokens: int = 2048  # at creation
     training_tokens: tuple[int, int] = (192, 768)  # range of counts seen in training
     face_fraction: float = 0.5
-    gaussians_per_token: int = 16
+    gaussians_per_token: int = 32
 
     # Decoders.
     decoder_width: int = 128

@@ -56,9 +56,9 @@ def pooled(config: ModelConfig, anchors: Anchors, sites: Sites) -> PooledAnchors
     return PooledAnchors(made, site.astype(np.int64), match_radius(config, made))
 
 
-def creation_anchors(config: ModelConfig, sites: Sites) -> PooledAnchors:
-    """The anchors an avatar is made with by default."""
-    return pooled(config, sample_anchors(config.tokens, config.face_fraction), sites)
+def finest_anchors(config: ModelConfig, sites: Sites) -> PooledAnchors:
+    """The largest set that training sees, in the order that creation uses: where training ends."""
+    return pooled(config, sample_anchors(config.training_tokens[1], config.face_fraction), sites)
 
 
 def anchor_pool(config: ModelConfig, sites: Sites, size: int = 12, seed: int = 0) -> list[PooledAnchors]:

@@ -43,9 +43,8 @@ class Sites:
 
 
 def make_sites(config: ModelConfig) -> Sites:
-    """The places of all Gaussians at the largest anchor count of the configuration."""
-    count = max(config.tokens, config.training_tokens[1])
-    anchors = sample_anchors(count, config.face_fraction)
+    """The places of all Gaussians at the largest anchor count that training sees."""
+    anchors = sample_anchors(config.training_tokens[1], config.face_fraction)
     order = np.argsort(~anchors.is_face, kind="stable")
     children = child_positions(
         config, anchors.positions[order], anchors.frames[order], anchors.spacing[order]

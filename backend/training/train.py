@@ -19,7 +19,7 @@ from ..errors import UserError
 from ..model.checkpoint import save_model
 from ..model.config import ModelConfig
 from ..model.lca import LCA, drive
-from .anchor_pool import PooledAnchors, anchor_pool, creation_anchors
+from .anchor_pool import PooledAnchors, anchor_pool, finest_anchors
 from .batches import Batch, BatchRecipe, make_batch
 from .check import check
 from .losses import acap, asap, image_loss
@@ -49,7 +49,7 @@ class TrainingConfig:
     acap_weight: float = 1.0
     asap_weight: float = 0.02
     canonical_every: int = 2  # steps between canonical renders
-    finish_fraction: float = 0.1  # at the end, only the anchors that creation uses
+    finish_fraction: float = 0.15  # at the end, only the finest anchors
     pool_size: int = 12
     bf16: bool = True
     seed: int = 0
@@ -224,7 +224,7 @@ def start(data: Path, out: Path, model_config: ModelConfig, config: TrainingConf
         people=people.part(train_seeds),
         held_out=people.part(held_seeds[: config.check_people]),
         pool=anchor_pool(model_config, sites, config.pool_size, config.seed),
-        final=creation_anchors(model_config, sites),
+        final=finest_anchors(model_config, sites),
         bank=NoiseBank(sites.positions, sites.is_face, seed=config.seed)
         if model_config.sampled_pixels
         else None,
