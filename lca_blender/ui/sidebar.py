@@ -87,13 +87,26 @@ def paragraph(layout, text: str, icon: str = "NONE") -> None:
         line = word or ""
 
 
+def draw_problem(layout, properties) -> None:
+    """The last error with its remedy and the button that helps."""
+    if not properties.message:
+        return
+    box = layout.box()
+    box.alert = True
+    paragraph(box, properties.message, "ERROR")
+    if properties.remedy:
+        paragraph(box, properties.remedy)
+    if properties.remedy_operator:
+        box.operator(properties.remedy_operator)
+
+
 class LCA_PT_photos(Sidebar, bpy.types.Panel):
     bl_label = "Photos"
     bl_order = 0
 
     def draw(self, context):
         layout, properties = self.layout, context.scene.lca
-        self._problem(layout, properties)
+        draw_problem(layout, properties)
         if installed("torch") is None:
             paragraph(layout, "PyTorch is not installed in this Blender.", "ERROR")
             layout.operator("lca.install_torch", icon="IMPORT")
@@ -106,25 +119,13 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
         buttons.operator("lca.clear_photos", text="", icon="X")
         if properties.job_running:
             layout.progress(factor=properties.job_progress, text=properties.job_step)
-            layout.label(text="Esc stops it", icon="EVENT_ESC")
+            layout.label(text="stops it", icon="EVENT_ESC")
             return
         big = layout.column()
         big.scale_y = 1.5
         big.enabled = len(properties.photos) > 0
         big.operator("lca.create_avatar", icon="USER")
         layout.operator("lca.import_avatar", icon="FILE_FOLDER")
-
-    @staticmethod
-    def _problem(layout, properties) -> None:
-        if not properties.message:
-            return
-        box = layout.box()
-        box.alert = True
-        paragraph(box, properties.message, "ERROR")
-        if properties.remedy:
-            paragraph(box, properties.remedy)
-        if properties.remedy_operator:
-            box.operator(properties.remedy_operator)
 
 
 class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from lca_blender.backend.avatar import Avatar
 from lca_blender.backend.body.bone_map import BoneMap
-from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES
+from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.ply import read_ply
 from mathutils import Matrix
@@ -479,76 +479,6 @@ def test_the_current_frame_is_exported(bound, tmp_path):
 def test_torch_is_only_installed_online(scene):
     assert not bpy.app.online_access
     assert not bpy.ops.lca.install_torch.poll()
-
-
-# Panels
-
-
-def test_all_panels_draw(bound, scene):
-    """Draws every panel against a layout that knows the real properties and operators."""
-    avatar, _ = bound
-    bpy.context.view_layer.objects.active = avatar
-    from lca_blender.ui import lists, sidebar
-
-    scene.lca.message, scene.lca.remedy, scene.lca.remedy_operator = "Bad.", "Do this.", "lca.add_photos"
-    drawn = Layout()
-    for panel in sidebar.CLASSES:
-        if getattr(panel, "poll", None) is None or panel.poll(bpy.context):
-            panel.draw(
-                SimpleNamespace(
-                    layout=drawn,
-                    sliders=getattr(panel, "sliders", ()),
-                    _problem=getattr(panel, "_problem", None),
-                ),
-                bpy.context,
-            )
-    ours = {name for name in drawn.operators if name.startswith("lca.")}
-    assert ours >= {
-        "lca.create_avatar",
-        "lca.unbind",
-        "lca.save_bone_map",
-        "lca.set_expression",
-        "lca.export_ply",
-    }
-    shown, order = lists.LCA_UL_bone_map.filter_items(
-        SimpleNamespace(bitflag_filter_item=1, filter_name="left"), bpy.context, avatar.lca, "bone_map"
-    )
-    assert sum(shown) == sum(name.endswith(".L") for name in JOINT_NAMES)
-    assert sorted(order) == list(range(len(JOINT_NAMES)))
-
-
-class Layout:
-    """Stands for a UILayout: refuses properties and operators that do not exist."""
-
-    def __init__(self, parent=None):
-        self.operators = parent.operators if parent else []
-
-    def operator(self, name, **_):
-        group, function = name.split(".")
-        rna = getattr(getattr(bpy.ops, group), function).get_rna_type()
-        self.operators.append(name)
-        return SimpleNamespace(**{prop.identifier: None for prop in rna.properties})
-
-    def prop(self, data, name, **_):
-        getattr(data, name)
-
-    def template_list(self, kind, _id, data, name, active_data, active_name, **_):
-        assert getattr(bpy.types, kind)
-        getattr(data, name), getattr(active_data, active_name)
-
-    def label(self, **_):
-        pass
-
-    def separator(self, **_):
-        pass
-
-    def progress(self, **_):
-        pass
-
-    def row(self, **_):
-        return Layout(self)
-
-    box = column = grid_flow = row
 
 
 def test_the_template_has_the_joints_of_the_bone_map(bound):
