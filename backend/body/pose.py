@@ -152,5 +152,5 @@ def pose_features(transforms, parents=None):
 
     parents = joint_parents() if parents is None else parents
     turn = rotation_part(_tensor(transforms)[..., :3, :3])
-    above = turn[..., torch.as_tensor(np.asarray(parents[1:]), dtype=torch.long), :, :]
+    above = turn[..., torch.as_tensor(np.array(parents[1:]), dtype=torch.long), :, :]
     return _same_kind(axis_angles(above.transpose(-1, -2) @ turn[..., 1:, :, :]), transforms)
