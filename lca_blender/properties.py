@@ -95,6 +95,19 @@ class LCA_ObjectProperties(PropertyGroup):
         override=OVERRIDABLE,
         update=tag,
     )
+    use_code: BoolProperty(
+        name="Use Code",
+        description="Let the 128 numbers of the expression code move the face in place of the sliders",
+        override=OVERRIDABLE,
+        update=tag,
+    )
+    code: FloatVectorProperty(
+        name="Code",
+        description="Expression code, as a face capture model gives it",
+        size=(4, 32),
+        override=OVERRIDABLE,
+        update=tag,
+    )
     warnings: StringProperty(
         name="Not Seen", description="What the photos did not show, one line each", override=OVERRIDABLE
     )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..backend.avatar import Avatar, Signal
+from ..backend.body.expression import arkit_from_code
 from ..backend.errors import UserError
 from ..backend.gaussians import Gaussians
 from ..properties import ARKIT_NAMES
@@ -90,9 +91,13 @@ def joint_matrices(obj: bpy.types.Object, avatar: Avatar, depsgraph: bpy.types.D
 
 def face_of(evaluated: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     """Expression [52] and gaze [2,2] (left and right eye: yaw, pitch in radians) of an evaluated object."""
-    sliders = evaluated.lca.expression
-    expression = np.array([getattr(sliders, name) for name in ARKIT_NAMES], np.float32)
-    return expression, np.tile(np.array(evaluated.lca.gaze, np.float32), (2, 1))
+    properties = evaluated.lca
+    if properties.use_code:
+        code = np.array(properties.code, np.float32).reshape(128)
+        expression = np.clip(np.asarray(arkit_from_code(code), np.float32), 0, 1)
+    else:
+        expression = np.array([getattr(properties.expression, name) for name in ARKIT_NAMES], np.float32)
+    return expression, np.tile(np.array(properties.gaze, np.float32), (2, 1))
 
 
 def binding_of(avatar: Avatar, rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from lca_blender.backend.avatar import Avatar, Signal
+from lca_blender.backend.body.expression import expression_code
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.errors import UserError
 from mathutils import Euler, Matrix
 
+from lca_blender.properties import ARKIT_NAMES
 from lca_blender.scene import avatar_data
 from lca_blender.scene.evaluate import evaluate, forget_results, visible_avatars
 
@@ -63,6 +65,23 @@ def test_sliders_gaze_and_pose_all_matter(bound):
     bpy.context.view_layer.update()
     seen.append(fresh(avatar))
     assert not any(same(a, b) for a, b in pairwise(seen))
+
+
+def test_an_expression_code_does_what_its_sliders_do(avatar):
+    sliders = torch.zeros(52)
+    sliders[list(ARKIT_NAMES).index("mouthSmileLeft")] = 0.75
+    avatar.lca.code = expression_code(sliders).reshape(4, 32).tolist()
+    bpy.context.view_layer.update()
+    neutral = fresh(avatar)
+    avatar.lca.use_code = True
+    bpy.context.view_layer.update()
+    by_code = fresh(avatar)
+    avatar.lca.use_code = False
+    avatar.lca.expression.mouthSmileLeft = 0.75
+    bpy.context.view_layer.update()
+    by_slider = fresh(avatar)
+    assert by_code.means.numpy() == pytest.approx(by_slider.means.numpy(), abs=1e-5)
+    assert not same(by_code, neutral)
 
 
 def test_splats_move_as_blenders_own_bones_say(bound, rigid_avatar_file):
