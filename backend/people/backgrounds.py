@@ -4,28 +4,21 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 
 
 def _colour(rng):
     """A random sRGB colour [3], greys as often as hues."""
     grey = rng.uniform(0.03, 0.97)
-    return np.clip(grey + rng.normal(0, 0.18 if rng.random() < 0.5 else 0.04, 3), 0, 1).astype(np.float32)
+    return np.clip(grey + rng.normal(0, 0.16 if rng.random() < 0.4 else 0.04, 3), 0, 1).astype(np.float32)
 
 
 def _noise(rng, height, width, cells):
     """Smooth noise [H, W, 1] in 0..1 with about `cells` features along the height."""
     cells = max(2, int(cells))
-    grid = rng.random((cells + 1, cells + 1)).astype(np.float32)
-    y, x = (
-        np.linspace(0, cells - 1e-3, height),
-        np.linspace(0, (cells - 1e-3) * width / max(height, width), width),
-    )
-    i, j = y.astype(int), x.astype(int)
-    v, u = (y - i).astype(np.float32)[:, None], (x - j).astype(np.float32)[None]
-    v, u = v * v * (3 - 2 * v), u * u * (3 - 2 * u)
-    top = grid[i][:, j] * (1 - u) + grid[i][:, j + 1] * u
-    bottom = grid[i + 1][:, j] * (1 - u) + grid[i + 1][:, j + 1] * u
-    return (top * (1 - v) + bottom * v)[..., None]
+    grid = rng.random((cells + 1, max(2, round(cells * width / height) + 1))).astype(np.float32)
+    large = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(large), 0, 1)[..., None]
 
 
 def _gradient(rng, height, width):

@@ -229,10 +229,8 @@ def main(arguments=None) -> None:
     parser.add_argument("--face-views", type=int, default=4)
     given = parser.parse_args(arguments)
     first, end = (int(s) for s in given.seeds.split(":"))
-    write_shards(
-        given.out, range(first, end), given.workers, shard=given.shard, height=given.height, width=given.width,
-        body_views=given.body_views, face_views=given.face_views,
-    )  # fmt: skip
+    options = {name: getattr(given, name) for name in ("height", "width", "body_views", "face_views")}
+    write_shards(given.out, range(first, end), given.workers, shard=given.shard, **options)
 
 
 if __name__ == "__main__":

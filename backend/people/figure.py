@@ -51,14 +51,19 @@ def _places(local, heads, parents):
 
 
 def _unit(vector):
-    return vector / np.linalg.norm(vector)
+    return vector / np.sqrt(vector @ vector)
+
+
+def _cross(a, b):
+    """np.cross of two 3-vectors, without its overhead."""
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
 def _frame(direction, hinge):
     """Orthonormal columns: a bone's direction, its hinge made perpendicular, and their product."""
     d = _unit(direction)
     h = _unit(hinge - d * (hinge @ d))
-    return np.stack([d, h, np.cross(d, h)], 1)
+    return np.stack([d, h, _cross(d, h)], 1)
 
 
 class _Anatomy(NamedTuple):
@@ -84,8 +89,8 @@ def _anatomy() -> _Anatomy:
     side = at["index1.L"] - at["pinky1.L"]
     side = _unit(side - hand * (side @ hand))
     return _Anatomy(
-        heads, upper_arm, _unit(at["hand.L"] - at["forearm.L"]), _unit(np.cross(upper_arm, FORWARD)),
-        hand, side, np.cross(hand, side),
+        heads, upper_arm, _unit(at["hand.L"] - at["forearm.L"]), _unit(_cross(upper_arm, FORWARD)),
+        hand, side, _cross(hand, side),
     )  # fmt: skip
 
 
@@ -151,7 +156,7 @@ class Figure:
         """
         a = self.anatomy
         target = _unit(np.asarray(direction, np.float64))
-        axis = np.cross(a.upper_arm, target)
+        axis = _cross(a.upper_arm, target)
         angle = np.degrees(np.arctan2(np.linalg.norm(axis), a.upper_arm @ target))
         swing = about(axis, angle) if np.linalg.norm(axis) > 1e-9 else np.eye(3)
         clavicle = self._clavicle(target, shrug)
@@ -186,7 +191,7 @@ class Figure:
         out = _unit(out - line * (out @ line))
         bent = start + line * along + out * np.sqrt(max(upper**2 - along**2, 0.0))
         end = start + line * distance
-        hinge = np.cross(bent - start, end - bent)
+        hinge = _cross(bent - start, end - bent)
         turned = _frame(bent - start, hinge) @ _frame(a.upper_arm, a.elbow_hinge).T
         forearm = _frame(end - bent, hinge) @ _frame(a.forearm, a.elbow_hinge).T
         self._turn("clavicle", side, clavicle)
@@ -199,7 +204,7 @@ class Figure:
         """
         a = self.anatomy
         self._turn("forearm_twist", side, about(a.forearm, pronate / 2))
-        bend = about(np.cross(a.hand, a.palm), flex) @ about(np.cross(a.hand, -a.thumb_side), ulnar)
+        bend = about(_cross(a.hand, a.palm), flex) @ about(_cross(a.hand, -a.thumb_side), ulnar)
         self._turn("hand", side, about(a.forearm, pronate / 2) @ bend)
 
     def palm_towards(self, side, direction, limit=75.0):
@@ -213,7 +218,7 @@ class Figure:
         axis = a.forearm
         x = turned - axis * (turned @ axis)
         p = a.palm - axis * (a.palm @ axis)
-        angle = np.degrees(np.arctan2(axis @ np.cross(p, x), p @ x))
+        angle = np.degrees(np.arctan2(axis @ _cross(p, x), p @ x))
         self.hand(side, pronate=float(np.clip(angle, -limit, limit)))
 
     def fingers(self, side, curls, spread=0.0, thumb=None):
@@ -228,11 +233,11 @@ class Figure:
             for i, most, rest in ((1, 78.0, 12.0), (2, 92.0, 14.0), (3, 58.0, 10.0)):
                 # The canonical hand is relaxed, not flat: a straight finger undoes most of its rest angle.
                 degrees = most * curl - rest * 0.7 * max(0.0, 1 - 4 * curl)
-                bend = about(np.cross(self._phalanx(finger, i), a.palm), degrees)
+                bend = about(_cross(self._phalanx(finger, i), a.palm), degrees)
                 self._turn(f"{finger}{i}", side, aside @ bend if i == 1 else bend)
         inward = _unit(a.palm - 0.6 * a.thumb_side)
         for i, most in ((1, 22.0), (2, 38.0), (3, 55.0)):
-            bend = about(np.cross(self._phalanx("thumb", i), inward), most * thumb)
+            bend = about(_cross(self._phalanx("thumb", i), inward), most * thumb)
             self._turn(f"thumb{i}", side, about(a.hand, 30 * thumb) @ bend if i == 1 else bend)
 
     def _phalanx(self, finger, i):

@@ -92,7 +92,7 @@ def test_tilted_quad_has_exact_depth_and_area(distance, half, tilt, samples):
     a = np.radians(tilt)
     along = np.array([np.cos(a), np.sin(a), 0])
     corners = [x * along * half + np.array([0, 0, z * half]) for x, z in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
-    points = np.array(corners) + [0, distance - 4, 0]
+    points = np.array(corners) + np.array([0, distance - 4, 0])
     seen = rasterize_mesh(points, QUAD, camera.viewmat, camera.K, 192, 256, samples)
     rows, columns = np.nonzero(seen.face >= 0)
     pixels = np.stack([(columns + 0.5) / samples, (rows + 0.5) / samples, np.ones(len(rows))])
@@ -421,6 +421,7 @@ def test_records_repeat_bit_for_bit_and_load_as_made(tmp_path):
     loaded = people[1]
     for name in (*dataset._SMALL, "rgba"):
         assert np.array_equal(loaded[name], made[name]), name
+        assert loaded[name].dtype == made[name].dtype
     assert np.array_equal(loaded["template_map"], records.restore_map(made["template_map"]))
     assert list(loaded["is_face"]) == [False, True]
     one = people.load(0, views=[1], maps=False)
@@ -432,8 +433,8 @@ def test_records_repeat_bit_for_bit_and_load_as_made(tmp_path):
 
 
 def test_killed_run_resumes_without_half_shards(tmp_path):
-    command = [sys.executable, "-m", "lca_blender.backend.people.dataset", "--out", str(tmp_path), "--seeds", "5:8",
-               "--shard", "1", "--height", "64", "--width", "48", "--body-views", "1", "--face-views", "0"]  # fmt: skip
+    words = "--seeds 5:8 --shard 1 --height 64 --width 48 --body-views 1 --face-views 0"
+    command = [sys.executable, "-m", dataset.__name__, "--out", str(tmp_path), *words.split()]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("*.safetensors")) and time.monotonic() < deadline and process.poll() is None:
