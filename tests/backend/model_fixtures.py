@@ -78,3 +78,15 @@ def signals(config: ModelConfig = TINY, batch: int = 2, views: int = 2, seed: in
     transforms = torch.eye(3, 4).repeat(batch, views, config.joints, 1, 1)
     transforms[..., 3] += torch.randn(batch, views, config.joints, 3, generator=generator) * 0.05
     return signal, expression, transforms
+
+
+def fused_changes(
+    token_bias: torch.Tensor, decoder: dict, signal: torch.Tensor, slope: float = 0.01
+) -> torch.Tensor:
+    """What a stored decoder answers to a signal [S]: changes [M,13], written as its layers are described."""
+    x = torch.nn.functional.leaky_relu(token_bias + signal @ decoder["signal_weight"].T, slope)
+    for i in range(sum(k.startswith("hidden") for k in decoder) // 2):
+        x = torch.nn.functional.leaky_relu(
+            x @ decoder[f"hidden{i}_weight"].T + decoder[f"hidden{i}_bias"], slope
+        )
+    return (x @ decoder["last_weight"].T + decoder["last_bias"]).reshape(-1, 13) * decoder["delta_scale"]

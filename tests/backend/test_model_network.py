@@ -15,7 +15,7 @@ from lca_blender.backend.model.gaussian_maths import (
 )
 from lca_blender.backend.model.lca import LCA, drive
 from lca_blender.backend.model.tokens import AnchorSet, child_offsets, fourier
-from model_fixtures import TINY, photos, signals, sphere_anchors
+from model_fixtures import TINY, fused_changes, photos, signals, sphere_anchors
 
 
 @pytest.fixture
@@ -137,11 +137,7 @@ def test_fused_decoder_is_the_pose_head(model, anchors):
     signal, _, _ = signals(batch=1, views=1)
     wanted = model.deltas(encoding, signal)[0, 0]
     d = model.pose_head.fused(encoding.tokens[0])
-    leaky = lambda x: torch.nn.functional.leaky_relu(x, 0.01)  # noqa: E731
-    x = leaky(d["token_bias"] + signal[0, 0] @ d["signal_weight"].T)
-    for i in range(TINY.decoder_layers - 2):
-        x = leaky(x @ d[f"hidden{i}_weight"].T + d[f"hidden{i}_bias"])
-    out = (x @ d["last_weight"].T + d["last_bias"]).reshape(-1, 13) * d["delta_scale"]
+    out = fused_changes(d["token_bias"], d, signal[0, 0])
     assert close(out, wanted)
     assert torch.equal(d["delta_scale"], torch.tensor(TINY.delta_units))
 

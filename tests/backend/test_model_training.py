@@ -29,7 +29,7 @@ from lca_blender.backend.training.evaluate import (
 )
 from lca_blender.backend.training.losses import acap, asap, image_loss, person_psnr, ssim
 from lca_blender.backend.training.prepare import signal_of, square
-from model_fixtures import TINY
+from model_fixtures import TINY, fused_changes
 
 SMALL = TINY.with_(
     joints=58,
@@ -149,7 +149,7 @@ def test_training_drives_as_the_avatar_does(run):
             pose_features(signal.transforms).flatten(), batch.signals[0, 0, : 57 * 3], atol=1e-5
         )
         gaussians = avatar.drive(signal)
-        decoded = avatar.changes(batch.signals[0, 0])
+        decoded = fused_changes(avatar.token_bias, avatar.decoder, batch.signals[0, 0])
         own = drive(
             replace(people.canonical, **_avatar_as_batch(avatar)),
             decoded[None, None],
