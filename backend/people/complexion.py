@@ -34,10 +34,11 @@ def skin_tone(rng: np.random.Generator) -> tuple[np.ndarray, float]:
     i = int(place)
     tone = tones[i] + (tones[min(i + 1, 9)] - tones[i]) * (place - i)
     tone = tone * np.array([1.0, 0.955, 0.93]) ** (0.5 + rng.uniform(0.3, 1.1))
-    warm = tone * np.array([0.93, 0.78, 0.68]) if place < 4 else tone
+    warm = tone * np.array([0.95, 0.815, 0.735]) if place < 4 else tone
     mix = np.clip((4.5 - place) / 3, 0, 0.75)
     tone = tone + (warm - tone) * mix
     tone = tone * (1 + np.array([0.03, -0.05, -0.02]) * np.exp(-(((place - 4.0) / 1.6) ** 2)))
+    tone[2] *= 1 + 0.14 * np.exp(-(((place - 4.0) / 2.0) ** 2))
     lift = np.array([0.11, 0.055, 0.03]) * np.clip((place - 5.5) / 2, 0, 1)
     return np.clip(tone + lift + rng.normal(0, 0.012, 3), 0.05, 1), place
 

@@ -128,10 +128,11 @@ def _jacket(w: Wardrobe, short: bool) -> None:
         w.wear("jacket collar", collar, [fabric], 0.001, outside=True, hem_depth=0.005)
 
 
-def _top(w: Wardrobe, tucked: bool) -> None:
+def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> None:
+    """Wear something on the upper body; its hem is no lower than `lowest`."""
     rng, t = w.rng, w.tape
     kind = rng.choice(["tee", "long", "tank", "shirt", "sweater"], p=[0.42, 0.15, 0.10, 0.17, 0.16])
-    hem = t.height(rng.uniform(83, 95)) if not tucked else t.height(98)
+    hem = max(t.height(rng.uniform(83, 95)), lowest) if not tucked else t.height(98)
     ease = {
         "tee": rng.uniform(0.004, 0.012),
         "long": rng.uniform(0.003, 0.008),
@@ -243,6 +244,8 @@ def _skirt(w: Wardrobe, waist: float, fabric: prints.Fabric) -> float:
     w.outfit.names.append(f"{kind} skirt")
     w.hidden = np.maximum(w.hidden, garments.under_skirt(t, waist - 0.02, bottom))
     w.over = np.maximum(w.over, garments.under_skirt(t, waist - 0.01, bottom) + 0.03)
+    tucked_in = garments.under_skirt(t, waist + 0.01, bottom) > -0.02
+    w.roof = np.where(tucked_in, np.minimum(w.roof, 0.009), w.roof).astype(np.float32)
     return bottom
 
 
@@ -256,8 +259,9 @@ def _dress(w: Wardrobe) -> float:
     fabric = w.fabric(prints.SKIRT, t.height(140), t.height(50))
     top = prints.Fabric(fabric.look._replace(lie=prints.TOP), fabric.place)
     cut = garments.top_cut(t, float(sleeve), waist - 0.02, neck, rng.uniform(0.003, 0.007), 0.0)
+    over, roof = w.over, w.roof
     hem = _skirt(w, waist, fabric)
-    w.over = np.full_like(w.over, -garments.FAR)
+    w.over, w.roof = over, roof  # the bodice lies over the skirt's upper edge
     belt = prints.Fabric(top.look._replace(first=top.look.second, pattern=prints.PLAIN), fabric.place)
     cut.trims = [(np.where(t.arm, -1, 0.032 - (t.z - waist + 0.02)), 1)] if rng.random() < 0.4 else []
     cut.offset = np.maximum(
@@ -311,7 +315,8 @@ def dress(rng: np.random.Generator, shape: BodyShape, masculine: float) -> Outfi
             hem = _bottom(w, skirted, waist)
             _top(w, True)
         else:
-            _top(w, False)
+            # A fitted hem cannot hang over a flared skirt: it ends just below the waist.
+            _top(w, False, lowest=waist - 0.035 if skirted else 0.0)
             hem = _bottom(w, skirted, waist)
     _feet(w, hem)
     w.outfit.cover = w.hidden

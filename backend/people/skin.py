@@ -187,7 +187,7 @@ def _head_colour(x, y, z, look, c):
     c[1] *= 1 - 0.56 * dark
     c[2] *= 1 - 0.56 * dark
     if look.freckles > 0 and z > 4:
-        spots = smoothstep(0.35, 0.6, noise3(x * 3.1 + 5, y * 3.1, z * 3.1)) * look.freckles
+        spots = smoothstep(0.35, 0.65, noise3(x * 5.0 + 5, y * 5.0, z * 5.0)) * look.freckles
         spots *= bell3(ax, y, z, 2.6, -2.4, 9, 2.6, 2.2, 3)
         c[0] *= 1 - 0.22 * spots
         c[1] *= 1 - 0.35 * spots
