@@ -3,7 +3,7 @@
 
     python benchmarks/raster.py --count 65536 --size 512 --repeats 9 --threads 2
 
-The peer sorts once, and composites each tile of 16 x 16 pixels by a cumulative product over all its Gaussians.
+The peer sorts once, and composites each tile of 16 x 16 pixels by a cumulative product over its Gaussians.
 """
 
 import argparse

@@ -76,7 +76,7 @@ def test_projection_equals_gsplat(orthographic):
     implementation = pytest.importorskip("gsplat.cuda._torch_impl")
     scene, camera = random_scene(500, 3, size=0.02), camera_at(160, 120, orthographic=orthographic)
     viewmat, K = (torch.tensor(m, dtype=torch.float32)[None] for m in (camera.viewmat, camera.K))
-    radii, means2d, depths, conics, _ = implementation._fully_fused_projection(
+    radii, means2d, _, conics, _ = implementation._fully_fused_projection(
         scene.means, scene.covariances, viewmat, K, camera.width, camera.height,
         near_plane=camera.near, camera_model="ortho" if orthographic else "pinhole",
     )  # fmt: skip
