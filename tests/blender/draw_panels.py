@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draws every panel of the sidebar into a real layout and leaves: `python draw_panels.py avatar.lca`.
+
+Without a window Blender fills a pop-up's layout and crashes when it comes to showing it, hence a process of
+its own that ends inside `draw`. Exit status 0: every panel drew and every list filled its lines.
+"""
+
+import os
+import sys
+import traceback
+from types import SimpleNamespace
+
+import bpy
+
+import lca_blender
+
+bpy.ops.wm.read_factory_settings()
+lca_blender.register()
+
+from lca_blender.ui import lists, sidebar  # noqa: E402
+
+lines = {"LCA_UL_photos": 0, "LCA_UL_bone_map": 0}
+
+
+class LCA_PT_all(bpy.types.Panel):
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LCA"
+    bl_label = "All"
+
+    def draw(self, context):
+        status = 1
+        try:
+            for panel in sidebar.CLASSES:
+                assert not hasattr(panel, "poll") or panel.poll(context), panel
+                column = self.layout.column()
+                panel.draw(SimpleNamespace(layout=column, sliders=getattr(panel, "sliders", ())), context)
+            for kind in (lists.LCA_UL_photos, lists.LCA_UL_bone_map):
+                data = context.scene.lca if kind is lists.LCA_UL_photos else context.object.lca
+                name = "photos" if kind is lists.LCA_UL_photos else "bone_map"
+                for item in getattr(data, name):
+                    kind.draw_item(None, context, self.layout, data, item, 0, data, "")
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def main(path):
+    import addon_utils  # Blender's own: there once bpy is imported
+
+    addon_utils.enable("rigify", default_set=True)
+    bpy.ops.object.armature_human_metarig_add()
+    rig = bpy.context.object
+    bpy.ops.lca.add_photos(files=[{"name": path}])
+    bpy.ops.lca.import_avatar(filepath=path)
+    bpy.ops.lca.bind_to_armature(armature=rig.name)
+    properties = bpy.context.scene.lca
+    properties.message, properties.remedy, properties.remedy_operator = "Bad.", "Do this.", "lca.add_photos"
+    bpy.utils.register_class(LCA_PT_all)
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.wm.call_panel("INVOKE_DEFAULT", name="LCA_PT_all", keep_open=False)
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
