@@ -43,5 +43,7 @@ def compile_kernels(avatar: Avatar) -> None:
 
 
 def _look_again() -> float | None:
+    if _thread.is_alive():
+        return LOOK_AGAIN
     redraw_views()
-    return LOOK_AGAIN if _thread.is_alive() else None
+    return None
