@@ -17,7 +17,7 @@ class LCA_UL_photos(bpy.types.UIList):
 
 class LCA_UL_bone_map(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, _icon, _active_data, _active_property, _index=0):
-        row = layout.row(align=True)
+        row = layout.split(factor=0.5, align=True)
         row.label(text=joint_label(item.joint), icon="BONE_DATA" if item.bone else "BLANK1")
         if data.armature is not None:
             known = not item.bone or item.bone in data.armature.data.bones
@@ -30,12 +30,7 @@ class LCA_UL_bone_map(bpy.types.UIList):
     def filter_items(self, _context, data, property_name):
         pairs = getattr(data, property_name)
         wanted = self.filter_name.lower()
-        shown = [
-            self.bitflag_filter_item
-            if wanted in f"{joint_label(pair.joint)} {pair.joint} {pair.bone}".lower()
-            else 0
-            for pair in pairs
-        ]
+        shown = [self.bitflag_filter_item if wanted in searched(pair) else 0 for pair in pairs]
         missing_first = sorted(range(len(pairs)), key=lambda i: (bool(pairs[i].bone), i))
         order = [0] * len(pairs)
         for place, index in enumerate(missing_first):
@@ -43,12 +38,18 @@ class LCA_UL_bone_map(bpy.types.UIList):
         return shown, order
 
 
+def searched(pair) -> str:
+    """What a search in the bone map looks at."""
+    side = {"L": "left", "R": "right"}.get(pair.joint.rpartition(".")[2], "")
+    return f"{joint_label(pair.joint)} {pair.joint} {side} {pair.bone}".lower()
+
+
 def joint_label(joint: str) -> str:
-    """ "upper_arm.L" -> "Upper Arm, left"; "index1.R" -> "Index 1, right" """
+    """ "upper_arm.L" -> "Upper Arm L"; "index1.R" -> "Index 1 R" """
     base, _, side = joint.partition(".")
     words = base.replace("_", " ").rstrip("0123456789").title()
     number = base[len(base.rstrip("0123456789")) :]
-    return f"{words} {number}".strip() + {"L": ", left", "R": ", right"}.get(side, "")
+    return " ".join(part for part in (words, number, side) if part)
 
 
 CLASSES = (LCA_UL_photos, LCA_UL_bone_map)

@@ -7,7 +7,7 @@ from ..preferences import installed
 from ..scene.avatar_data import avatar_problem, is_avatar
 
 ENGINE = "LCA_GAUSSIANS"
-WRAP = 42  # letters that fit a sidebar of the usual width
+WRAP = 34  # letters that fit a sidebar of the usual width
 
 FACE_GROUPS = (
     ("Eyes", ("eyeBlink", "eyeWide", "eyeSquint", "eyeLookUp", "eyeLookDown", "eyeLookIn", "eyeLookOut")),
