@@ -95,7 +95,7 @@ def new_scene() -> bpy.types.Scene:
     scene.view_settings.view_transform = "Standard"
     scene.render.image_settings.file_format = "PNG"
     scene.world = bpy.data.worlds.new("Backdrop")
-    scene.world.color = (0.32, 0.34, 0.38)
+    scene.world.color = (0.52, 0.54, 0.57)
     return scene
 
 
@@ -121,7 +121,7 @@ def film(scene: bpy.types.Scene, rig: bpy.types.Object) -> None:
     scene.collection.objects.link(camera)
     scene.camera = camera
     camera.data.lens = 60
-    height = rig.dimensions.z
+    height = stature(rig)
     for frame, distance, azimuth, aim in (
         (1, 3.1, 38, 0.5),
         (20, 3.1, 18, 0.5),
@@ -131,6 +131,11 @@ def film(scene: bpy.types.Scene, rig: bpy.types.Object) -> None:
         aim_camera(camera, height, distance, azimuth, aim)
         camera.keyframe_insert("location", frame=frame)
         camera.keyframe_insert("rotation_euler", frame=frame)
+
+
+def stature(rig: bpy.types.Object) -> float:
+    """Metres from the ground to the highest deforming bone; the controls around a rig reach further."""
+    return max(bone.tail_local.z for bone in rig.data.bones if bone.use_deform)
 
 
 def aim_camera(camera: bpy.types.Object, height: float, distance: float, azimuth: float, aim: float) -> None:
@@ -152,7 +157,7 @@ def new_views(scene: bpy.types.Scene, rig: bpy.types.Object, folder: Path) -> li
     shots += [("face", 0.62, azimuth, 0.93) for azimuth in (-35, 0, 35)]
     paths = []
     for kind, distance, azimuth, aim in shots:
-        aim_camera(camera, rig.dimensions.z, distance, azimuth, aim)
+        aim_camera(camera, stature(rig), distance, azimuth, aim)
         scene.render.filepath = str(folder / f"{kind}_{azimuth:+04d}.png")
         bpy.ops.render.render(write_still=True)
         paths.append(Path(scene.render.filepath))

@@ -16,7 +16,7 @@ from ..backend.people.person import sample_person
 from ..backend.people.render import View, pose_person, render_posed
 from ..backend.raster import Camera, rasterize
 
-DEFAULT_SEED = 1_000_007
+DEFAULT_SEED = 1_000_011
 WIDTH, HEIGHT = 768, 1024
 AZIMUTHS = (8, 100, 188, 275)  # degrees: front, the person's left, back, right
 
