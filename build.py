@@ -198,7 +198,9 @@ def this_platform() -> str:
 
 
 def demo(options: argparse.Namespace) -> None:
-    command = ["-m", "lca_blender.demo", "--out", options.out, "--seed", str(options.seed)]
+    command = ["-m", "lca_blender.demo", "--out", options.out]
+    if options.seed is not None:
+        command += ["--seed", str(options.seed)]
     if options.photos:
         command += ["--photos", *options.photos]
     run(environment(), *command)
@@ -249,9 +251,7 @@ def main() -> None:
         "--photos", nargs="+", metavar="FILE", help="your photos of one person; without, a synthetic person's"
     )
     one.add_argument("--out", default="out/demo", metavar="DIR")
-    one.add_argument(
-        "--seed", type=int, default=1_000_007, help="which synthetic person (held out: 1,000,000 and up)"
-    )
+    one.add_argument("--seed", type=int, help="which synthetic person (held out: 1,000,000 and up)")
     one.set_defaults(function=demo)
     one = commands.add_parser("test", help="lint, every test, the extension build")
     one.add_argument("--only", choices=["lint", "backend", "blender", "package"])
