@@ -17,7 +17,7 @@ from PIL import Image
 def write_model(path):
     """A starter network made small, with the weights it begins with."""
     small = {"width": 64, "layers": 1, "heads": 4, "global_width": 16, "tokens": 192}
-    small |= {"encoder_width": 48, "encoder_heads": 4, "pixel_heads": 4}
+    small |= {"encoder_width": 48, "encoder_heads": 4, "pixel_heads": 4, "gaussians_per_token": 16}
     torch.manual_seed(1)
     save_model(path, LCA(replace(preset("starter"), name="tiny", **small)))
     return path
