@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The archive itself, and a new user's first minutes with it."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from lca_blender.demo.photos import photograph
@@ -27,14 +29,33 @@ def test_the_archive_holds_the_package_as_blender_wants_it(archive):
     assert {f"./{name}" for name in names if name.endswith(".whl")} == set(manifest["wheels"])
 
 
-def test_a_new_user_installs_creates_binds_and_renders(archive, tmp_path):
+BLENDERS_OWN = ("bpy", "numpy", "requests", "urllib3", "idna", "certifi", "charset_normalizer", "zstandard")
+
+
+@pytest.fixture
+def bare_site(tmp_path):
+    """A folder with what Blender's Python has and nothing of ours: no torch, no package but bpy's own."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    for name in BLENDERS_OWN:
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            where = Path(spec.submodule_search_locations[0])
+            (folder / name).symlink_to(where)
+            for libraries in where.parent.glob(f"{name}.libs"):
+                (folder / libraries.name).symlink_to(libraries)
+    return folder
+
+
+def test_a_new_user_installs_creates_binds_and_renders(archive, tmp_path, bare_site):
     photos, _ = photograph(1_000_003, tmp_path / "photos")
     out = tmp_path / "out"
     out.mkdir()
     script = Path(__file__).with_name("fresh_user.py")
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path / "user")}
+    environment["PYTHONPATH"] = str(bare_site)
     ran = subprocess.run(
-        [sys.executable, str(script), str(archive), str(photos[0]), str(out)],
+        [sys.executable, "-S", str(script), str(archive), str(photos[0]), str(out)],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
