@@ -94,9 +94,16 @@ def new_scene() -> bpy.types.Scene:
     scene.frame_start, scene.frame_end = 1, performance.FRAMES
     scene.view_settings.view_transform = "Standard"
     scene.render.image_settings.file_format = "PNG"
-    scene.world = bpy.data.worlds.new("Backdrop")
-    scene.world.color = (0.52, 0.54, 0.57)
+    scene.world = backdrop(0.5)
     return scene
+
+
+def backdrop(grey: float) -> bpy.types.World:
+    """A world of one grey; linear."""
+    world = bpy.data.worlds.new("Backdrop")
+    world.use_nodes = True
+    world.node_tree.nodes["Background"].inputs["Color"].default_value = (grey, grey, grey, 1.0)
+    return world
 
 
 def create(files: list[Path], path: Path) -> bpy.types.Object:
