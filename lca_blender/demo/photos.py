@@ -18,6 +18,7 @@ from ..backend.raster import Camera, rasterize
 
 DEFAULT_SEED = 1_000_011
 WIDTH, HEIGHT = 768, 1024
+BACKDROP = 0.735  # sRGB grey behind the avatar where it is compared
 AZIMUTHS = (8, 100, 188, 275)  # degrees: front, the person's left, back, right
 
 
@@ -66,12 +67,12 @@ def render_again(avatar: Avatar, truths: list[Truth], folder: Path) -> tuple[lis
     files, psnr = [], []
     for number, truth in enumerate(truths):
         signal = Signal(torch.from_numpy(truth.view.transforms), torch.zeros(52), torch.zeros(2, 2))
-        image = rasterize(avatar.drive(signal), truth.camera, background=torch.full((3,), 0.5))["combined"]
-        rendered = image[..., :3].clamp(0, 1).numpy()
+        image = rasterize(avatar.drive(signal), truth.camera, background=torch.full((3,), BACKDROP))
+        rendered = image["combined"][..., :3].clamp(0, 1).numpy()
         files.append(folder / f"again_{number + 1}.png")
         Image.fromarray((rendered * 255 + 0.5).astype(np.uint8)).save(files[-1])
-        shown = truth.view.rgba.astype(np.float32) / 255
-        person = shown[..., 3] > 0.5
-        error = np.mean((rendered[person] - shown[..., :3][person]) ** 2)
-        psnr.append(round(float(-10 * np.log10(error)), 2))
+        rgba = truth.view.rgba.astype(np.float32) / 255
+        alpha = rgba[..., 3:]
+        error = (rendered - rgba[..., :3] * alpha - BACKDROP * (1 - alpha))[alpha[..., 0] > 0.5]
+        psnr.append(round(float(-10 * np.log10(np.mean(error**2))), 2))
     return files, psnr
