@@ -21,10 +21,18 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ..errors import UserError
 from .bone_map import BoneMap, check, map_bones, parent_of
+from .rotations import (
+    frame,
+    half_twist,
+    nearest_rotation,
+    rotation_about,
+    smallest_rotation,
+    twist_angle,
+    unit,
+)
 from .skeleton import FINGERS, JOINT_NAMES
 
 __all__ = ["Binding", "BoneMap", "Rig", "bind", "map_bones"]
@@ -119,7 +127,7 @@ class Binding:
         per_joint = np.where(self.bones[:, None, None] >= 0, channels[self.bones], np.eye(4))
         posed = per_joint @ self.rest
         for twist, forearm, hand in self._twists:
-            posed[twist] = _half_twist(
+            posed[twist] = half_twist(
                 per_joint[forearm], per_joint[hand], self.rest[twist], self._axis(forearm, hand)
             )
         for joint, head, bone, pivot in self._face:
@@ -129,7 +137,7 @@ class Binding:
             anchor = (self.rest[head] @ np.append(self._heads[joint], 1.0))[:3]
             shift = relative[:3, :3] @ pivot + relative[:3, 3] - pivot
             turn = np.eye(4)
-            turn[:3, :3] = _nearest_rotation(relative[:3, :3])
+            turn[:3, :3] = nearest_rotation(relative[:3, :3])
             turn[:3, 3] = anchor + shift - turn[:3, :3] @ anchor
             posed[joint] = per_joint[head] @ turn @ self.rest[joint]
         return posed.astype(np.float32)
@@ -137,7 +145,7 @@ class Binding:
     def _axis(self, forearm: int, hand: int) -> tuple[np.ndarray, np.ndarray]:
         """Origin and direction of the forearm in the rig's rest pose."""
         ends = [(self.rest[joint] @ np.append(self._heads[joint], 1.0))[:3] for joint in (forearm, hand)]
-        return ends[0], _unit(ends[1] - ends[0])
+        return ends[0], unit(ends[1] - ends[0])
 
 
 def bind(template: Skeleton, rig: Rig, bone_map: BoneMap | Mapping[str, str]) -> Binding:
@@ -226,9 +234,9 @@ class _Binder:
         if not ups or not np.linalg.norm(ups[0][1]) > 0:
             return np.eye(3)
         if not sides:
-            return _smallest_rotation(_unit(ups[0][0]), _unit(ups[0][1]))
+            return smallest_rotation(unit(ups[0][0]), unit(ups[0][1]))
         across = np.sum(sides, 0)
-        return _frame(ups[0][1], across[1]) @ _frame(ups[0][0], across[0]).T
+        return frame(ups[0][1], across[1]) @ frame(ups[0][0], across[0]).T
 
     # Joint by joint
 
@@ -292,9 +300,9 @@ class _Binder:
         along, stretch, turn = None, 1.0, self.turn
         if np.linalg.norm(span) > 0.05:
             there = top[1] - bottom[1]
-            along = _unit(span)
+            along = unit(span)
             stretch = float(np.linalg.norm(there) / np.linalg.norm(span) / self.scale)
-            turn = _smallest_rotation(self.turn @ along, _unit(there)) @ self.turn
+            turn = smallest_rotation(self.turn @ along, unit(there)) @ self.turn
         anchor = bottom or top
         self._place("pelvis", turn, np.zeros(3), along, stretch)
         matrix = self.rest["pelvis"]
@@ -309,7 +317,7 @@ class _Binder:
             there = base + self.scale * self.turn @ (self.heads["head"] - self.heads["neck1"])
         ours = self.heads["head"] - self.heads["neck1"]
         turn, stretch = self._aim(self.turn, ours, there - base)
-        self._place("neck1", turn, base, _unit(ours), float(np.clip(stretch, *NECK_STRETCH)))
+        self._place("neck1", turn, base, unit(ours), float(np.clip(stretch, *NECK_STRETCH)))
         self._follow("neck2", "neck1", whole=True)
         self._place("head", self.turn, self._carried("head", "neck2"))
         for joint in FACE:
@@ -320,7 +328,7 @@ class _Binder:
         length = np.linalg.norm(theirs)
         if length < 1e-4 * self.scale:
             return start, 1.0
-        rotation = _smallest_rotation(_unit(start @ ours), theirs / length) @ start
+        rotation = smallest_rotation(unit(start @ ours), theirs / length) @ start
         return rotation, float(length / np.linalg.norm(ours) / self.scale)
 
     def _clavicle(self, side: str) -> None:
@@ -332,7 +340,7 @@ class _Binder:
         base = self._carried(joint, "spine3")
         ours = self.heads[end] - self.heads[joint]
         turn, stretch = self._aim(self.linear["spine3"], ours, there - base)
-        self._place(joint, turn, base, _unit(ours), stretch)
+        self._place(joint, turn, base, unit(ours), stretch)
 
     def _limb(self, joints: tuple[str, str], side: str) -> None:
         """Upper arm and forearm, or thigh and shin, each towards the next joint that the rig has."""
@@ -353,7 +361,7 @@ class _Binder:
                 there = self.rig.tails[self.bones[joint]]
             ours = self.heads[end] - self.heads[joint]
             turn, stretch = self._aim(self.linear[parent], ours, there - self.at(joint))
-            self._place(joint, turn, self.at(joint), _unit(ours), stretch)
+            self._place(joint, turn, self.at(joint), unit(ours), stretch)
 
     @staticmethod
     def _end(base: str, side: str) -> str:
@@ -371,13 +379,13 @@ class _Binder:
                 ours = np.mean([self.heads[k] for k in knuckles], 0) - self.heads[joint]
                 theirs = np.mean([self.at(k) for k in knuckles], 0) - target
                 turn, stretch = self._aim(turn, ours, theirs)
-                along = _unit(ours)
+                along = unit(ours)
                 if len(knuckles) >= 2:
                     spread = [
                         self.heads[knuckles[0]] - self.heads[knuckles[-1]],
                         self.at(knuckles[0]) - self.at(knuckles[-1]),
                     ]
-                    turn = _frame(theirs, spread[1]) @ _frame(ours, spread[0]).T
+                    turn = frame(theirs, spread[1]) @ frame(ours, spread[0]).T
             self._place(joint, turn, target, along, stretch)
         for finger in FINGERS:
             self._finger(finger, side)
@@ -395,14 +403,14 @@ class _Binder:
                 continue
             ours = self.heads[f"{finger}{n + 1}.{side}"] - self.heads[joint]
             turn, stretch = self._aim(self.linear[parent], ours, there - self.at(joint))
-            self._place(joint, turn, self.at(joint), _unit(ours), stretch)
+            self._place(joint, turn, self.at(joint), unit(ours), stretch)
 
     def _twist(self, side: str) -> None:
         """The lower half of the forearm, turned half as far about its axis as the hand is."""
         joint, forearm, hand = f"forearm_twist.{side}", f"forearm.{side}", f"hand.{side}"
-        axis = _unit(self.heads[hand] - self.heads[forearm])
+        axis = unit(self.heads[hand] - self.heads[forearm])
         relative = self.linear[forearm].T @ self.linear[hand]
-        half = _rotation_about(axis, 0.5 * _twist_angle(relative, axis))
+        half = rotation_about(axis, 0.5 * twist_angle(relative, axis))
         self._follow(joint, forearm, whole=True)
         origin = np.eye(4)
         origin[:3, :3] = half
@@ -425,62 +433,5 @@ class _Binder:
             if abs(pitch[0] - pitch[1]) < HEEL_ANGLE:
                 theirs = theirs + up * (np.linalg.norm(theirs) * np.sin(pitch[0]) - theirs @ up)
             turn, stretch = self._aim(self.turn, ours, theirs)
-            self._place(joint, turn, target, _unit(ours), stretch)
+            self._place(joint, turn, target, unit(ours), stretch)
         self._place(toe, self.linear[joint], self._carried(toe, joint))
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)
-
-
-def _frame(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Rotation whose first column is `first` and whose second is as near `second` as can be."""
-    x = _unit(first)
-    y = second - x * (x @ second)
-    if np.linalg.norm(y) < 1e-9 * max(np.linalg.norm(second), 1e-12):
-        y = np.eye(3)[np.argmin(np.abs(x))]
-        y = y - x * (x @ y)
-    y = _unit(y)
-    return np.stack([x, y, np.cross(x, y)], 1)
-
-
-def _smallest_rotation(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The rotation between two unit vectors with the smallest angle (Rodrigues)."""
-    cosine = float(np.clip(start @ end, -1.0, 1.0))
-    axis = np.cross(start, end)
-    sine = float(np.linalg.norm(axis))
-    if sine < 1e-9:
-        if cosine > 0:
-            return np.eye(3)
-        across = np.eye(3)[np.argmin(np.abs(start))]
-        return _rotation_about(_unit(np.cross(start, across)), np.pi)
-    return _rotation_about(axis / sine, np.arctan2(sine, cosine))
-
-
-def _rotation_about(axis: np.ndarray, angle: float) -> np.ndarray:
-    x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-
-
-def _twist_angle(rotation: np.ndarray, axis: np.ndarray) -> float:
-    """Angle in [-pi, pi) of the part of a rotation that turns about `axis` (swing-twist decomposition)."""
-    quaternion = Rotation.from_matrix(rotation).as_quat()  # x, y, z, w
-    angle = 2.0 * np.arctan2(quaternion[:3] @ axis, quaternion[3])
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)
-
-
-def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:
-    """The rotation nearest to a matrix, scale and shear removed (polar decomposition)."""
-    u, _, vt = np.linalg.svd(matrix)
-    return (u * [1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
-
-
-def _half_twist(forearm: np.ndarray, hand: np.ndarray, rest: np.ndarray, axis) -> np.ndarray:
-    """Posed matrix of the twist joint: the forearm's motion and half of the hand's turn about the forearm."""
-    origin, direction = axis
-    relative = _nearest_rotation(np.linalg.pinv(forearm[:3, :3]) @ hand[:3, :3])
-    half = np.eye(4)
-    half[:3, :3] = _rotation_about(direction, 0.5 * _twist_angle(relative, direction))
-    half[:3, 3] = origin - half[:3, :3] @ origin
-    return forearm @ half @ rest
