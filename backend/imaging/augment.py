@@ -62,7 +62,7 @@ def make_sample(
     alpha = person[..., 3].copy()
     colour = tone(rng, person[..., :3], 0.6) if rng.random() < 0.5 else person[..., :3].astype(np.float32)
     backdrop = background(rng, height, width)
-    if rng.random() < 0.5:
+    if rng.random() < 0.3:
         radius = rng.uniform(0.002, 0.016) * height
         backdrop = np.asarray(Image.fromarray(backdrop).filter(ImageFilter.GaussianBlur(radius)))
     backdrop = backdrop.astype(np.float32)

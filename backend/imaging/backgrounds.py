@@ -13,26 +13,33 @@ import numpy as np
 from PIL import Image
 
 from ..people.backgrounds import compose_background
-
-PROCEDURAL_SHARE = 0.35  # of the samples, where there are pictures too
+from .textures import TextureBank
 
 
 class Backgrounds:
-    """Draws backgrounds: procedural ones, and parts of the JPEG and PNG pictures in `folder` if one is
-    given.
+    """Draws backgrounds: parts of the JPEG and PNG pictures in `folder` if one is given, textured surfaces
+    with things in front of them, and the plain ones of the people's own backgrounds.
     """
 
-    def __init__(self, folder: Path | None):
+    def __init__(self, folder: Path | None, seed: int = 0):
         files = sorted(folder.iterdir()) if folder else []
         self.pictures = [Image.open(file).convert("RGB") for file in files if file.suffix in (".jpg", ".png")]
+        self.textures = TextureBank(np.random.default_rng([seed, 5]))
 
     def __call__(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         """uint8 [H,W,3]"""
-        if not self.pictures or rng.random() < PROCEDURAL_SHARE:
+        kind = rng.random()
+        if kind < 0.2:
             return compose_background(rng, np.zeros((height, width, 4), np.uint8))[..., :3]
+        if kind < 0.55 or not self.pictures:
+            return self.textures.scene(rng, None, height, width)
+        picture = self._part_of_a_picture(rng, height, width)
+        return self.textures.scene(rng, picture, height, width) if kind < 0.75 else picture
+
+    def _part_of_a_picture(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         picture = self.pictures[rng.integers(len(self.pictures))]
         limit = min(picture.height, picture.width * height / width)
-        h = limit * math.exp(rng.uniform(math.log(0.12), 0))
+        h = limit * math.exp(rng.uniform(math.log(0.3), 0))
         w = h * width / height
         left, top = rng.uniform(0, picture.width - w), rng.uniform(0, picture.height - h)
         part = picture.resize((width, height), Image.BILINEAR, box=(left, top, left + w, top + h))

@@ -30,10 +30,11 @@ from .estimator_file import BUNDLED, save_network
 from .network import CorrespondenceNetwork, NetworkConfig
 
 HELD_OUT = 1_000_000
-EMPTY_SHARE = 0.08
+EMPTY_SHARE = 0.1
 FULL_SIZE, SMALL_SIZE = NetworkConfig().input_size, (128, 96)
-SMALL_SHARE = 0.55  # of the time is spent on small pictures
-POOL = 16  # records a loader draws from at a time
+SMALL_SHARE = 0.4  # of the time is spent on small pictures
+POOL = 20  # records a loader draws from at a time
+VIEWS, LOADED_VIEWS = 10, 5  # of a record; how many of them are decoded
 
 
 class TrainingPictures(IterableDataset):
@@ -57,14 +58,15 @@ class TrainingPictures(IterableDataset):
         info = torch.utils.data.get_worker_info()
         rng = np.random.default_rng([self.seed, info.id if info else 0])
         dataset = PeopleDataset(self.data)
-        background = Backgrounds(self.folder)
+        background = Backgrounds(self.folder, self.seed)
         torch.set_num_threads(1)
         pool: list[dict] = []
         for turn in itertools.count():
             if turn % 200 == 0:
                 dataset.refresh()
                 usable = [i for i, seed in enumerate(dataset.seeds) if seed not in self.held_out]
-            fresh = dataset.load(usable[rng.integers(len(usable))])
+            views = rng.permutation(VIEWS)[:LOADED_VIEWS]
+            fresh = dataset.load(usable[rng.integers(len(usable))], views)
             if len(pool) < POOL:
                 pool.append(fresh)
                 continue
