@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from ..body.template import load_template
 from ..jobs import Cancelled
 from ..model.views import InputViews, PixelSource
-from .correspondence import Correspondence, Estimator, NoPersonError, masked_crop
+from .correspondence import ERROR_SCALE, Correspondence, Estimator, NoPersonError, masked_crop
 from .coverage import unseen_parts, unseen_sentence
 from .crops import Box
 from .photos import KEEP, Photo, PhotoError, load_photos
@@ -141,12 +141,13 @@ def _source(photo: Photo, correspondence: Correspondence, box: Box, size: tuple[
     confidence = _nearest(correspondence.confidence, box, height, width)
     matte = rgba[..., 3].copy()
     solid = (matte > 0) & (confidence > MIN_CONFIDENCE)
+    error = ERROR_SCALE * np.sqrt(np.maximum(matte / np.maximum(confidence, 1e-3) - 1, 0))
     laid, distance = on_template(points[solid])
     points[solid] = laid
     solid[solid] = distance < MAX_PROJECTION
     matte[~solid] = 0
     points[~solid] = 0
-    return PixelSource(rgba[..., :3], matte, points)
+    return PixelSource(rgba[..., :3], matte, points, error)
 
 
 def _nearest(values: np.ndarray, box: Box, height: int, width: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from ..raster.camera import Camera, look_at
 from .checkpoint import VERSION
 from .config import ModelConfig
 from .lca import LCA, CanonicalGaussians
-from .matching import SiteColors, combine, match_radius, site_colors
+from .matching import combine, match_radius, site_colors, together
 from .tokens import AnchorSet, anchor_set
 from .views import InputViews, masked
 
@@ -97,8 +97,7 @@ def sample_photos(views: InputViews, config: ModelConfig, anchors: AnchorSet, re
     for n, source in enumerate(views.sources):
         report(0.05 + 0.55 * n / len(views.sources), f"Reading photo {n + 1} of {len(views.sources)}")
         rows.append(site_colors(source, sites))
-    rgb, distance, size = zip(*rows, strict=True)
-    colors = SiteColors(np.stack(rgb), np.stack(distance), np.array(size, np.float32))
+    colors = together(rows)
     return torch.from_numpy(combine(colors, match_radius(config, anchors)))[None]
 
 

@@ -21,6 +21,7 @@ UNSEEN = 1.0  # metres: the distance where a photo shows nothing
 SOLID = 0.9  # pixels below this matte mix with the background and are not sampled
 FAR = 0.15  # metres: pixels beyond are not looked for
 REACH = 0.02  # metres, plus four pixels: the farthest a pixel colours
+SURE = 0.02  # metres: smaller expected errors make no photo better than another
 MIN_PIXEL = 0.001  # metres: finer photos are trusted no more than this
 
 
@@ -29,11 +30,13 @@ class SiteColors:
     """Colours of V photos at S sites: rgb [V,S,3] in 0..1, distance [V,S] metres, pixel_size [V] metres.
 
     pixel_size is the typical step from one pixel to the next on the template: photos with finer pixels win.
+    error [V,S] metres is expected of the pixels' template points (None: exact): surer photos win.
     """
 
     rgb: np.ndarray
     distance: np.ndarray
     pixel_size: np.ndarray
+    error: np.ndarray | None = None
 
 
 def match_pixels(points: np.ndarray, matte: np.ndarray, sites: np.ndarray, neighbours: int = NEIGHBOURS):
@@ -64,8 +67,8 @@ def pixel_size(points: np.ndarray, matte: np.ndarray) -> float:
     return float(max(np.median(step), MIN_PIXEL)) if len(step) else UNSEEN
 
 
-def site_colors(source: PixelSource, sites: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """One photo's colour [S,3] at each site, its nearest pixel's distance [S], the photo's pixel size.
+def site_colors(source: PixelSource, sites: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    """One photo at each site: colour [S,3], nearest pixel's distance [S], pixel size, expected error [S].
 
     The colour is the mean of the nearest pixels, weighted by inverse squared distance.
     """
@@ -73,15 +76,15 @@ def site_colors(source: PixelSource, sites: np.ndarray) -> tuple[np.ndarray, np.
     weight = 1 / (distance**2 + MIN_PIXEL**2)
     rgb = source.rgb.reshape(-1, 3)[index]
     color = (rgb * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)
-    return color.astype(np.float32), distance[:, 0], pixel_size(source.points, source.matte)
+    error = np.zeros(len(sites)) if source.error is None else source.error.ravel()[index[:, 0]]
+    size = pixel_size(source.points, source.matte)
+    return color.astype(np.float32), distance[:, 0], size, error.astype(np.float32)
 
 
-def gather(sources, sites: np.ndarray) -> SiteColors | None:
-    """Colours of all photos at the sites; None without photos."""
-    if not len(sources):
-        return None
-    rgb, distance, size = zip(*(site_colors(s, sites) for s in sources), strict=True)
-    return SiteColors(np.stack(rgb), np.stack(distance), np.array(size, np.float32))
+def together(photos: list) -> SiteColors:
+    """What `site_colors` found in one or more photos."""
+    rgb, distance, size, error = zip(*photos, strict=True)
+    return SiteColors(np.stack(rgb), np.stack(distance), np.array(size, np.float32), np.stack(error))
 
 
 def match_radius(config: ModelConfig, anchors: AnchorSet) -> np.ndarray:
@@ -91,15 +94,18 @@ def match_radius(config: ModelConfig, anchors: AnchorSet) -> np.ndarray:
 
 
 def combine(colors: SiteColors, radius: np.ndarray) -> np.ndarray:
-    """Mean over photos, weighted by nearness and fineness: [S,4] colour and log of the summed nearness.
+    """Mean over photos, weighted by nearness, fineness and sureness: [S,4] colour, log of summed nearness.
 
     Nearness is exp(-(d / radius)²) with radius [S] in metres, less for fine photos: what lies outside a
-    close-up's frame must not be coloured by its edge. Fineness is 1 / pixel_size². Sites that no photo shows
-    keep a neutral colour and a log weight near log(1e-4).
+    close-up's frame must not be coloured by its edge. Fineness is 1 / pixel_size²,
+    sureness 1 / (error² + SURE²). Sites that no photo shows keep a neutral colour and a log weight near
+    log(1e-4).
     """
     reach = np.minimum(radius, REACH + 4 * colors.pixel_size[:, None])
     near = np.exp(-((colors.distance / reach) ** 2))
     weight = near / colors.pixel_size[:, None] ** 2
+    if colors.error is not None:
+        weight = weight / (colors.error**2 + SURE**2)
     rgb = (colors.rgb * weight[..., None]).sum(0) / (weight.sum(0)[:, None] + 1e-12)
     total = near.sum(0)
     rgb = np.where(total[:, None] > 1e-6, rgb, 0.5)

@@ -17,12 +17,14 @@ class PixelSource:
     """A photo at the resolution its colours are sampled at.
 
     rgb [h,w,3] in 0..1, matte [h,w] in 0..1, points [h,w,3] metres on the mean template's canonical surface
-    (any value, NaN allowed, where the matte is 0).
+    (any value, NaN allowed, where the matte is 0). error [h,w] metres: how far off the points are expected to
+    be; None: exact.
     """
 
     rgb: np.ndarray
     matte: np.ndarray
     points: np.ndarray
+    error: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def prepare_record(record: dict, config: ModelConfig, sites: Sites) -> dict[str,
     rgb_u8, distance_u8, sizes = [], [], []
     for view in range(len(rgba)):
         source = PixelSource(rgba[view, ..., :3].astype(np.float32) / 255, matte[view], points[view])
-        color, distance, size = site_colors(source, sites.positions)
+        color, distance, size, _ = site_colors(source, sites.positions)
         rgb_u8.append(np.clip(color * 255 + 0.5, 0, 255).astype(np.uint8))
         distance_u8.append(np.clip(distance / DISTANCE_STEP, 0, 255).astype(np.uint8))
         sizes.append(size)

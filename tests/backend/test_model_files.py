@@ -209,11 +209,11 @@ def test_a_site_finds_its_pixel():
 def test_an_empty_photo_shows_nothing():
     photo = plane_photo()
     empty = PixelSource(photo.rgb, photo.matte * 0, photo.points)
-    _, distance, _ = site_colors(empty, np.zeros((5, 3)))
+    _, distance, *_ = site_colors(empty, np.zeros((5, 3)))
     assert (distance == 1).all()
     one = np.zeros_like(photo.matte)
     one[0, -1] = 1
-    color, distance, _ = site_colors(PixelSource(photo.rgb, one, photo.points), np.array([[0.29, 0, 0]]))
+    color, distance, *_ = site_colors(PixelSource(photo.rgb, one, photo.points), np.array([[0.29, 0, 0]]))
     assert np.allclose(color, (0.2, 0.4, 0.6), atol=1e-3)
     assert distance[0] == pytest.approx(0, abs=1e-6)
 
