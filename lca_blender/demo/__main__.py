@@ -130,10 +130,10 @@ def film(scene: bpy.types.Scene, rig: bpy.types.Object) -> None:
     camera.data.lens = 60
     height = stature(rig)
     for frame, distance, azimuth, aim in (
-        (1, 3.1, 38, 0.5),
-        (20, 3.1, 18, 0.5),
-        (34, 1.35, 4, 0.86),
-        (48, 1.25, -6, 0.87),
+        (1, 2.0, 38, 0.5),
+        (20, 2.0, 18, 0.5),
+        (34, 1.25, 4, 0.8),
+        (48, 1.15, -6, 0.8),
     ):
         aim_camera(camera, height, distance, azimuth, aim)
         camera.keyframe_insert("location", frame=frame)
@@ -160,8 +160,8 @@ def new_views(scene: bpy.types.Scene, rig: bpy.types.Object, folder: Path) -> li
     camera.animation_data_clear()
     rig.data.pose_position = "REST"
     scene.frame_set(1)
-    shots = [("turn", 3.1, azimuth, 0.5) for azimuth in (0, 60, 120, 180, 240, 300)]
-    shots += [("face", 0.62, azimuth, 0.93) for azimuth in (-35, 0, 35)]
+    shots = [("turn", 2.0, azimuth, 0.5) for azimuth in (0, 60, 120, 180, 240, 300)]
+    shots += [("face", 0.45, azimuth, 0.92) for azimuth in (-35, 0, 35)]
     paths = []
     for kind, distance, azimuth, aim in shots:
         aim_camera(camera, stature(rig), distance, azimuth, aim)
