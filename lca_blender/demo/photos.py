@@ -19,7 +19,12 @@ from ..backend.raster import Camera, rasterize
 DEFAULT_SEED = 1_000_011
 WIDTH, HEIGHT = 768, 1024
 BACKDROP = 0.735  # sRGB grey behind the avatar where it is compared
-AZIMUTHS = (8, 100, 188, 275)  # degrees: front, the person's left, back, right
+SHOTS = (  # what is framed, azimuth in degrees from the front towards the person's left, metres away
+    ("body", 8, 3.6),
+    ("body", 78, 3.6),
+    ("body", 186, 3.6),
+    ("bust", -12, 1.6),
+)
 
 
 @dataclass(frozen=True)
@@ -31,15 +36,15 @@ class Truth:
 
 
 def photograph(seed: int, folder: Path) -> tuple[list[Path], list[Truth]]:
-    """Takes four full-body photos of a person that training never saw; each in a stance of its own."""
+    """Takes three photos of the body and a portrait of a person that training never saw."""
     folder.mkdir(parents=True, exist_ok=True)
     person, rng = sample_person(seed), np.random.default_rng(seed)
     files, truths = [], []
-    for number, azimuth in enumerate(AZIMUTHS):
+    for number, (region, azimuth, distance) in enumerate(SHOTS):
         pose = poses.standing(rng)
         posed = pose_person(person, pose.rotations, root=pose.root)
-        points = body_extent(posed.transforms)
-        eye = points.mean(0) + 3.6 * direction(azimuth, 3.0)
+        points = body_extent(posed.transforms, region)
+        eye = points.mean(0) + distance * direction(azimuth, 3.0)
         camera = frame(points, eye, WIDTH, HEIGHT, 0.86)
         view = render_posed(person, posed, camera, neutral_light())
         files.append(folder / f"photo_{number + 1}.png")
