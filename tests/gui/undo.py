@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Undo, redo and F12 keep the splats. Blender without a window has no undo, so this needs a real one:
+
+    LCA_EXTENSIONS=DIR LCA_AVATAR=person.lca LCA_OUT=DIR blender --python tests/gui/undo.py
+
+LCA_EXTENSIONS holds `lca_blender` laid out as in the extension zip. Writes LCA_OUT/undo.json, {"passed",
+"steps"}, and closes Blender.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import bpy
+
+OUT = Path(os.environ["LCA_OUT"])
+PACKAGE = "bl_ext.lca_test.lca_blender"
+steps: dict[str, str] = {}
+
+
+def prepare() -> None:
+    bpy.context.preferences.extensions.repos.new(
+        name="lca_test", module="lca_test", custom_directory=os.environ["LCA_EXTENSIONS"]
+    )
+    bpy.ops.preferences.addon_enable(module=PACKAGE)
+    bpy.ops.preferences.addon_enable(module="rigify")
+    bpy.ops.object.armature_human_metarig_add()
+    rig = bpy.context.object
+    bpy.ops.lca.import_avatar(filepath=os.environ["LCA_AVATAR"])
+    bpy.ops.lca.bind_to_armature(armature=rig.name)
+    bpy.context.scene.render.engine = "LCA_GAUSSIANS"
+    bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = 240, 320
+    bpy.ops.ed.undo_push(message="Set-up")
+
+
+def splats() -> str:
+    """Digest of what the one evaluation path gives for the active avatar now."""
+    evaluate = importlib.import_module(f"{PACKAGE}.scene.evaluate").evaluate
+    gaussians = evaluate(bpy.context.object, bpy.context.evaluated_depsgraph_get())
+    parts = (gaussians.means, gaussians.covariances, gaussians.colors, gaussians.opacities)
+    return hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()
+
+
+def check() -> None:
+    prepare()
+    steps["before"] = splats()
+    bpy.context.object.lca.expression.mouthPucker = 1.0
+    bpy.context.object.lca.armature.pose.bones["upper_arm.R"].rotation_quaternion = (0.9, 0.0, 0.0, 0.4)
+    bpy.ops.ed.undo_push(message="Act")
+    steps["acted"] = splats()
+    bpy.ops.ed.undo()
+    steps["undone"] = splats()
+    bpy.ops.ed.redo()
+    steps["redone"] = splats()
+    bpy.context.scene.render.filepath = str(OUT / "f12.png")
+    bpy.ops.render.render(write_still=True)
+    steps["rendered"] = splats()
+
+
+def main() -> None:
+    passed = False
+    try:
+        check()
+        passed = (
+            steps["before"] == steps["undone"] != steps["acted"]
+            and steps["acted"] == steps["redone"] == steps["rendered"]
+            and (OUT / "f12.png").is_file()
+        )
+    except Exception:
+        steps["error"] = traceback.format_exc()
+    (OUT / "undo.json").write_text(json.dumps({"passed": passed, "steps": steps}, indent=1))
+    sys.stdout.flush()
+    os._exit(0 if passed else 1)
+
+
+bpy.app.timers.register(main, first_interval=2.0)
