@@ -22,14 +22,13 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from ..people.dataset import PeopleDataset
+from ..people.dataset import HELD_OUT, PeopleDataset
 from .augment import Sample, make_empty_sample, make_sample
 from .backgrounds import Backgrounds
 from .correspondence import HEAD_HEIGHT
 from .estimator_file import BUNDLED, save_network
 from .network import CorrespondenceNetwork, NetworkConfig
 
-HELD_OUT = 1_000_000
 EMPTY_SHARE = 0.1
 FULL_SIZE, SMALL_SIZE = NetworkConfig().input_size, (128, 96)
 SMALL_SHARE = 0.4  # of the time is spent on small pictures

@@ -21,12 +21,12 @@ from ..avatar import Avatar, Signal
 from ..model.create import create_avatar
 from ..model.lca import LCA
 from ..model.views import InputViews, PixelSource
+from ..people.dataset import HELD_OUT
 from ..raster import rasterize
 from ..raster.camera import Camera
 from .losses import over, person_psnr
 from .prepare import body_box, face_box, square, tight_crop
 
-FIRST_SEED = 1_000_000
 PHOTOS_BODY, PHOTOS_FACE = 4, 2
 MEAN_PEOPLE = 32
 
@@ -205,7 +205,7 @@ def _subjects(model, people, data, tokens, estimator, say) -> tuple[list[Subject
     from ..errors import UserError
 
     subjects, failed = [], 0
-    for n, record in enumerate(records(range(FIRST_SEED, FIRST_SEED + people), data)):
+    for n, record in enumerate(records(range(HELD_OUT, HELD_OUT + people), data)):
         say(f"Avatar {n + 1} of {people}")
         try:
             if estimator is None:

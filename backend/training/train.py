@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..model.checkpoint import save_model
 from ..model.config import ModelConfig
 from ..model.lca import LCA, drive
+from ..people.dataset import HELD_OUT
 from .anchor_pool import PooledAnchors, anchor_pool, finest_anchors
 from .batches import Batch, BatchRecipe, make_batch
 from .check import check
@@ -27,8 +28,6 @@ from .noise import NoiseBank
 from .prepare import PreparedPeople, make_sites, prepare
 from .rendering import render_batch
 from .state import Average, Progress, load_state, save_state
-
-HELD_OUT_SEED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,7 @@ def step_once(run: Run, batch: Batch, background: torch.Tensor) -> dict[str, flo
 
 def split(seeds: list[int], held: int) -> tuple[list[int], list[int]]:
     """Training and held-out seeds; without people of a held-out seed, the last few are held out."""
-    train, rest = [s for s in seeds if s < HELD_OUT_SEED], [s for s in seeds if s >= HELD_OUT_SEED]
+    train, rest = [s for s in seeds if s < HELD_OUT], [s for s in seeds if s >= HELD_OUT]
     if not rest:
         train, rest = train[:-held], train[-held:]
     if not train:
