@@ -73,6 +73,7 @@ def environment() -> str:
         print("Installing the pinned packages into .venv (a few minutes the first time)", flush=True)
         run(python_of(VENV), "-m", "pip", "install", "--quiet", "--editable", ".[develop]")
         stamp.write_text(wanted)
+    run(python_of(VENV), "kernels/build.py", "--install")
     check_bpy(python_of(VENV))
     return python_of(VENV)
 
@@ -147,6 +148,8 @@ def download_wheels(folder: Path, platforms: list[str], versions: list[str], tor
             tags = [word for tag in PLATFORM_TAGS[target] for word in ("--platform", tag)]
             fetch = [python_of(VENV), "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
             run(*fetch, "--python-version", version, *tags, "--dest", folder, *wanted)
+    for target in platforms:
+        run(python_of(VENV), "kernels/build.py", "--platform", target, "--out", folder)
     for unwanted in folder.glob("numpy-*.whl"):
         unwanted.unlink()
     return sorted(folder.glob("*.whl"))

@@ -12,7 +12,7 @@ from torch import Tensor
 from .jit import kernel
 from .raster.blend import aligned
 from .raster.lanes import fma, load, maximum, peek, spread, store, take_ticket
-from .raster.workers import default_threads, share
+from .workers import default_threads, share
 
 CHANGES = 13  # colour 3, mean 3, quaternion 4, log scale 3
 SLOPE = np.float32(0.01)  # of the leaky ReLU

@@ -12,7 +12,7 @@ import numpy as np
 
 from .jit import kernel
 from .raster.lanes import take_ticket
-from .raster.workers import default_threads, share
+from .workers import default_threads, share
 
 CHUNK = 2048  # Gaussians per ticket
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)

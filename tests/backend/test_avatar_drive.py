@@ -11,7 +11,7 @@ from lca_blender.backend.body.expression import apply_face_joints, expression_co
 from lca_blender.backend.body.pose import pose_features
 from lca_blender.backend.body.skinning import skin
 from lca_blender.backend.gaussians import Gaussians
-from lca_blender.backend.raster import workers
+from lca_blender.backend import workers
 
 FIELDS = ("means", "covariances", "opacities", "colors")
 

@@ -6,7 +6,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from lca_blender.backend.raster import cpu, rasterize, workers
+from lca_blender.backend import workers
+from lca_blender.backend.raster import cpu, rasterize
 from test_raster_forward import camera_at, random_scene
 
 
