@@ -13,6 +13,8 @@ from PIL import Image, ImageFilter
 
 Background = Callable[[np.random.Generator, int, int], np.ndarray]
 """(rng, height, width) -> uint8 [H,W,3]"""
+Occluder = Callable[[np.random.Generator, np.ndarray], np.ndarray]
+"""(rng, picture float32 [H,W,3] in 0..255, changed in place) -> coverage [H,W] of what was put there"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def make_sample(
     background: Background,
     height: int,
     width: int,
+    put_thing: Occluder | None = None,
 ) -> Sample:
     """One training picture of one view: rgba uint8 [h,w,4] straight sRGB, points [h,w,3] metres."""
     for _ in range(6):  # not a picture that shows next to nothing of the person
@@ -69,17 +72,23 @@ def make_sample(
     cover = alpha[..., None] * np.float32(1 / 255)
     picture = backdrop + (colour - backdrop) * cover
     if rng.random() < 0.2:
-        occlude(rng, picture, alpha)
+        occlude(rng, picture, alpha, put_thing)
     warped[alpha <= 127] = 0
     return Sample(spoil(rng, picture), alpha, warped.astype(np.float16))
 
 
-def make_empty_sample(rng: np.random.Generator, background: Background, height: int, width: int) -> Sample:
+def make_empty_sample(
+    rng: np.random.Generator,
+    background: Background,
+    height: int,
+    width: int,
+    put_thing: Occluder | None = None,
+) -> Sample:
     """A picture without a person: teaches the network to say so."""
     picture = background(rng, height, width).astype(np.float32)
     alpha = np.zeros((height, width), np.uint8)
     if rng.random() < 0.5:
-        occlude(rng, picture, alpha)
+        occlude(rng, picture, alpha, put_thing)
     return Sample(spoil(rng, picture), alpha, np.zeros((height, width, 3), np.float16))
 
 
@@ -183,10 +192,15 @@ def tone(rng: np.random.Generator, colour: np.ndarray, strength: float) -> np.nd
     return np.clip(toned, 0, 255, out=toned)
 
 
-def occlude(rng: np.random.Generator, picture: np.ndarray, alpha: np.ndarray) -> None:
-    """One or two plain or noisy bars and boxes in front of the person, in place."""
+def occlude(
+    rng: np.random.Generator, picture: np.ndarray, alpha: np.ndarray, put_thing: Occluder | None = None
+) -> None:
+    """One or two things, or plain or noisy bars and boxes, in front of the person, in place."""
     height, width = alpha.shape
     for _ in range(rng.integers(1, 3)):
+        if put_thing is not None and rng.random() < 0.6:
+            alpha[put_thing(rng, picture) > 0.5] = 0
+            continue
         h, w = (rng.uniform(0.08, 0.4, 2) * (height, width)).astype(int)
         if rng.random() < 0.3:
             w = width

@@ -25,6 +25,7 @@ class Backgrounds:
         files = sorted(folder.iterdir()) if folder else []
         self.pictures = [Image.open(file).convert("RGB") for file in files if file.suffix in (".jpg", ".png")]
         self.textures = TextureBank(np.random.default_rng([seed, 5]))
+        self.put_thing = self.textures.put_thing
 
     def __call__(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         """uint8 [H,W,3]"""

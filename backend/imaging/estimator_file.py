@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch.nn import functional
 
 from ..errors import UserError
 from .network import CorrespondenceNetwork, NetworkConfig
@@ -76,3 +77,17 @@ def _load(network: CorrespondenceNetwork, state: dict[str, torch.Tensor]) -> Non
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise ValueError(f"tensors differ: {missing} {unexpected}")
+
+
+def start_from(path: Path, network: CorrespondenceNetwork) -> None:
+    """Takes every tensor of the file that has its name and shape in `network`; a grid of positions is
+    resized. Raises `EstimatorFileError`.
+    """
+    source, _ = load_network(path)
+    own = network.state_dict()
+    for name, tensor in source.state_dict().items():
+        if name == "tokens.position" and name in own:
+            size = own[name].shape[-2:]
+            tensor = functional.interpolate(tensor, size=size, mode="bilinear", align_corners=False)
+        if name in own and own[name].shape == tensor.shape:
+            own[name].copy_(tensor)

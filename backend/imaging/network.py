@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The dense correspondence network: picture -> matte, point of the template, expected error.
 
-A U-Net over strides 2 to 32 whose coarsest level, some 30 tokens, is a small transformer:
-which side of the body is seen, and which arm is which, needs the whole picture at once. The outputs have half
-of the picture's resolution: points are smooth below that, and a guided filter sharpens the matte afterwards.
+A U-Net over strides 2 to 16 whose coarsest level is a small transformer: which side of the body is seen, and
+which arm is which, needs the whole picture at once. The outputs have half of the picture's resolution: points
+are smooth below that, and a guided filter sharpens the matte afterwards.
+
+A body seen from behind looks much like its mirror image seen from the front. A network that is asked for one
+point answers such doubt with the mean of both, which lies nowhere. So it is asked which half (left or right)
+and which side (front or back) of the body a pixel shows, and for the point given the answers.
 """
 
 import math
@@ -16,13 +20,18 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Widths at strides 2, 4, 8, 16; width, layers and heads of the transformer at stride 32."""
+    """Widths at strides 2, 4, 8, 16; stride, width, layers and heads of the transformer.
+
+    `two_sided`: the network says half and side of the body; else it says the point alone.
+    """
 
     input_size: tuple[int, int] = (192, 144)  # height, width in pixels it is trained on and looks with
     widths: tuple[int, int, int, int] = (16, 32, 64, 128)
+    token_stride: int = 32
     token_width: int = 192
     token_layers: int = 3
     token_heads: int = 6
+    two_sided: bool = False
     point_centre: tuple[float, float, float] = (0.0, 0.0, 0.9)  # metres; the middle of the template
     point_scale: float = 0.5  # metres for one unit of the last layer
 
@@ -70,8 +79,8 @@ class Tokens(nn.Module):
     def __init__(self, width_in: int, config: NetworkConfig):
         super().__init__()
         width = config.token_width
-        self.embed = nn.Conv2d(width_in, width, 3, stride=2, padding=1)
-        grid = [math.ceil(side / 32) for side in config.input_size]
+        self.embed = nn.Conv2d(width_in, width, 3, stride=config.token_stride // 16, padding=1)
+        grid = [math.ceil(side / config.token_stride) for side in config.input_size]
         self.position = nn.Parameter(torch.randn(1, width, *grid) * 0.02)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
@@ -85,6 +94,9 @@ class Tokens(nn.Module):
             )
             for _ in range(config.token_layers)
         )
+        for layer in self.layers:  # every layer begins as the identity
+            nn.init.zeros_(layer.self_attn.out_proj.weight)
+            nn.init.zeros_(layer.linear2.weight)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -106,7 +118,10 @@ class CorrespondenceNetwork(nn.Module):
     """Pictures [B,3,H,W] sRGB in 0..1, H and W even -> dict at half resolution [B,.,H/2,W/2]:
 
     `matte` logit [B,1], `points` metres in the mean template's canonical space [B,3], `log_error` [B,1]: the
-    logarithm of the expected distance in metres between `points` and the truth.
+    logarithm of the expected distance in metres between `points` and the truth. With `two_sided` also `left`
+    and `front`, logits [B,1] of the subject's left half and front side, and what the points are made of:
+    `across` [B,1], the distance from the body's middle plane, `depth` [B,2], y on the front and on the back,
+    `height` [B,1], z.
     """
 
     def __init__(self, config: NetworkConfig | None = None):
@@ -122,8 +137,9 @@ class CorrespondenceNetwork(nn.Module):
         self.up2 = Up(d, c)
         self.up1 = Up(c, b)
         self.reduce = nn.Conv2d(b, a, 1)
-        self.last = nn.Conv2d(a, a, 3, padding=1)
-        self.out = nn.Conv2d(a, 5, 1)
+        last = 2 * a if config.two_sided else a
+        self.last = nn.Conv2d(a, last, 3, padding=1)
+        self.out = nn.Conv2d(last, 8 if config.two_sided else 5, 1)
         self.register_buffer("centre", torch.tensor(config.point_centre).view(1, 3, 1, 1))
 
     def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -136,9 +152,30 @@ class CorrespondenceNetwork(nn.Module):
         x = self.up1(x, x2)
         x = functional.interpolate(self.reduce(x), size=x1.shape[-2:], mode="bilinear", align_corners=False)
         out = self.out(functional.relu(self.last(functional.relu(x + x1)))).float()
-        points = out[:, 1:4] * self.config.point_scale + self.centre
-        return {"matte": out[:, :1], "points": points, "log_error": out[:, 4:].clamp(-6, 2) - 2}
+        log_error = out[:, 4:5].clamp(-6, 2) - 2
+        matte, points = out[:, :1], out[:, 1:4] * self.config.point_scale + self.centre
+        if not self.config.two_sided:
+            return {"matte": matte, "points": points, "log_error": log_error}
+        across, height = points[:, :1], points[:, 2:]
+        depth = torch.cat([points[:, 1:2], out[:, 5:6] * self.config.point_scale], 1)
+        left, front = out[:, 6:7], out[:, 7:8]
+        return {
+            "matte": matte,
+            "points": choose_point(left > 0, front > 0, across, depth, height),
+            "log_error": log_error,
+            "left": left,
+            "front": front,
+            "across": across,
+            "depth": depth,
+            "height": height,
+        }
 
     def describe(self) -> dict:
         """The config as plain values, for a checkpoint's header."""
         return asdict(self.config)
+
+
+def choose_point(left, front, across, depth, height) -> torch.Tensor:
+    """Points [B,3,h,w] metres of the half and the side that the masks [B,1,h,w] name."""
+    x = torch.where(left, across, -across)
+    return torch.cat([x, torch.where(front, depth[:, :1], depth[:, 1:]), height], 1)

@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.spatial import cKDTree
 
+from .things import plain, turned
+
 SIDE = 320  # pixels of a texture
 
 
@@ -40,15 +42,38 @@ class TextureBank:
         else:
             canvas = base.astype(np.float32)
         for _ in range(rng.integers(0, 5) if base is None else rng.integers(1, 6)):
-            mask = blob(rng, height, width)
-            rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-            if len(rows) < 2:
-                continue
-            region = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-            part = mask[region][..., None].astype(np.float32) / 255
-            filling = self.draw(rng, *part.shape[:2]) * shade(rng, *part.shape[:2])[..., None]
-            canvas[region] += (np.minimum(filling, 255) - canvas[region]) * part
+            self.put_thing(rng, canvas)
         return canvas.astype(np.uint8)
+
+    def put_thing(self, rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
+        """A thing somewhere in the float32 picture [H,W,3], in place; returns its coverage [H,W] in 0..1."""
+        height, width = canvas.shape[:2]
+        if rng.random() < 0.5:
+            return self._put_turned(rng, canvas)
+        mask = blob(rng, height, width).astype(np.float32) / 255
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if len(rows) < 2:
+            return mask
+        region = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        part = mask[region][..., None]
+        filling = self.draw(rng, *part.shape[:2]) * shade(rng, *part.shape[:2])[..., None]
+        canvas[region] += (np.minimum(filling, 255) - canvas[region]) * part
+        return mask
+
+    def _put_turned(self, rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
+        height, width = canvas.shape[:2]
+        h = max(6, int(np.exp(rng.uniform(np.log(0.07), np.log(0.8))) * height))
+        w = max(6, int(h * np.exp(rng.normal(-0.4, 0.45))))
+        top, left = int(rng.uniform(-0.3 * h, height - 0.7 * h)), int(rng.uniform(-0.3 * w, width - 0.7 * w))
+        skin = self.draw(rng, h, w) if rng.random() < 0.4 else plain(rng, h, w)
+        colour, inside = turned(rng, skin)
+        mask = np.zeros((height, width), np.float32)
+        rows, columns = slice(max(top, 0), top + h), slice(max(left, 0), left + w)
+        seen = (slice(max(-top, 0), height - top), slice(max(-left, 0), width - left))
+        mask[rows, columns] = inside[seen]
+        part = inside[seen][..., None]
+        canvas[rows, columns] += (colour[seen] - canvas[rows, columns]) * part
+        return mask
 
 
 def blob(rng: np.random.Generator, height: int, width: int) -> np.ndarray:

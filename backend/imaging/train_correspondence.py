@@ -20,52 +20,75 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, IterableDataset
 
+from ..body.skeleton import INDEX
+from ..body.template import load_template
 from ..people.dataset import HELD_OUT, PeopleDataset
 from .augment import Sample, make_empty_sample, make_sample
 from .backgrounds import Backgrounds
 from .correspondence import HEAD_HEIGHT
-from .estimator_file import BUNDLED, save_network
-from .network import CorrespondenceNetwork, NetworkConfig
+from .estimator_file import BUNDLED, save_network, start_from
+from .network import CorrespondenceNetwork, NetworkConfig, choose_point
+from .sides import forwardness
 
-EMPTY_SHARE = 0.1
-FULL_SIZE, SMALL_SIZE = NetworkConfig().input_size, (128, 96)
+CONFIG = NetworkConfig(token_stride=16, token_layers=5, two_sided=True)
+EMPTY_SHARE = 0.12
+FULL_SIZE, SMALL_SIZE = CONFIG.input_size, (128, 96)
 SMALL_SHARE = 0.4  # of the time is spent on small pictures
 POOL = 20  # records a loader draws from at a time
 VIEWS, LOADED_VIEWS = 10, 5  # of a record; how many of them are decoded
+
+
+class Folders:
+    """The records of several folders of people, one after the other."""
+
+    def __init__(self, folders: list[Path]):
+        self.datasets = [PeopleDataset(folder) for folder in folders]
+
+    def refresh(self) -> int:
+        return sum(dataset.refresh() for dataset in self.datasets)
+
+    @property
+    def seeds(self) -> list[int]:
+        return [seed for dataset in self.datasets for seed in dataset.seeds]
+
+    def load(self, index: int, views=None) -> dict:
+        for dataset in self.datasets:
+            if index < len(dataset):
+                return dataset.load(index, views)
+            index -= len(dataset)
+        raise IndexError(index)
 
 
 class TrainingPictures(IterableDataset):
     """An endless stream of collated batches; every worker has its own random numbers.
 
     `full_size` (a shared integer) decides on the size of the batches that are begun from now on. People
-    that are added to the folder meanwhile are found.
+    that are added to the folders meanwhile are found.
     """
 
-    def __init__(self, data: Path, held_out: set[int], backgrounds: Path | None, batch: int, seed: int):
-        self.data, self.held_out, self.folder, self.batch, self.seed = (
-            data,
-            held_out,
-            backgrounds,
-            batch,
-            seed,
-        )
+    def __init__(
+        self, folders: list[Path], held_out: set[int], backgrounds: Path | None, batch: int, seed: int
+    ):
+        self.folders, self.held_out, self.backgrounds = folders, held_out, backgrounds
+        self.batch, self.seed = batch, seed
         self.full_size = multiprocessing.Value("i", 1)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
         info = torch.utils.data.get_worker_info()
         rng = np.random.default_rng([self.seed, info.id if info else 0])
-        dataset = PeopleDataset(self.data)
-        background = Backgrounds(self.folder, self.seed)
+        people = Folders(self.folders)
+        background = Backgrounds(self.backgrounds, self.seed)
         torch.set_num_threads(1)
         pool: list[dict] = []
         for turn in itertools.count():
             if turn % 200 == 0:
-                dataset.refresh()
-                usable = [i for i, seed in enumerate(dataset.seeds) if seed not in self.held_out]
+                people.refresh()
+                usable = [i for i, seed in enumerate(people.seeds) if seed not in self.held_out]
             views = rng.permutation(VIEWS)[:LOADED_VIEWS]
-            fresh = dataset.load(usable[rng.integers(len(usable))], views)
+            fresh = people.load(usable[rng.integers(len(usable))], views)
             if len(pool) < POOL:
                 pool.append(fresh)
                 continue
@@ -75,14 +98,36 @@ class TrainingPictures(IterableDataset):
             yield collate([random_sample(rng, record, background, size) for record in chosen])
 
 
+def view_weights(record: dict) -> np.ndarray:
+    """[V], sum 1: how often each view is drawn. Views from behind and raised hands are rare in the records
+    and hard to tell; they count three times and twice.
+    """
+    transforms, viewmats = record["transforms"], record["viewmats"]
+    is_face = np.asarray(record["is_face"], bool)
+    centre = -np.einsum("vji,vj->vi", viewmats[:, :3, :3], viewmats[:, :3, 3])
+    main = transforms[np.arange(len(is_face)), np.where(is_face, INDEX["head"], INDEX["pelvis"])]
+    head = transforms[:, INDEX["head"]]
+    towards = centre - (head @ [0, 0, 1.6, 1])
+    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+    ahead = -(main[..., 1] * towards).sum(1)
+    heads = np.concatenate([load_template().joint_heads, np.ones((len(INDEX), 1))], 1)
+    heights = np.einsum("vjk,jk->vj", transforms[:, :, 2], heads)  # of the joints above the ground
+    raised = np.zeros(len(is_face), bool)
+    for side in "LR":
+        raised |= heights[:, INDEX[f"hand.{side}"]] > heights[:, INDEX[f"upper_arm.{side}"]]
+    weight = np.where(ahead < -0.3, 3.0, 1.0) * np.where(raised & ~is_face, 2.0, 1.0)
+    return weight / weight.sum()
+
+
 def random_sample(
     rng: np.random.Generator, record: dict, background: Backgrounds, size: tuple[int, int]
 ) -> Sample:
     """One augmented picture of a random view of a record, sometimes one without a person."""
     if rng.random() < EMPTY_SHARE:
-        return make_empty_sample(rng, background, *size)
-    view = rng.integers(len(record["rgba"]))
-    return make_sample(rng, record["rgba"][view], record["template_map"][view], background, *size)
+        return make_empty_sample(rng, background, *size, background.put_thing)
+    view = rng.choice(len(record["rgba"]), p=view_weights(record))
+    rgba, points = record["rgba"][view], record["template_map"][view]
+    return make_sample(rng, rgba, points, background, *size, background.put_thing)
 
 
 def collate(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -107,9 +152,10 @@ def to_targets(alpha: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor,
 def loss_terms(
     out: dict[str, torch.Tensor], alpha: torch.Tensor, points: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """`matte`: binary cross-entropy + soft Dice. `points`: mean distance in decimetres + the Laplace
-    likelihood d / b + log b with the predicted error b. Each person counts by the root of its pixels, so
-    small ones matter too.
+    """`matte`: binary cross-entropy + soft Dice. `halves`, `sides`: cross-entropy of left and front, where
+    the truth is clear. `points`: mean distance in decimetres of the point on the true half and side.
+    `error`: the Laplace likelihood d / b + log b of the distance d of the chosen point with the predicted
+    error b. Each person counts by the root of its pixels, so small ones matter too.
     """
     matte, target, mask = to_targets(alpha, points)
     logit = out["matte"]
@@ -118,21 +164,35 @@ def loss_terms(
     overlap = (probability * matte).sum(dim=(1, 2, 3))
     total = probability.sum(dim=(1, 2, 3)) + matte.sum(dim=(1, 2, 3))
     dice = (1 - (2 * overlap + 20) / (total + 20)).mean()
-    distance = ((out["points"] - target).square().sum(dim=1, keepdim=True) + 1e-6).sqrt()
-    log_error = out["log_error"]
-    likelihood = distance * torch.exp(-log_error) + log_error
     weight = mask / mask.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1).sqrt()
     weight = weight / weight.sum().clamp_min(1e-6)
+    x, forward = target[:, :1], forwardness(target.permute(0, 2, 3, 1))[:, None]
+    half = _cross_entropy(out["left"], x > 0) * (x.abs() / 0.04).clamp_max(1)
+    side = _cross_entropy(out["front"], forward > 0) * (forward.abs() / 0.5).clamp_max(1)
+    distance = _distance(choose_point(x > 0, forward > 0, out["across"], out["depth"], out["height"]), target)
+    chosen, log_error = _distance(out["points"], target).detach(), out["log_error"]
+    likelihood = chosen * torch.exp(-log_error) + log_error
     return {
         "matte": bce + 0.5 * dice,
-        "points": (distance * weight).sum() * 10 + 0.5 * (likelihood * weight).sum(),
+        "halves": 0.5 * (half * weight).sum(),
+        "sides": 0.5 * (side * weight).sum(),
+        "points": 10 * (distance * weight).sum(),
+        "error": 0.2 * (likelihood * weight).sum(),
     }
+
+
+def _cross_entropy(logit: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    return functional.binary_cross_entropy_with_logits(logit, truth.float(), reduction="none")
+
+
+def _distance(points: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return ((points - target).square().sum(dim=1, keepdim=True) + 1e-6).sqrt()
 
 
 @torch.no_grad()
 def evaluate(network: CorrespondenceNetwork, batches: list[tuple[torch.Tensor, ...]]) -> dict[str, float]:
-    """matte_iou over pictures with a person, point_mean_cm, point_median_cm, false_area of the empty
-    pictures.
+    """matte_iou over pictures with a person, point_mean_cm, point_median_cm, point_wrong (share of points
+    more than 15 cm off), false_area of the empty pictures.
     """
     network.eval()
     inter = union = 0.0
@@ -154,6 +214,7 @@ def evaluate(network: CorrespondenceNetwork, batches: list[tuple[torch.Tensor, .
         "matte_iou": inter / max(union, 1.0),
         "point_mean_cm": 100 * distance.mean().item(),
         "point_median_cm": 100 * distance.median().item(),
+        "point_wrong": (distance > 0.15).float().mean().item(),
         "false_area": false.mean().item() if len(false) else 0.0,
     }
 
@@ -183,9 +244,12 @@ class Average:
 class Run:
     """Network, optimiser and clock, saved together in one file."""
 
-    def __init__(self, state_file: Path, minutes: float, rate: float, device: str):
+    def __init__(self, state_file: Path, minutes: float, rate: float, device: str, start: Path | None):
         self.file, self.minutes, self.rate, self.device = state_file, minutes, rate, device
-        self.network = CorrespondenceNetwork().to(device, memory_format=torch.channels_last)
+        self.network = CorrespondenceNetwork(CONFIG)
+        if start is not None:
+            start_from(start, self.network)
+        self.network.to(device, memory_format=torch.channels_last)
         decay = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [{"params": decay, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
@@ -240,7 +304,9 @@ class Run:
         self.network.train()
         self.set_rate()
         rgb, alpha, points = (tensor.to(self.device, non_blocking=True) for tensor in batch)
-        with torch.autocast(self.device, torch.bfloat16, enabled=bf16):
+        # Fused bf16 attention is slow backwards on processors; there are but a hundred tokens.
+        attention = SDPBackend.MATH if self.device == "cpu" else SDPBackend.FLASH_ATTENTION
+        with torch.autocast(self.device, torch.bfloat16, enabled=bf16), sdpa_kernel(attention):
             out = self.network(to_pictures(rgb))
         terms = loss_terms(out, alpha, points)
         self.optimizer.zero_grad(set_to_none=True)
@@ -252,13 +318,13 @@ class Run:
         return {name: term.item() for name, term in terms.items()}
 
 
-def held_out_seeds(dataset: PeopleDataset) -> list[int]:
+def held_out_seeds(dataset: Folders) -> list[int]:
     """Seeds that are only measured on; without any from HELD_OUT up, the last twentieth of the others."""
     seeds = sorted(dataset.seeds)
     return [seed for seed in seeds if seed >= HELD_OUT] or seeds[-max(1, len(seeds) // 20) :]
 
 
-def evaluation_batches(dataset: PeopleDataset, seeds: list[int], folder: Path | None, count: int = 96):
+def evaluation_batches(dataset: Folders, seeds: list[int], folder: Path | None, count: int = 96):
     """The same pictures every time: `count` of them in batches of 16."""
     rng = np.random.default_rng(7)
     background = Backgrounds(folder)
@@ -270,7 +336,7 @@ def evaluation_batches(dataset: PeopleDataset, seeds: list[int], folder: Path | 
 
 
 def train(
-    data: Path,
+    data: list[Path],
     minutes: float,
     out: Path = BUNDLED,
     state_file: Path | None = None,
@@ -281,16 +347,17 @@ def train(
     threads: int = 1,
     log_file: Path | None = None,
     device: str = "cpu",
+    start: Path | None = None,
 ) -> dict[str, float]:
     """Trains for `minutes` of processor time per thread (by the clock on CUDA), however busy the machine is.
 
     Writes `out` every 2.5 such minutes and at the end. Returns the last evaluation.
     """
     torch.set_num_threads(threads)
-    state_file = state_file or data / "correspondence_training.pt"
-    dataset = PeopleDataset(data)
+    state_file = state_file or data[0] / "correspondence_training.pt"
+    dataset = Folders(data)
     held = held_out_seeds(dataset)
-    run = Run(state_file, minutes, rate, device)
+    run = Run(state_file, minutes, rate, device, start)
     batches = evaluation_batches(dataset, held, backgrounds)
     pictures = TrainingPictures(data, set(held), backgrounds, batch, seed=run.step)
     loader = DataLoader(pictures, None, num_workers=workers, prefetch_factor=3 if workers else None)
@@ -347,13 +414,16 @@ def _log(line: dict, log_file: Path | None) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, help="folder of synthetic people (lca demo-data)")
+    parser.add_argument(
+        "--data", type=Path, required=True, nargs="+", help="folders of synthetic people (lca demo-data)"
+    )
     parser.add_argument(
         "--minutes", type=float, default=25, help="of processor time, over all runs of this cycle"
     )
     parser.add_argument("--out", type=Path, default=BUNDLED, help="the estimator's file")
     parser.add_argument("--backgrounds", type=Path, help="folder of JPEG or PNG pictures without people")
     parser.add_argument("--state", type=Path, help="file to go on from (default: in the data folder)")
+    parser.add_argument("--start", type=Path, help="an estimator's file to take what fits from at the start")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
@@ -378,6 +448,7 @@ def main(arguments: list[str] | None = None) -> None:
         given.threads,
         given.log,
         given.device,
+        given.start,
     )
 
 
