@@ -63,7 +63,7 @@ class TextureBank:
     def _put_turned(self, rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
         height, width = canvas.shape[:2]
         h = max(6, int(np.exp(rng.uniform(np.log(0.07), np.log(0.8))) * height))
-        w = max(6, int(h * np.exp(rng.normal(-0.4, 0.45))))
+        w = min(max(6, int(h * np.exp(rng.normal(-0.4, 0.45)))), width)
         top, left = int(rng.uniform(-0.3 * h, height - 0.7 * h)), int(rng.uniform(-0.3 * w, width - 0.7 * w))
         skin = self.draw(rng, h, w) if rng.random() < 0.4 else plain(rng, h, w)
         colour, inside = turned(rng, skin)
