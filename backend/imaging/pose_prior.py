@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How people hold themselves: a Gaussian over the joint angles that a photo is fitted with.
+
+Its mean and covariance are those of the poses of the synthetic people, which come from measured ranges of
+motion. `python -m lca_blender.backend.imaging.pose_prior` writes the bundled file anew.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from ..body.skeleton import INDEX
+
+FILE = Path(__file__).parent / "data" / "pose_prior.safetensors"
+LIMBS = ("clavicle", "upper_arm", "forearm", "forearm_twist", "hand", "thigh", "shin", "foot")
+FREE = (
+    *("spine1", "spine2", "spine3", "neck1", "neck2", "head"),
+    *(f"{name}.{side}" for side in "LR" for name in LIMBS),
+)
+FLOOR = np.radians(3.0)  # of a standard deviation: a joint that never moves may still move a little
+
+
+@dataclass(frozen=True)
+class PosePrior:
+    """joints [F] indices of the free joints; mean [F,3] axis-angle; root [3F,3F]: |root (x - mean)|² is the
+    squared Mahalanobis distance; rest [J,3] axis-angle of all joints, the mean pose.
+    """
+
+    joints: np.ndarray
+    mean: np.ndarray
+    root: np.ndarray
+    rest: np.ndarray
+
+
+@cache
+def load_prior(path: Path = FILE) -> PosePrior:
+    tensors = {name: value.astype(np.float64) for name, value in load_file(path).items()}
+    joints = np.array([INDEX[name] for name in FREE])
+    return PosePrior(joints, tensors["rest"][joints], tensors["root"], tensors["rest"])
+
+
+def build(path: Path = FILE, count: int = 6000) -> None:
+    """Writes the prior of `count` random poses."""
+    from ..people.poses import random_pose
+
+    rng = np.random.default_rng(11)
+    poses = np.stack([random_pose(rng).rotations for _ in range(count)]).astype(np.float64)
+    rest = poses.mean(0)
+    rest[0] = 0
+    free = poses[:, [INDEX[name] for name in FREE]].reshape(count, -1)
+    covariance = np.cov(free.T) + FLOOR**2 * np.eye(free.shape[1])
+    root = np.linalg.cholesky(np.linalg.inv(covariance)).T
+    save_file({"rest": rest.astype(np.float32), "root": np.ascontiguousarray(root, np.float32)}, path)
+
+
+if __name__ == "__main__":
+    build()
