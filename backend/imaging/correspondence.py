@@ -4,10 +4,11 @@
     correspondence = load_estimator().estimate(photo.rgb)
 
 The network sees 192 x 144 pixels. It looks at the whole picture (and at overlapping parts of a long one) to
-find the person, at the person, and at the head; each time the crop fills its input.
+find the person, at the person, and at the head; each time the crop fills its input. Then a body is fitted to
+what it saw, and sets right what no body can be.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -16,8 +17,10 @@ import torch
 from scipy import ndimage
 
 from ..errors import UserError
+from .body_fit import BodyFit, fit_bodies
 from .crops import Box, crop, feather, guided_filter, paste, resize
 from .estimator_file import BUNDLED, load_network
+from .fusing import Look, believed, candidates, evidence, fuse
 from .network import CorrespondenceNetwork
 
 ASPECT = 3 / 4  # width / height of what the network looks at
@@ -37,7 +40,7 @@ class Correspondence:
     `matte` [H,W] in 0..1, the person's coverage; `points` [H,W,3] metres in the mean template's canonical
     space, 0 where the matte is 0; `confidence` [H,W] in 0..1, 0 outside the person, one half where 5 cm of
     error are expected; `box` the person's; `head` the head's crop or None where no head is visible;
-    `others`: more people stand there.
+    `others`: more people stand there; `fit`: the body fitted to the photo, None where none could be believed.
     """
 
     matte: np.ndarray
@@ -46,16 +49,24 @@ class Correspondence:
     box: Box
     head: Box | None
     others: bool = False
+    fit: BodyFit | None = None
 
 
-@dataclass
-class _Pass:
-    """The network's answer for a box, at half of its input's resolution."""
+@dataclass(frozen=True)
+class Sighting:
+    """A photo rgb [H,W,3] with alpha [H,W] or None, the looks at the person and at the head (or None), and
+    whether others stand there.
+    """
 
-    box: Box
-    probability: np.ndarray
-    points: np.ndarray
-    error: np.ndarray
+    rgb: np.ndarray
+    alpha: np.ndarray | None
+    body: Look
+    head: Look | None
+    others: bool
+
+    @property
+    def looks(self) -> list[Look]:
+        return [self.body] if self.head is None else [self.body, self.head]
 
 
 class Estimator:
@@ -71,6 +82,10 @@ class Estimator:
         self, rgb: np.ndarray, alpha: np.ndarray | None = None, name: str = "The photo"
     ) -> Correspondence:
         """rgb float32 [H,W,3] sRGB in 0..1, alpha [H,W] or None. Raises `NoPersonError`."""
+        return self.explain([self.see(rgb, alpha, name)])[0]
+
+    def see(self, rgb: np.ndarray, alpha: np.ndarray | None = None, name: str = "The photo") -> Sighting:
+        """What the network says of a photo, as `estimate` takes it. Raises `NoPersonError`."""
         if alpha is not None:
             rgb = rgb * alpha[..., None] + 0.5 * (1 - alpha[..., None])
         box, others = self._find(rgb, name)
@@ -84,24 +99,41 @@ class Estimator:
             box = refined
             body = self._look(rgb, [box])[0]
         self._require_person(body, name)
+        body.probability = body.probability * ndimage.binary_dilation(
+            _main_parts(body.probability > 0.3), iterations=2
+        )
         head_box = self._head_box(body, rgb.shape)
         head = self._look(rgb, [head_box])[0] if head_box is not None else None
-        matte, points, error = self._assemble(rgb, body, head)
-        if alpha is not None:
-            matte = matte * alpha
+        return Sighting(rgb, alpha, body, head, others)
+
+    def explain(self, sightings: list[Sighting]) -> list[Correspondence]:
+        """Photos of one person, who has one shape."""
+        fits: list[BodyFit | None] = [None] * len(sightings)
+        if self.network.config.two_sided:
+            fits = list(fit_bodies([evidence(seen.looks, seen.rgb.shape[:2]) for seen in sightings]))
+        return [self._explained(seen, fit) for seen, fit in zip(sightings, fits, strict=True)]
+
+    def _explained(self, seen: Sighting, fit: BodyFit | None) -> Correspondence:
+        looks = seen.looks
+        if fit is not None and not believed(fit, seen.body):
+            fit = None
+        if fit is not None:
+            looks = [fuse(look, fit) for look in looks]
+        matte, points, error = self._assemble(seen.rgb, looks)
+        if seen.alpha is not None:
+            matte = matte * seen.alpha
         confidence = matte / (1 + (error / ERROR_SCALE) ** 2)
         points[matte == 0] = 0
-        tight = Box.of_mask(matte > 0.5) if (matte > 0.5).any() else box
-        return Correspondence(matte, points, confidence, tight, head_box, others)
+        tight = Box.of_mask(matte > 0.5) if (matte > 0.5).any() else seen.body.box
+        head = seen.head.box if seen.head is not None else None
+        return Correspondence(matte, points, confidence, tight, head, seen.others, fit)
 
     @torch.no_grad()
-    def _look(self, rgb: np.ndarray, boxes: list[Box]) -> list[_Pass]:
+    def _look(self, rgb: np.ndarray, boxes: list[Box]) -> list[Look]:
         pictures = np.stack([crop(rgb, box, *self.network.config.input_size) for box in boxes])
         out = self.network(torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous())
-        probability = out["matte"].sigmoid()[:, 0].numpy()
-        points = out["points"].permute(0, 2, 3, 1).numpy()
-        error = out["log_error"].exp()[:, 0].numpy()
-        return [_Pass(*answer) for answer in zip(boxes, probability, points, error, strict=True)]
+        answers = [{name: tensor[n].numpy() for name, tensor in out.items()} for n in range(len(boxes))]
+        return [_read(box, answer) for box, answer in zip(boxes, answers, strict=True)]
 
     def _find(self, rgb: np.ndarray, name: str) -> tuple[Box, bool]:
         """The box of the largest person in the whole picture, and whether there are others of about that
@@ -133,18 +165,18 @@ class Estimator:
         full = Box(*(round(side / scale) for side in (found.left, found.top, found.right, found.bottom)))
         return full.grown(0.12, ASPECT), bool(others)
 
-    def _person_box(self, look: _Pass, shape: tuple[int, ...]) -> Box | None:
+    def _person_box(self, look: Look, shape: tuple[int, ...]) -> Box | None:
         mask = _main_parts(look.probability > 0.5)
         if not mask.any():
             return None
         return _to_picture(Box.of_mask(mask), look).inside(*shape[:2]).grown(0.1, ASPECT)
 
-    def _require_person(self, look: _Pass, name: str) -> None:
+    def _require_person(self, look: Look, name: str) -> None:
         mask = look.probability > 0.5
         if mask.mean() < 0.02 or look.probability[mask].mean() < 0.75 or np.median(look.error[mask]) > 0.35:
             raise _no_person(name)
 
-    def _head_box(self, look: _Pass, shape: tuple[int, ...]) -> Box | None:
+    def _head_box(self, look: Look, shape: tuple[int, ...]) -> Box | None:
         """A crop of the head and some neck, if it would show more than the body's crop does."""
         mask = (look.probability > 0.5) & (look.points[..., 2] > self.head_height) & (look.error < 0.2)
         mask = _main_parts(ndimage.binary_opening(mask), keep=1.0)
@@ -153,24 +185,21 @@ class Estimator:
         box = _to_picture(Box.of_mask(mask), look).inside(*shape[:2]).grown(0.22, ASPECT)
         return box if box.height < 0.9 * look.box.height else None
 
-    def _assemble(self, rgb: np.ndarray, body: _Pass, head: _Pass | None):
-        """Matte, points and expected error [H,W(,3)] at the photo's size; the head's crop laid over the
+    def _assemble(self, rgb: np.ndarray, looks: list[Look]):
+        """Matte, points and expected error [H,W(,3)] at the photo's size; the head's look laid over the
         body's.
         """
         shape = rgb.shape[:2]
-        keep = _main_parts(body.probability > 0.3)
-        body.probability = body.probability * ndimage.binary_dilation(keep, iterations=2)
         matte = np.zeros(shape, np.float32)
         points = np.zeros((*shape, 3), np.float32)
         error = np.full(shape, 10.0, np.float32)
-        for look, blend in ((body, False), (head, True)):
-            if look is None:
-                continue
-            weight = feather(*look.probability.shape) if blend else None
-            if blend:  # what the body's pass did not call a person stays out: it saw more around it
+        for number, look in enumerate(looks):
+            weight = None
+            if number > 0:  # what the body's look did not call a person stays out: it saw more around it
+                weight = feather(*look.probability.shape)
                 seen = crop(matte, look.box, *look.probability.shape, fill=0.0)
                 near = ndimage.maximum_filter(seen, 9) > 0.3
-                look.probability = look.probability * near
+                look = replace(look, probability=look.probability * near)
                 weight = weight * near
             paste(matte, _sharpened(rgb, look), look.box, weight)
             _paste_points(points, error, look, shape, weight)
@@ -182,6 +211,14 @@ class Estimator:
 def load_estimator(path: Path = BUNDLED) -> Estimator:
     """The bundled estimator, or the one in `path`. Raises `EstimatorFileError`."""
     return Estimator(*load_network(path))
+
+
+def _read(box: Box, answer: dict[str, np.ndarray]) -> Look:
+    """The network's arrays [.,h,w] for one picture as a look."""
+    probability = 1 / (1 + np.exp(-answer["matte"][0]))
+    points = answer["points"].transpose(1, 2, 0)
+    others = candidates(answer) if "left" in answer else (None, None)
+    return Look(box, probability, points, np.exp(answer["log_error"][0]), *others)
 
 
 def _no_person(name: str) -> NoPersonError:
@@ -214,7 +251,7 @@ def _main_parts(mask: np.ndarray, keep: float = 0.03) -> np.ndarray:
     return (sizes >= keep * sizes.max())[labels] & mask
 
 
-def _to_picture(box: Box, look: _Pass) -> Box:
+def _to_picture(box: Box, look: Look) -> Box:
     sy, sx = look.box.height / look.probability.shape[0], look.box.width / look.probability.shape[1]
     left, top = look.box.left, look.box.top
     return Box(
@@ -232,7 +269,7 @@ def _overlap(a: Box, b: Box) -> float:
     return common / (a.width * a.height + b.width * b.height - common)
 
 
-def _sharpened(rgb: np.ndarray, look: _Pass) -> np.ndarray:
+def _sharpened(rgb: np.ndarray, look: Look) -> np.ndarray:
     """The matte of a pass with the photo's own edges, at up to MATTE_SIDE rows."""
     height = min(MATTE_SIDE, max(look.box.height, look.probability.shape[0]))
     width = max(1, round(height * ASPECT))
@@ -248,7 +285,7 @@ def _sharpened(rgb: np.ndarray, look: _Pass) -> np.ndarray:
 
 
 def _paste_points(
-    points: np.ndarray, error: np.ndarray, look: _Pass, shape: tuple[int, int], weight: np.ndarray | None
+    points: np.ndarray, error: np.ndarray, look: Look, shape: tuple[int, int], weight: np.ndarray | None
 ) -> None:
     """Points and errors into the photo's size, in place. Across an edge between limbs the nearest answer
     counts.

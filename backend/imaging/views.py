@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from ..body.template import load_template
 from ..jobs import Cancelled
 from ..model.views import InputViews, PixelSource
-from .correspondence import ERROR_SCALE, Correspondence, Estimator, NoPersonError, masked_crop
+from .correspondence import ERROR_SCALE, Correspondence, Estimator, NoPersonError, Sighting, masked_crop
 from .coverage import unseen_parts, unseen_sentence
 from .crops import Box
 from .photos import KEEP, Photo, PhotoError, load_photos
@@ -59,25 +59,26 @@ def prepare_views(
     """
     report = progress or (lambda fraction, message="": None)
     loaded, warnings = _load(photos, report)
-    prepared: list[_Prepared] = []
+    seen: list[tuple[Photo, Sighting]] = []
     refused: list[str] = []
     for index, photo in enumerate(loaded):
         if cancelled is not None and cancelled():
             raise Cancelled
         report(
-            0.2 + 0.8 * index / len(loaded), f"Looking for the person in photo {index + 1} of {len(loaded)}"
+            0.2 + 0.6 * index / len(loaded), f"Looking for the person in photo {index + 1} of {len(loaded)}"
         )
         try:
-            correspondence = estimator.estimate(photo.rgb, photo.alpha, photo.name)
+            seen.append((photo, estimator.see(photo.rgb, photo.alpha, photo.name)))
         except NoPersonError as error:
             refused.append(error.message)
             continue
-        if correspondence.others:
+        if seen[-1][1].others:
             warnings.append(f"{photo.name} shows more than one person; the largest was used.")
-        prepared.append(_prepare(photo, correspondence, config))
-    if not prepared:
+    if not seen:
         message = "No photo shows a person." if len(loaded) > 1 else refused[0]
         raise NoPersonError(message, "Use photos in which the person is clearly visible.")
+    explained = estimator.explain([sighting for _, sighting in seen])
+    prepared = [_prepare(photo, found, config) for (photo, _), found in zip(seen, explained, strict=True)]
     warnings += [f"{message} It was left out." for message in refused]
     sentence = unseen_sentence(unseen_parts(entry.coverage for entry in prepared))
     if sentence:
