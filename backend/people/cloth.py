@@ -58,6 +58,7 @@ class Piece:
     weights: np.ndarray  # [n, J] dense
     material: np.ndarray
     materials: list
+    expression: np.ndarray | None = None  # [52, n, 3] displacements, where expressions move it
 
 
 @dataclass

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import accessories, complexion, hair, outfit, prints, shape, skin, surface
+from . import accessories, complexion, hair, lids, outfit, prints, shape, skin, surface
 from .cloth import BodyShape, Piece
 from .materials import Material, srgb
 from .sites import EYE, MOUTH, SKIN, TEETH, Sites, load_sites
@@ -50,6 +50,21 @@ def _expressions() -> tuple[np.ndarray, np.ndarray]:
     return moved, np.ascontiguousarray(deltas[:, moved], np.float32)
 
 
+def _moved(pieces: list[Piece], first: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices of the joined mesh that expressions move, and how: of the body, whose vertices come first and
+    are the template's `used`, and of pieces that say so themselves, which start at `first`."""
+    moved, deltas = _expressions()
+    new = np.full(len(load_sites().template.vertices), -1)
+    new[used] = np.arange(len(used))
+    there = new[moved] >= 0
+    index, values = [new[moved[there]]], [deltas[:, there]]
+    for piece, start in zip(pieces, first, strict=False):
+        if piece.expression is not None:
+            index.append(start + np.arange(len(piece.vertices)))
+            values.append(piece.expression)
+    return np.concatenate(index).astype(np.int32), np.concatenate(values, 1)
+
+
 def _body(body: BodyShape, cover: np.ndarray, materials: list) -> tuple[Piece, np.ndarray]:
     """The body without what clothes hide; also the template vertex behind each of its vertices [n]."""
     template = body.sites.template
@@ -87,7 +102,7 @@ def _body_materials(rng: np.random.Generator, look: skin.SkinLook, sites: Sites)
     materials[SKIN] = skin.Skin(look, origin, sites.head_scale, tips, hand)
     materials[EYE] = skin.Eye(iris, sclera, centre, sites.head_scale)
     materials[TEETH] = skin.Plain(teeth, 0.25, 0.6, fade_from=8.4, **depth)
-    materials[MOUTH] = skin.Plain(np.array([0.42, 0.15, 0.14]), 0.35, 0.4, fade_from=8.2, **depth)
+    materials[MOUTH] = skin.Plain(np.array([0.66, 0.27, 0.26]), 0.45, 0.3, fade_from=8.2, **depth)
     return materials
 
 
@@ -96,11 +111,7 @@ def _join(seed: int, pieces: list[Piece], used: np.ndarray, heads: np.ndarray, b
     vertex = np.cumsum([0, *(len(p.vertices) for p in pieces)])
     shelf = np.cumsum([0, *(len(p.materials) for p in pieces)])
     index, weight = surface.top_weights(np.concatenate([p.weights for p in pieces]))
-    moved, deltas = _expressions()
-    new = np.full(moved.max() + 1, -1)
-    kept = used[used <= moved.max()]
-    new[kept] = np.arange(len(kept))
-    there = new[moved] >= 0
+    moved, deltas = _moved(pieces, vertex, used)
     return Person(
         seed=seed,
         vertices=np.concatenate([p.vertices for p in pieces]).astype(np.float32),
@@ -114,8 +125,8 @@ def _join(seed: int, pieces: list[Piece], used: np.ndarray, heads: np.ndarray, b
         skin_indices=index,
         skin_weights=weight,
         joint_heads=heads.astype(np.float32),
-        expression_index=new[moved[there]].astype(np.int32),
-        expression_deltas=deltas if there.all() else deltas[:, there],
+        expression_index=moved,
+        expression_deltas=deltas,
         betas=betas,
     )
 
@@ -130,8 +141,9 @@ def sample_person(seed: int) -> Person:
     masculine = float(rng.random() < 0.5)
     age = float(np.clip(rng.beta(1.6, 2.2), 0, 1))
     betas = shape.sample_betas(rng, sites.template.shape_names, masculine, age)
+    betas = shape.fit_size(sites.template, betas, *shape.sample_size(rng, masculine, age))
     vertices, heads = shape.apply_shape(sites.template, betas)
-    body = BodyShape.of(vertices + shape.asymmetry(rng, sites), sites)
+    body = BodyShape.of(vertices + shape.individuality(rng, sites), sites)
 
     style, hair_look, brow_colour = hair.sample_hair(rng, masculine, age)
     look = complexion.sample_skin_look(rng, masculine, age, brow_colour)
@@ -149,8 +161,13 @@ def sample_person(seed: int) -> Person:
     grown = hair.make_hair(rng, body, style, hair_look, look.hairline, roots_below)
     glasses = accessories.make_glasses(rng, body) if rng.random() < 0.3 else []
 
-    skinned, used = _body(body, worn.cover, _body_materials(rng, look, sites))
-    person = _join(seed, [skinned, *worn.pieces, *grown, *hats, *glasses], used, heads, betas)
+    materials = _body_materials(rng, look, sites)
+    skinned, used = _body(body, worn.cover, materials)
+    lash_colour = np.clip(0.35 * brow_colour + 0.01, 0, 0.25)
+    lashes = lids.make_lids(
+        rng, body, materials[SKIN], lash_colour, 0.20 + 0.25 * look.lash * (1 - masculine)
+    )
+    person = _join(seed, [skinned, *lashes, *worn.pieces, *grown, *hats, *glasses], used, heads, betas)
     person.description = {
         "masculine": masculine, "age": age, "hair": style.name, "clothes": tuple(worn.names),
         "hat": bool(hats), "glasses": bool(glasses),

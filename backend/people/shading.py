@@ -39,14 +39,17 @@ def _harmonics(x, y, z, coefficients, out):
 
 @numba.njit(**_JIT)
 def environment_reflectance(reflectance, roughness, cosine):
-    """Share of an even environment that a rough mirror returns (Karis 2014, analytic fit of the split
-    sum).
+    """Share of an even environment that a rough mirror returns (Karis 2014, analytic fit of the split sum).
+
+    What reflects less than 2 % head on is porous and does not mirror at grazing angles either.
     """
     if reflectance <= 0:
         return 0.0
     x, y = 1 - roughness, 0.0425 - 0.0275 * roughness
     a = min(x * x, 2.0 ** (-9.28 * cosine)) * x + y
-    return max(reflectance * (1.04 - 0.572 * roughness - 1.04 * a) + 1.04 * a + 0.022 * roughness - 0.04, 0.0)
+    grazing = 1.04 * a + 0.022 * roughness - 0.04
+    straight = reflectance * (1.04 - 0.572 * roughness - 1.04 * a)
+    return max(straight + grazing * min(reflectance / 0.04, 1.0) ** 2, 0.0)
 
 
 @numba.njit(**_JIT)

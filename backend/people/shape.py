@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random bodies and faces: correlated coefficients of the template's shapes, and what no shape holds
-(asymmetry).
+"""Random bodies and faces: stature and mass from anthropometry, correlated coefficients of the template's
+shapes, and what no shape holds.
 """
 
 from __future__ import annotations
@@ -26,15 +26,32 @@ CORRELATIONS = {
 }  # fmt: skip
 # Means (sigmas) for a woman, opposite for a man, over what the template's `sex` shape holds.
 LEANINGS = {
-    "jaw_width": -0.5,
-    "brow": -0.5,
-    "lips": 0.4,
-    "eye_size": 0.4,
-    "muscle": -0.3,
-    "nose_width": -0.3,
-    "chin": -0.3,
-}
-RANGES = {"weight": (-1.3, 2.4), "muscle": (-1.0, 2.0), "bust": (-1.2, 2.0)}  # sigmas; the rest: -2 .. 2
+    "jaw_width": -1.0, "brow": -0.9, "lips": 0.8, "eye_size": 1.0, "muscle": -0.3, "nose_width": -0.7,
+    "nose_length": -0.4, "chin": -0.6, "face_length": -0.5, "cheek_fullness": 0.6,
+}  # fmt: skip
+# The head's shapes are narrow: drawn this much wider they make faces differ as people's do.
+FACE_SPREAD = 1.5
+_BODY = (
+    "sex",
+    "height",
+    "weight",
+    "muscle",
+    "bust",
+    "shoulder_width",
+    "hip_width",
+    "leg_length",
+    "arm_length",
+)
+RANGES = {"weight": (-1.8, 5.0), "muscle": (-1.0, 2.0), "bust": (-1.2, 2.0), "height": (-3.2, 3.2)}  # sigmas
+# Stature (m) and mass (kg), mean and standard deviation: ANSUR II (Gordon et al. 2014, NATICK/TR-15/007; 2012
+# survey of 4,082 men and 1,986 women, "Stature" and "Weight"). Soldiers are leaner than the public, so the
+# upper tail of mass is widened towards the means of NHANES 2015-2018 (Fryar et al. 2021, Vital Health Stat
+# 3(46)), and middle age is heavier, as its age groups show.
+STATURE = {"woman": (1.629, 0.064), "man": (1.756, 0.069)}
+MASS = {"woman": (67.8, 11.0), "man": (85.5, 14.2)}
+PUBLIC_MASS = {"woman": 77.5, "man": 90.6}
+MASS_PER_STATURE = 0.47  # correlation of mass and stature in ANSUR II
+DENSITY = 1000.0  # kg per cubic metre of the mesh
 
 
 @lru_cache(maxsize=4)
@@ -54,33 +71,83 @@ def _mixing(names: tuple[str, ...]) -> np.ndarray:
 def sample_betas(
     rng: np.random.Generator, names: tuple[str, ...], masculine: float, age: float
 ) -> np.ndarray:
-    """Coefficients [S] in sigmas; `masculine` 1 is a man, 0 a woman; `age` in 0..1 (about 18 to 75)."""
+    """Coefficients [S] in sigmas; those of stature and mass are for `fit_size` to set. `masculine` 1 is a man,
+    0 a woman; `age` in 0..1 (about 18 to 75).
+    """
     z = _mixing(names) @ rng.normal(size=len(names))
     for i, name in enumerate(names):
+        if name not in _BODY:
+            z[i] *= FACE_SPREAD
         if name == "sex":
             z[i] = (1 - 2 * masculine) + 0.25 * z[i]
         z[i] += LEANINGS.get(name, 0.0) * (1 - 2 * masculine)
-        if name == "weight":
-            z[i] += 0.5 * age
         if name in ("ear_size", "nose_length"):
             z[i] += 0.8 * (age - 0.3)
         if name == "lips":
             z[i] -= 0.6 * (age - 0.3)
         if name == "muscle":
             z[i] -= 0.4 * age
-        z[i] = np.clip(z[i], *RANGES.get(name, (-2.0, 2.0)))
+        widest = 2.0 if name in _BODY else 2.0 * FACE_SPREAD
+        z[i] = np.clip(z[i], *RANGES.get(name, (-widest, widest)))
     return z.astype(np.float32)
 
 
-def asymmetry(rng: np.random.Generator, sites: Sites) -> np.ndarray:
-    """A smooth displacement [Nv, 3] of about a millimetre that no two people share, none at the eyes and
-    the lips.
+def sample_size(rng: np.random.Generator, masculine: float, age: float) -> tuple[float, float]:
+    """Stature in metres and mass in kilograms of a random person; see `STATURE` and `MASS`."""
+    sort = "man" if masculine >= 0.5 else "woman"
+    (mean, spread), (kilos, kilos_spread) = STATURE[sort], MASS[sort]
+    tall, heavy = rng.normal(size=2)
+    heavy = MASS_PER_STATURE * tall + np.sqrt(1 - MASS_PER_STATURE**2) * heavy
+    public = PUBLIC_MASS[sort] - kilos
+    kilos += 2 * public * age * (1 - age) * 2 + public * (heavy > 0) * heavy
+    return float(mean + spread * tall - 0.02 * age), float(kilos + kilos_spread * heavy)
+
+
+def fit_size(template, betas: np.ndarray, stature: float, mass: float) -> np.ndarray:
+    """The coefficients with `height` and `weight` set so that the body is `stature` metres tall and weighs
+    `mass` kilograms at `DENSITY`, as far as their `RANGES` go.
+    """
+    names = template.shape_names
+    height, weight = names.index("height"), names.index("weight")
+    out = np.array(betas, np.float64)
+    skin = template.faces[(template.part[template.faces] == 0).all(1)]
+    for _ in range(3):
+        # Stature is linear in the coefficients, volume nearly so in that of weight.
+        out[height] = 0
+        flat, _ = apply_shape(template, out)
+        grown = template.shape_deltas[height]
+        top = flat[:, 2].argmax()
+        ground = flat[:, 2].min()
+        gain = float(grown[top, 2] - grown[flat[:, 2].argmin(), 2])
+        out[height] = np.clip((stature - (flat[top, 2] - ground)) / gain, *RANGES["height"])
+        here = _volume(apply_shape(template, out)[0], skin)
+        step = np.zeros_like(out)
+        step[weight] = 0.1
+        slope = (_volume(apply_shape(template, out + step)[0], skin) - here) / 0.1
+        out[weight] = np.clip(out[weight] + (mass / DENSITY - here) / slope, *RANGES["weight"])
+    return out.astype(np.float32)
+
+
+def _volume(vertices: np.ndarray, faces: np.ndarray) -> float:
+    """Signed volume inside a mesh, cubic metres."""
+    a, b, c = (vertices[faces[:, i]].astype(np.float64) - (0, 0, 1) for i in range(3))
+    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
+
+
+def individuality(rng: np.random.Generator, sites: Sites) -> np.ndarray:
+    """A smooth displacement [Nv, 3] that no two people share: a millimetre or two of the head the same on
+    both sides, a millimetre of everything that is not; none at the eyes and the lips.
     """
     v = sites.template.vertices
     q = sites.head_local(v)
     shift = rng.uniform(0, 100, 3).astype(np.float32)
     moved = np.stack([fbm_points(v * np.float32(16) + s, 2) for s in shift], 1) * np.float32(0.0016)
     moved[q[:, 1] < -14] *= 1.8
+    even = np.column_stack([np.abs(v[:, 0]), v[:, 1:]]).astype(np.float32)
+    shift = rng.uniform(0, 100, 3).astype(np.float32)
+    features = np.stack([fbm_points(even * np.float32(19) + s, 2) for s in shift], 1) * np.float32(0.0034)
+    features[:, 0] *= np.sign(v[:, 0]) * np.clip(even[:, 0] / 0.01, 0, 1)
+    moved += features * np.clip((q[:, 1:2] + 15) / 4, 0, 1)
     quiet = np.zeros(len(v))
     for side in (1, -1):
         d = (q - np.array([side * 3.14, 0, 7.5])) / np.array([2.4, 1.6, 3])

@@ -375,7 +375,13 @@ class Plain:
         albedo = np.tile(self.colour.astype(np.float32), (n, 1))
         if self.fade_from is not None:
             depth = -(rest_points[:, 1] - self.sites_origin) / self.scale
-            albedo *= np.clip(1 + (depth - self.fade_from) / 2.5, 0.12, 1)[:, None].astype(np.float32)
+            fade = np.clip(1 + (depth - self.fade_from) / 3.5, 0.15, 1).astype(np.float32)
+            return Surface(
+                albedo * fade[:, None],
+                np.full(n, self.roughness, np.float32),
+                # No window shines into a throat.
+                self.specular * fade**3,
+            )
         return Surface(albedo, np.full(n, self.roughness, np.float32), np.full(n, self.specular, np.float32))
 
 

@@ -3,9 +3,10 @@
 
 import numpy as np
 import pytest
-from lca_blender.backend.people import surface
+from lca_blender.backend.people import shape, surface
 from lca_blender.backend.people.cloth import BodyShape, hang
 from lca_blender.backend.people.person import sample_person
+from lca_blender.backend.people.prints import Fabric
 from lca_blender.backend.people.sites import EYE, SKIN, TEETH, load_sites
 from lca_blender.backend.people.skin import Eye, Skin, lip_mask
 
@@ -128,17 +129,39 @@ def test_faces_and_hands_stay_bare(people):
         assert min(areas) > 0.005
 
 
+@pytest.mark.parametrize(("masculine", "stature"), [(0.0, 1.629), (1.0, 1.756)])
+def test_bodies_have_the_stature_and_mass_that_were_drawn(masculine, stature):
+    """Means of stature: ANSUR II."""
+    template = load_sites().template
+    skin = template.faces[(template.part[template.faces] == SKIN).all(1)]
+    sizes = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        betas = shape.sample_betas(rng, template.shape_names, masculine, 0.0)
+        wanted = shape.sample_size(rng, masculine, 0.0)
+        vertices, _ = shape.apply_shape(template, shape.fit_size(template, betas, *wanted))
+        corners = vertices[skin].astype(np.float64) - vertices.mean(0)
+        volume = np.linalg.det(corners).sum() / 6
+        sizes.append((*wanted, np.ptp(vertices[:, 2]), 1000 * volume))
+    sizes = np.array(sizes)
+    assert np.abs(sizes[:, 0] - sizes[:, 2]).max() < 0.03
+    assert abs(sizes[:, 2].mean() - stature) < 0.035
+    assert np.median(np.abs(sizes[:, 3] - sizes[:, 1])) < 1.0
+    assert np.corrcoef(sizes[:, 1], sizes[:, 3])[0, 1] > 0.95
+
+
 def test_people_differ(people):
     statures = np.array([p.vertices[:, 2].max() for p in people])
     assert 0.04 < statures.std() < 0.2
     betas = np.stack([p.betas for p in people])
     assert (betas.std(0) > 0.4).all()
-    assert np.abs(betas).max() < 2.41
+    assert np.abs(betas).max() <= 5
     skins, tops = [], []
     for person in people:
         cheek = load_sites().from_head_local(np.array([[5.0, -4.5, 6.5]])).astype(np.float32)
         skins.append(person.materials[SKIN].shade(cheek, cheek).albedo[0])
-        tops.append(person.materials[4].look.first)
+        cloth = next(m for m in person.materials if isinstance(m, Fabric))
+        tops.append(cloth.look.first)
     assert np.std(skins, axis=0).min() > 0.12
     assert np.std(tops, axis=0).min() > 0.15
     assert len({p.description["hair"] for p in people}) >= 8
