@@ -43,9 +43,9 @@ def evaluate(args) -> None:
 
     estimator = None
     if not args.true_maps:
-        from .imaging.correspondence import load_estimator
+        from .imaging.correspondence import BUNDLED, load_estimator
 
-        estimator = load_estimator()
+        estimator = load_estimator(args.estimator or BUNDLED)
     model = load_model(args.model)
     mean = Path(args.model).with_suffix(".mean.lca") if Path(args.model).is_file() else None
     pictures: list | None = [] if args.pictures else None
@@ -95,6 +95,14 @@ def demo_data(args) -> None:
     write_shards(args.out, range(first, last), args.workers)
 
 
+def evaluate_estimator(args) -> None:
+    from .imaging.correspondence import BUNDLED, load_estimator
+    from .imaging.evaluate_estimator import evaluate as run
+
+    result = run(load_estimator(args.estimator or BUNDLED), args.people, args.data, say)
+    print(json.dumps(result) if args.json else "\n".join(f"{k:22} {v}" for k, v in result.items()))
+
+
 def train_correspondence(args) -> None:
     from .imaging.train_correspondence import main as run
 
@@ -134,10 +142,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--people", type=int, default=32)
     p.add_argument("--data", type=Path, help="folder with rendered people; others are rendered now")
     p.add_argument("--tokens", type=int)
+    p.add_argument("--estimator", type=Path, help="a photo estimator's file (the bundled one)")
     p.add_argument("--true-maps", action="store_true", help="skip the estimators: an upper bound")
     p.add_argument("--pictures", type=Path, help="write a PNG sheet: photo target, own, average, swapped")
     p.add_argument("--json", action="store_true")
     p.set_defaults(run=evaluate)
+
+    p = commands.add_parser("eval-estimator", help="score the photo estimator on people it never saw")
+    p.add_argument("--estimator", type=Path, help="its file (the bundled one)")
+    p.add_argument("--people", type=int, default=16)
+    p.add_argument("--data", type=Path, help="folder with rendered people; others are rendered now")
+    p.add_argument("--json", action="store_true")
+    p.set_defaults(run=evaluate_estimator)
 
     p = commands.add_parser("create", help="photos to an avatar file")
     p.add_argument("photos", nargs="+", type=Path)

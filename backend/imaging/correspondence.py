@@ -106,10 +106,10 @@ class Estimator:
         head = self._look(rgb, [head_box])[0] if head_box is not None else None
         return Sighting(rgb, alpha, body, head, others)
 
-    def explain(self, sightings: list[Sighting]) -> list[Correspondence]:
-        """Photos of one person, who has one shape."""
+    def explain(self, sightings: list[Sighting], fitted: bool = True) -> list[Correspondence]:
+        """Photos of one person, who has one shape; without the body that is fitted unless `fitted`."""
         fits: list[BodyFit | None] = [None] * len(sightings)
-        if self.network.config.two_sided:
+        if fitted and self.network.config.two_sided:
             fits = list(fit_bodies([evidence(seen.looks, seen.rgb.shape[:2]) for seen in sightings]))
         return [self._explained(seen, fit) for seen, fit in zip(sightings, fits, strict=True)]
 

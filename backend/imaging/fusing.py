@@ -92,11 +92,17 @@ def _known_inside(look: Look, size: tuple[int, int]) -> np.ndarray:
 
 def draw(fit: BodyFit, look: Look) -> tuple[np.ndarray, np.ndarray]:
     """The fitted body in a look's cells: template points [h,w,3] and where there is a body [h,w]."""
-    model = body_model()
-    height, width = look.probability.shape
     x, y = look.step
-    scale = np.diag([1 / x, 1 / y, 1.0])
-    K = scale @ (fit.K - np.array([[0, 0, look.box.left], [0, 0, look.box.top], [0, 0, 0]]))
+    to_cells = np.array([[1 / x, 0, -look.box.left / x], [0, 1 / y, -look.box.top / y], [0, 0, 1]])
+    return draw_in(fit, *look.probability.shape, to_cells)
+
+
+def draw_in(
+    fit: BodyFit, height: int, width: int, to_cells: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same in a picture of any size, whose cells are [3,3] `to_cells` of the photo's pixels."""
+    model = body_model()
+    K = fit.K if to_cells is None else to_cells @ fit.K
     buffer = rasterize_mesh(fit.vertices(), model.faces, np.eye(4), K, width, height)
     return buffer.interpolate(model.riders.places, model.faces), buffer.face >= 0
 
