@@ -25,11 +25,12 @@ SHAPES = (
 )  # fmt: skip
 UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # template axes -> camera axes, facing the camera
 FOCAL, FOCAL_SPREAD = 1.5, 0.4  # of the photo's longer side; of its logarithm
-POSE_WEIGHT = 0.7  # of the prior's squared distance against a pixel's
+POSE_WEIGHT = 1.5  # of the prior's squared distance against a pixel's
 OUTSIDE_SIGMA = 0.03  # metres that the body may reach out of the matte
 PROBES = 350  # points of the body that are held inside the matte
 SCALES = (6.0, 6.0, 4.0, 4.0, 3.0, 3.0, 3.0, 2.5, 2.5, 2.5, 2.0, 2.0, 2.0, 2.0)  # of robustness, by round
 TURNS = (0.0, 180.0, 90.0, -90.0)  # degrees about the vertical that a fit starts from
+FINALISTS = 2  # of the starts are finished
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,9 @@ def fit_bodies(photos: list[Evidence]) -> list[BodyFit]:
     problems = [_Problem(evidence) for evidence in photos]
     fits = [problem.start() for problem in problems]
     if len(fits) > 1:
+        mean = np.mean([fit.betas for fit in fits], 0)
+        for fit in fits:
+            fit.betas = mean.copy()
         for scale in SCALES[-5:]:
             _step(problems, fits, scale)
         for problem, fit in zip(problems, fits, strict=True):
@@ -181,7 +185,7 @@ class _Problem:
             tried.append((self.residual(fit, 6.0), fit))
         tried.sort(key=lambda pair: pair[0])
         finished = []
-        for _, fit in tried[:2]:
+        for _, fit in tried[:FINALISTS]:
             for scale in SCALES:
                 _step([self], [fit], scale)
             fit.residual = self.residual(fit)

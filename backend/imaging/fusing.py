@@ -15,8 +15,8 @@ SIGMA = (0.02, 0.08)  # metres: the least and the most error that a pixel is cre
 FLOOR = 0.02  # of a half's or a side's probability
 APART = 0.15  # metres between a pixel's point and the fit's beyond which they contradict each other
 NEAR = 4  # cells: clothes and hair reach this far out of the fitted body and still follow it
-FITTED_ERROR = 0.06  # metres expected of a point that was taken from the fit
-WORST_RESIDUAL, LEAST_OVERLAP = 0.45, 0.55  # of a fit that is believed
+FITTED_ERROR = 0.06  # metres expected of a point whose half or side the fit decided
+WORST_RESIDUAL, LEAST_OVERLAP = 0.35, 0.45  # of a fit that is believed
 
 
 @dataclass
@@ -116,8 +116,8 @@ def believed(fit: BodyFit, look: Look) -> bool:
 
 
 def fuse(look: Look, fit: BodyFit) -> Look:
-    """The candidate nearest to the fitted body at every pixel on or beside it; the body's own point where all
-    contradict it.
+    """At every pixel on or beside the fitted body the candidate nearest to it, where the network's choice
+    contradicts the body; and half way to the body's own point, where both agree.
     """
     drawn, body = draw(fit, look)
     if not body.any():
@@ -129,10 +129,10 @@ def fuse(look: Look, fit: BodyFit) -> Look:
     nearest = np.take_along_axis(look.candidates, best[..., None], axis=2)[:, :, 0]
     least = np.take_along_axis(away, best, axis=2)[..., 0]
     present = np.linalg.norm(look.points - target, axis=-1)
-    near = (distance < NEAR) & (look.probability > 0.3)
-    swap = near & (present > APART) & (least <= APART)
-    replace_ = near & (present > APART) & (least > APART) & (distance < 1)
-    points = np.where(swap[..., None], nearest, look.points)
-    points = np.where(replace_[..., None], target, points)
-    error = np.where(swap | replace_, FITTED_ERROR, look.error)
+    swapped = (distance < NEAR) & (present > APART) & (least <= APART)
+    points = np.where(swapped[..., None], nearest, look.points)
+    agreed = (distance < 1) & (np.minimum(present, np.where(swapped, least, np.inf)) <= APART)
+    points = np.where(agreed[..., None], 0.5 * (points + target), points)
+    contradicted = (distance < NEAR) & (present > APART) & ~swapped
+    error = np.where(swapped, FITTED_ERROR, np.where(contradicted, np.maximum(look.error, APART), look.error))
     return replace(look, points=points.astype(np.float32), error=error.astype(np.float32))

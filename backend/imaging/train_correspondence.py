@@ -36,7 +36,7 @@ from .sides import forwardness
 CONFIG = NetworkConfig(token_stride=16, token_layers=5, two_sided=True)
 EMPTY_SHARE = 0.12
 FULL_SIZE, SMALL_SIZE = CONFIG.input_size, (128, 96)
-SMALL_SHARE = 0.4  # of the time is spent on small pictures
+SMALL_SHARE = 0.3  # of the time is spent on small pictures
 POOL = 20  # records a loader draws from at a time
 VIEWS, LOADED_VIEWS = 10, 5  # of a record; how many of them are decoded
 
