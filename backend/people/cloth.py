@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import identity
 
 from . import surface
+from .folds import along_limbs
 from .noise import fbm_points
 from .sites import Sites, smooth_normals
 
@@ -59,6 +60,7 @@ class Piece:
     material: np.ndarray
     materials: list
     expression: np.ndarray | None = None  # [52, n, 3] displacements, where expressions move it
+    folds: np.ndarray | None = None  # [n, 5] as from `folds.along_limbs`, where it is cloth
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Folds:
     depth: float = 0.003
     rings: float = 0.004
     seed: float = 0.0
+    looseness: float = 1.0  # 0 clings to the body: a pose leaves no creases
 
 
 def fold_height(
@@ -101,6 +104,7 @@ def shell(
     fine: bool = True,
     hem_depth: float = 0.004,
     tight: float = 0.75,
+    hold: float = 0.016,
 ) -> Piece | None:
     """Cloth over the skin where `outline` > 0.
 
@@ -110,7 +114,7 @@ def shell(
         line;
         gathers see `fold_height`; rounds of smoothing (more: hangs freer); fine: one subdivision; tight:
         share of
-        the offset that smoothing must keep.
+        the offset that smoothing must keep, up to `hold` metres.
     Returns None where nothing is left.
     """
     sites = shape.sites
@@ -125,7 +129,7 @@ def shell(
     outward = patch.carry(shape.outward)
     outward /= np.linalg.norm(outward, axis=1, keepdims=True) + 1e-9
     average, edge_average = surface.shell_average(len(patch), patch.faces)
-    start, clearance = inner + outward * off[:, None], np.minimum(tight * off, 0.016)
+    start, clearance = inner + outward * off[:, None], np.minimum(tight * off, hold)
     vertices = surface.relax_outside(start, average, edge_average, inner, outward, clearance, rounds)
     # Smoothing slides vertices over the skin; the weave and the lines of the trims slide with them.
     weave = np.column_stack([rest, *(np.clip(patch.carry(field), -0.1, 0.1) for field, _ in trims)])
@@ -153,6 +157,7 @@ def shell(
         weights=weights[every],
         material=np.concatenate([material, owner[extra[:, 0]]]),
         materials=materials,
+        folds=None if folds is None else along_limbs(rest, sites, folds.looseness)[every],
     )
 
 
@@ -179,7 +184,7 @@ def hang(
     flare: float,
     ease: float,
     pleats: tuple[int, float, float],
-    columns: int = 72,
+    columns: int = 96,
     rows: int = 22,
 ) -> np.ndarray:
     """Rings of a skirt round a body: each the convex outline of the body at that height, never narrower
@@ -207,11 +212,9 @@ def hang(
         widest = np.maximum(widest, reach) if i else reach
         t = i / (rows - 1)
         length = (top - bottom) * t
-        radius = (
-            widest
-            + flare * length
-            + depth * t**1.3 * np.sin(count * angle + phase + 0.6 * np.sin(2 * angle + phase))
-        )
+        wave = count * angle + phase + 0.6 * np.sin(2 * angle + phase) + 0.25 * np.sin(3 * t + 2 * phase)
+        uneven = 1 + 0.45 * np.sin(2 * angle + 2 * phase) + 0.3 * np.sin(5 * angle - phase)
+        radius = widest + flare * length + depth * t**1.1 * uneven * np.sin(wave)
         z = (
             np.interp(height, [slab[:, 2].mean() - 9, slab[:, 2].mean() + 9], [-9, 9])
             if len(slab) == 0
@@ -230,9 +233,10 @@ def skirt(
     ease: float = 0.008,
     pleats: tuple[int, float, float] = (9, 0.015, 0.0),
     follow: float = 0.8,
+    opening: float = 0.0,
 ) -> Piece:
     """A skirt from height `top` to `bottom` (mean template); `follow` is how far the hem goes with the
-    thighs.
+    thighs; `opening` is the angle in radians that stays open in front, as a coat does.
     """
     sites = shape.sites
     rest = hang(sites.template.vertices, sites, top, bottom, flare, ease, pleats)
@@ -242,15 +246,32 @@ def skirt(
     a, b = i * columns + j, i * columns + (j + 1) % columns
     c, d = a + columns, b + columns
     faces = np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
-    rest, vertices = rest.reshape(-1, 3), vertices.reshape(-1, 3)
+    turn = 2 * np.pi * np.arange(columns) / columns  # -Y, the front, is at 3 pi / 2
+    shut = np.tile(np.abs(turn - 1.5 * np.pi) >= 0.5 * opening, rows)
+    faces = (np.cumsum(shut) - 1)[faces[shut[faces].all(1)]]
+    folds = _round_skirt(rest, turn, pleats)[shut]
+    rest, vertices = rest.reshape(-1, 3)[shut], vertices.reshape(-1, 3)[shut]
     weights = skirt_weights(rest, sites, follow)
     vertices, extra, source = surface.hem(vertices, faces.astype(np.int32), 0.004)
     every = np.concatenate([np.arange(len(rest)), source])
     below = shape.below(rest)
     faces = np.concatenate([faces, extra]).astype(np.int32)
     return Piece(
-        vertices, faces, below[every], rest[every], weights[every], np.zeros(len(faces), np.uint8), materials
-    )
+        vertices, faces, below[every], rest[every], weights[every], np.zeros(len(faces), np.uint8), materials,
+        folds=folds[every],
+    )  # fmt: skip
+
+
+def _round_skirt(rest: np.ndarray, turn: np.ndarray, pleats: tuple[int, float, float]) -> np.ndarray:
+    """Crease directions of a skirt's rings [rows, columns, 3]: round it, deeper towards the hem. [n, 5]."""
+    rows, columns = rest.shape[:2]
+    axis = np.broadcast_to(np.stack([-np.sin(turn), np.cos(turn), np.zeros(columns)], 1), rest.shape)
+    radius = np.linalg.norm(rest[..., :2] - rest[..., :2].mean(1, keepdims=True), axis=2)
+    along = turn * radius[0].mean() * 1.4  # pleats keep their number downwards
+    down = np.linspace(0, 1, rows)[:, None] * np.ones(columns)
+    slope = (0.12 + 8 * pleats[1]) * down**0.6
+    parts = [0.6 * axis, np.broadcast_to(along, down.shape)[..., None], slope[..., None]]
+    return np.concatenate(parts, 2).reshape(-1, 5).astype(np.float32)
 
 
 def skirt_weights(rest: np.ndarray, sites: Sites, follow: float) -> np.ndarray:

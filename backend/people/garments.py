@@ -25,6 +25,7 @@ class Cut:
     top: float = 1.5
     bottom: float = 0.8
     rounds: int = 14
+    hold: float = 0.016  # metres off the skin that the cloth's own stiffness keeps
 
 
 class Tape:
@@ -111,15 +112,55 @@ def open_front(tape: Tape, cut: Cut, gap: float, flare: float) -> Cut:
     return cut
 
 
-def collar_cut(tape: Tape, neck: np.ndarray, rise: float, ease: float, gap: float) -> Cut:
-    """A standing band round the neck over the neckline of a shirt or jacket; `gap` opens it in front."""
-    band = np.minimum(rise - (-neck), neck + rise)
-    outline = np.minimum(rise + np.minimum(neck, 0), 0.022 - neck)
-    outline = np.where((tape.x < 0.12 * tape.k) & ~tape.arm & (tape.z > tape.height(130)), outline, -FAR)
+def collar_cut(
+    tape: Tape,
+    neck: np.ndarray,
+    rise: float,
+    ease: float,
+    gap: float,
+    fall: float = 0.022,
+    point: float = 0.0,
+) -> Cut:
+    """A collar round the neck, turned down over the neckline of a shirt or jacket.
+
+    Args: neck: the garment's `neckline`; rise: how far it stands above it; ease: metres off the skin; gap:
+        half of its opening in front; fall: how far it hangs below; point: how much further its points hang.
+    """
+    width = fall + point * np.exp(-(((tape.x - gap - 0.018) / 0.02) ** 2)) * (tape.front > 0.0)
+    outline = np.minimum(rise + np.minimum(neck, 0), width - neck)
+    outline = np.where((tape.x < 0.14 * tape.k) & ~tape.arm & (tape.z > tape.height(128)), outline, -FAR)
     ahead = tape.front > 0.0
-    outline = np.minimum(outline, np.where(ahead, tape.x - gap - 0.35 * np.maximum(0.02 - neck, 0), FAR))
-    offset = 0.008 + ease + 0.006 * np.clip(band / 0.02, 0, 1)
+    spread = 0.35 if point == 0 else 0.2  # the edges of pointed collars part downwards
+    opening = gap + spread * np.maximum(neck if point else 0.02 - neck, 0)
+    outline = np.minimum(outline, np.where(ahead, tape.x - opening, FAR))
+    turned = np.clip((neck + rise) / 0.02, 0, 1)
+    offset = 0.008 + ease + 0.006 * turned
     return Cut(outline, offset.astype(np.float32), top=tape.height(155), bottom=tape.height(140), rounds=6)
+
+
+def lapel_cut(tape: Tape, neck: np.ndarray, button: float, width: float, gap: float, ease: float) -> Cut:
+    """The two lapels of a jacket, from the height of its top button to a notch below the collar.
+
+    Args: neck: the jacket's `neckline`; width: of the lapels at the notch; gap: half of the opening at the
+        neck; ease: metres off the skin.
+    """
+    top = tape.height(141.5)
+    t = np.clip((tape.z - button) / (top - button), 0, 1.2)
+    edge = gap * t  # the front closes towards the button
+    notch = top - 0.45 * np.maximum(tape.x - edge - 0.4 * width, 0)
+    outline = np.minimum(tape.x - edge, edge + width * t**0.8 - tape.x)
+    outline = np.minimum(np.minimum(outline, tape.z - button), np.minimum(notch - tape.z, neck - 0.012))
+    outline = np.where((tape.front > 0) & ~tape.arm, outline, -FAR)
+    return Cut(outline, np.full(len(tape.z), 0.011 + ease, np.float32), top=top, bottom=button, rounds=6)
+
+
+def veed_front(tape: Tape, cut: Cut, button: float, gap: float, flare: float) -> Cut:
+    """A front that opens in a V of half width `gap` above `button` and by `flare` per metre below it."""
+    top = tape.height(146)
+    width = gap * np.clip((tape.z - button) / (top - button), 0, 1) + flare * np.maximum(button - tape.z, 0)
+    ahead = (tape.front > 0.0) & ~tape.arm
+    cut.outline = np.minimum(cut.outline, np.where(ahead, tape.x - width + 0.002, FAR))
+    return cut
 
 
 def trousers_cut(tape: Tape, waist: float, hem: float, ease: float, flare: float, waistband: float) -> Cut:
@@ -130,9 +171,26 @@ def trousers_cut(tape: Tape, waist: float, hem: float, ease: float, flare: float
     knee = tape.sites.joint("shin.L")[2]
     low = np.clip((tape.height(85) - tape.z) / max(tape.height(85) - hem, 0.05), 0, 1)
     loose = ease * (0.45 + 0.55 * np.clip((tape.height(98) - tape.z) / 0.2, 0, 1)) + flare * low**1.5
+    if flare > 0:  # legs hang from the calf: cloth does not follow the shin in to the ankle
+        hanging = (_calf_radius(tape) + ease) * (0.84 + 8 * flare)
+        loose = np.maximum(loose, np.clip(hanging - _from_shin(tape), 0, 0.05))
     trims = [(waistband - (waist - tape.z), 1)] if waistband > 0 else []
-    gathers = [(hem + 0.05, 0.06), (knee, 0.06), (tape.height(84), 0.05)]
-    return Cut(outline, (0.005 + loose).astype(np.float32), trims, gathers, waist, hem, rounds=16)
+    gathers = [(hem + 0.09, 0.05), (knee, 0.06), (tape.height(84), 0.05)]
+    return Cut(outline, (0.005 + loose).astype(np.float32), trims, gathers, waist, hem, rounds=16, hold=0.03)
+
+
+def _from_shin(tape: Tape) -> np.ndarray:
+    """Distance [Nv] from the line between knee and ankle joint, metres; far away above the knee."""
+    knee, ankle = tape.sites.joint("shin.L"), tape.sites.joint("foot.L")
+    t = (knee[2] - tape.z) / (knee[2] - ankle[2])
+    x, y = knee[0] + t * (ankle[0] - knee[0]), knee[1] + t * (ankle[1] - knee[1])
+    return np.where((t > 0.25) & ~tape.arm, np.hypot(tape.x - x, -tape.front - y), FAR)
+
+
+def _calf_radius(tape: Tape) -> float:
+    """Mean distance of the calf's skin from the shin's line where it is thickest, metres."""
+    near = np.abs(tape.z - tape.height(34)) < 0.02
+    return float(_from_shin(tape)[near & (_from_shin(tape) < 0.12)].mean())
 
 
 def socks_cut(tape: Tape, top: float) -> Cut:

@@ -43,11 +43,16 @@ class Wardrobe:
         self.roof = np.full(len(shape.vertices), garments.FAR, np.float32)
         self.hidden = np.full(len(shape.vertices), -garments.FAR)
         self.outfit = Outfit()
+        self.patterned = False
 
-    def fabric(self, lie: int, cut_top: float, cut_bottom: float, **options) -> prints.Fabric:
-        return prints.sample_fabric(
-            self.rng, self.shape.sites, lie, self.colours, cut_top, cut_bottom, **options
+    def fabric(self, lie: int, cut_top: float, cut_bottom: float, plain=False, **options) -> prints.Fabric:
+        """A fabric for one garment; beside a patterned one most others are plain."""
+        plain = plain or (self.patterned and self.rng.random() < 0.8)
+        fabric = prints.sample_fabric(
+            self.rng, self.shape.sites, lie, self.colours, cut_top, cut_bottom, plain=plain, **options
         )
+        self.patterned |= fabric.look.pattern not in (prints.PLAIN, prints.GRADIENT)
+        return fabric
 
     def wear(
         self, name: str, cut: Cut, materials: list, depth: float, *, margin=0.02, outside=False, **options
@@ -56,7 +61,8 @@ class Wardrobe:
         outline = np.minimum(cut.outline, OVERLAP - self.over)
         if not outside:
             cut.offset = np.minimum(cut.offset, np.maximum(0.5 * self.roof, 0.002)).astype(np.float32)
-        folds = Folds(depth, depth * 1.3, float(self.rng.uniform(0, 40)))
+        looseness = float(np.clip(np.median(cut.offset) / 0.016, 0.2, 1))
+        folds = Folds(depth, depth, float(self.rng.uniform(0, 40)), looseness)
         piece = shell(
             self.shape,
             outline,
@@ -66,6 +72,7 @@ class Wardrobe:
             folds,
             cut.gathers,
             rounds=cut.rounds,
+            hold=cut.hold,
             **options,
         )
         if piece is None:
@@ -95,14 +102,51 @@ def _neck(rng: np.random.Generator, t: Tape) -> np.ndarray:
     )
 
 
+def _tailored(w: Wardrobe, hem: float, long: bool) -> None:
+    """A jacket with lapels or, where `long`, a coat whose skirts hang below `hem`."""
+    rng, t = w.rng, w.tape
+    weave = int(rng.choice([prints.SMOOTH, prints.HEATHER, prints.DENIM], p=[0.5, 0.42, 0.08]))
+    neck = t.neckline(rng.uniform(-0.004, 0.008))
+    ease = rng.uniform(0.014, 0.019)
+    button, gap = t.height(rng.uniform(108, 124)), rng.uniform(0.045, 0.06)
+    cut = garments.top_cut(t, t.wrist - rng.uniform(0.0, 0.02), hem, neck, ease, 0.0)
+    closed = rng.random() < 0.5
+    cut = garments.veed_front(t, cut, button, gap, 0.0 if closed else rng.uniform(0.1, 0.25))
+    fabric = w.fabric(prints.TOP, cut.top, cut.bottom, weave=weave, plain=bool(rng.random() < 0.7))
+    depth = rng.uniform(0.002, 0.004)
+    if long:
+        skirts = prints.Fabric(fabric.look._replace(lie=prints.SKIRT), fabric.place)
+        below = t.height(rng.uniform(30, 62))
+        opening = 0.0 if closed else rng.uniform(0.3, 0.9)
+        flare = rng.uniform(0.04, 0.14)
+        piece = skirt(
+            w.shape, hem + 0.03, below, [skirts], flare, 0.03, (5, 0.006, rng.uniform(0, 6)), 0.8, opening
+        )
+        w.outfit.pieces.append(piece)
+    name = "coat" if long else "suit jacket"
+    w.wear(name, cut, [fabric], depth, margin=0.03, hem_depth=0.005)
+    plain = prints.Fabric(fabric.look._replace(pattern=prints.PLAIN, seams=0.0), fabric.place)
+    shade = prints.Fabric(plain.look._replace(first=plain.look.first * 0.93), plain.place)
+    width = rng.uniform(0.045, 0.075)
+    w.wear("lapels", garments.lapel_cut(t, neck, button, width, gap, ease + 0.004), [shade], 0.0,
+           outside=True, hem_depth=0.003)  # fmt: skip
+    collar = garments.collar_cut(t, neck, 0.02, ease + 0.003, gap * 0.8, rng.uniform(0.03, 0.045))
+    w.wear("jacket collar", collar, [shade], 0.0, outside=True, hem_depth=0.004)
+
+
 def _jacket(w: Wardrobe, short: bool) -> None:
     """`short`: ends at the waist, over a skirt."""
     rng, t = w.rng, w.tape
+    sort = 1.0 if short else rng.random()
+    if sort < 0.28:
+        return _tailored(w, t.height(rng.uniform(84, 92)), False)
+    if sort < 0.5:
+        return _tailored(w, t.height(rng.uniform(100, 104)), True)
     weave = rng.choice(
         [prints.SMOOTH, prints.DENIM, prints.LEATHER, prints.KNIT, prints.HEATHER],
         p=[0.3, 0.2, 0.18, 0.2, 0.12],
     )
-    hem = t.height(rng.uniform(80, 96) if rng.random() < 0.8 else rng.uniform(55, 70))
+    hem = t.height(rng.uniform(80, 96))
     hem = t.height(rng.uniform(99, 105)) if short else hem
     neck = t.neckline(rng.uniform(-0.012, 0.004))
     cut = garments.top_cut(
@@ -173,8 +217,9 @@ def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> None:
     if kind == "shirt":
         look = fabric.look._replace(placket=0.0)
         band = garments.collar_cut(
-            t, neck, rng.uniform(0.022, 0.034), 0.004 + ease * 0.5, rng.uniform(0.006, 0.02)
-        )
+            t, neck, rng.uniform(0.018, 0.03), 0.004 + ease, rng.uniform(0.004, 0.016),
+            rng.uniform(0.022, 0.03), rng.uniform(0.015, 0.03),
+        )  # fmt: skip
         w.wear("collar", band, [prints.Fabric(look, fabric.place)], 0.0, outside=True, hem_depth=0.003)
 
 
@@ -304,7 +349,7 @@ def dress(rng: np.random.Generator, shape: BodyShape, masculine: float) -> Outfi
     feminine = masculine < 0.5
     gown = bool(feminine and rng.random() < 0.2)
     skirted = bool(feminine and rng.random() < 0.28)
-    if rng.random() < 0.24:
+    if rng.random() < 0.32:
         _jacket(w, short=gown or skirted)
     if gown:
         hem = _dress(w)

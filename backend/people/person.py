@@ -38,6 +38,7 @@ class Person:
     joint_heads: np.ndarray  # [J, 3]
     expression_index: np.ndarray  # [e] int32
     expression_deltas: np.ndarray  # [52, e, 3]
+    folds: np.ndarray  # [n, 5] as from `folds.along_limbs`, zeros where nothing folds
     betas: np.ndarray  # [S]
     description: dict = field(default_factory=dict)
 
@@ -127,6 +128,9 @@ def _join(seed: int, pieces: list[Piece], used: np.ndarray, heads: np.ndarray, b
         joint_heads=heads.astype(np.float32),
         expression_index=moved,
         expression_deltas=deltas,
+        folds=np.concatenate(
+            [np.zeros((len(p.vertices), 5), np.float32) if p.folds is None else p.folds for p in pieces]
+        ),
         betas=betas,
     )
 

@@ -175,14 +175,72 @@ def pointing(rng) -> Pose:
 
 
 def arms_up(rng) -> Pose:
-    """Cheering or stretching."""
+    """Cheering or stretching: one arm or both, to the sides, overhead or folded back behind the head."""
     figure = Figure()
     bearing(figure, rng)
     stance(figure, rng)
+    raised = "LR" if rng.random() < 0.7 else rng.choice(["L", "R"])
+    alike = rng.random() < 0.6
+    direction, bend = _raised(rng)
     for side in "LR":
-        figure.arm(
-            side, (rng.uniform(0.25, 1), rng.uniform(-0.4, 0.1), rng.uniform(0.5, 1.2)), rng.uniform(0, 70)
-        )
+        if side not in raised:
+            arm_down(figure, rng, side, rng.uniform(5, 22), rng.normal(2, 8))
+            continue
+        if not alike:
+            direction, bend = _raised(rng)
+        figure.arm(side, direction + rng.normal(0, 0.06, 3), bend, rng.normal(0, 25))
+    hands(figure, rng, raised)
+    return figure.finish()
+
+
+def _raised(rng):
+    """Direction of a raised upper arm (outwards, back, up) and the bend of its elbow in degrees."""
+    lift = np.radians(rng.uniform(5, 82))
+    ahead = rng.uniform(-0.9, 0.12)
+    return np.array([np.cos(lift), ahead * np.cos(lift), np.sin(lift)]), float(rng.beta(1, 2) * 125)
+
+
+def reach(rng) -> Pose:
+    """One hand to something high, ahead, aside or on the ground; trunk and legs help."""
+    figure = Figure()
+    to = rng.integers(4)
+    bearing(figure, rng, 0.5)
+    if to == 3:  # the ground
+        depth = rng.uniform(0.5, 1)
+        figure.pelvis(tilt=30 * depth)
+        figure.spine(35 * depth, 0, rng.normal(0, 10))
+        for side in "LR":
+            figure.leg(side, 85 * depth, 8, 8, 75 * depth, 15 * depth)
+        direction = np.array([0.15, -0.75, -1.0])
+    else:
+        stance(figure, rng)
+        figure.spine(0, (-14, 0, 0)[to] * rng.uniform(0.3, 1), rng.normal(0, 12))
+        direction = np.array([(0.15, -0.15, 1.0), (0.1, -1.0, 0.1), (1.0, -0.2, 0.2)][to])
+    figure.head(rng.normal((-20, 4, 0, 15)[to], 8), 0, rng.normal(0, 15))
+    figure.arm("L", direction + rng.normal(0, 0.2, 3), abs(rng.normal(0, 14)), rng.normal(0, 20))
+    arm_down(figure, rng, "R", rng.uniform(5, 25), rng.normal(0, 15), rng.uniform(0, 60))
+    hands(figure, rng)
+    return figure.finish()
+
+
+def dance(phase: float, rng) -> Pose:
+    """A step of a dance, phase 0..1 over two beats: hips sway, knees give, arms swing."""
+    figure = Figure()
+    beat = 2 * np.pi * phase
+    sway = rng.uniform(4, 13) * np.sin(beat)
+    figure.pelvis(side=-sway, turn=rng.uniform(-15, 15) * np.cos(beat))
+    figure.spine(rng.normal(2, 6), 1.4 * sway, rng.normal(0, 14))
+    figure.head(rng.normal(0, 10), -0.6 * sway, rng.normal(0, 20))
+    for side, sign in (("L", 1), ("R", -1)):
+        give = 18 + 14 * sign * np.sin(beat)
+        lifted = rng.random() < 0.2
+        figure.leg(
+            side, give * 0.6 + (35 if lifted else 0), 5 - sign * sway, rng.uniform(0, 22),
+            give + (50 if lifted else 0), give * 0.4 - (25 if lifted else 0),
+        )  # fmt: skip
+        place = np.array([rng.uniform(0.2, 1), rng.uniform(-0.9, 0.2), rng.uniform(-0.9, 1.1)])
+        swing = 0.25 * np.array([0, np.cos(beat), np.sin(beat)])
+        figure.arm(side, place + sign * swing, rng.uniform(10, 110), rng.normal(0, 30))
     hands(figure, rng)
     return figure.finish()
 
@@ -289,10 +347,11 @@ def spread(rng) -> Pose:
 
 
 _SORTS = (
-    (0.17, standing), (0.07, contrapposto), (0.12, lambda r: walk(r.random(), r, r.uniform(0.6, 1.3))),
-    (0.05, lambda r: run(r.random(), r)), (0.07, sit), (0.03, squat), (0.04, lunge), (0.06, _hips),
-    (0.05, crossed_arms), (0.06, wave), (0.04, pointing), (0.05, arms_up), (0.03, shrug), (0.04, one_leg),
-    (0.02, guard), (0.02, bow), (0.13, _near_body), (0.04, spread), (0.06, full_range),
+    (0.15, standing), (0.06, contrapposto), (0.10, lambda r: walk(r.random(), r, r.uniform(0.6, 1.3))),
+    (0.05, lambda r: run(r.random(), r)), (0.07, sit), (0.03, squat), (0.04, lunge), (0.04, _hips),
+    (0.04, crossed_arms), (0.05, wave), (0.04, pointing), (0.11, arms_up), (0.02, shrug), (0.04, one_leg),
+    (0.02, guard), (0.02, bow), (0.10, _near_body), (0.04, spread), (0.06, full_range), (0.05, reach),
+    (0.07, lambda r: dance(r.random(), r)),
 )  # fmt: skip
 
 

@@ -258,23 +258,33 @@ class Fabric:
         return out
 
 
+# Hue, saturation and value: navy, beige, brown, olive, wine, slate, rust, sand.
+_CLOTHES = (
+    (0.62, 0.55, 0.28), (0.10, 0.28, 0.78), (0.07, 0.45, 0.35), (0.19, 0.38, 0.36), (0.97, 0.6, 0.38),
+    (0.58, 0.25, 0.45), (0.05, 0.6, 0.6), (0.11, 0.18, 0.88),
+)  # fmt: skip
+
+
 def palette(rng: np.random.Generator) -> list[np.ndarray]:
-    """Six colours that go together: neutrals and one or two hues a fixed angle apart."""
+    """Six colours that go together: neutrals (black, white, greys, navy, beige, brown, olive) and one or two
+    hues a fixed angle apart, seldom loud.
+    """
     hue = rng.random()
     step = rng.choice([0.0, 0.08, 0.33, 0.5])
     colours = []
     for i in range(6):
-        if rng.random() < 0.45:
-            colours.append(
-                hsv(
-                    rng.choice([0.08, 0.6, hue]),
-                    rng.uniform(0, 0.22),
-                    rng.choice([0.10, 0.22, 0.38, 0.6, 0.82, 0.95]),
-                )
-            )
+        sort = rng.random()
+        if sort < 0.36:
+            value = rng.choice([0.07, 0.14, 0.26, 0.42, 0.62, 0.82, 0.93])
+            colours.append(hsv(rng.choice([0.08, 0.6, hue]), rng.uniform(0, 0.12), value))
+        elif sort < 0.6:
+            hue_, saturation, value = _CLOTHES[rng.integers(len(_CLOTHES))]
+            colours.append(hsv(hue_, saturation * rng.uniform(0.7, 1.2), value * rng.uniform(0.8, 1.15)))
         else:
             turn = hue + (step if i % 2 else 0.0) + rng.normal(0, 0.015)
-            colours.append(hsv(turn % 1.0, rng.uniform(0.2, 0.8), rng.uniform(0.2, 0.85)))
+            loud = rng.random() < 0.1
+            saturation = rng.uniform(0.55, 0.85) if loud else rng.uniform(0.15, 0.55)
+            colours.append(hsv(turn % 1.0, saturation, rng.uniform(0.2, 0.85)))
     return colours
 
 

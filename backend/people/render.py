@@ -12,6 +12,7 @@ import numpy as np
 from ..body.expression import apply_face_joints
 from ..body.pose import joint_transforms
 from ..body.template import load_template
+from .folds import crease, fold_vectors
 from .lights import Light, neutral_light
 from .mesh_raster import gather_places, rasterize_mesh
 from .occlusion import ambient_visibility, key_visibility
@@ -42,13 +43,14 @@ class View:
 
 @dataclass(frozen=True)
 class Posed:
-    """A posed person's mesh: points [n, 3], normals [n, 3] unit, in world metres, and the transforms of
-    `View`.
+    """A posed person's mesh: points [n, 3], normals [n, 3] unit, in world metres, folds [n, 4] as from
+    `fold_vectors`, and the transforms of `View`.
     """
 
     points: np.ndarray
     normals: np.ndarray
     transforms: np.ndarray
+    folds: np.ndarray
 
 
 def pose_person(person, rotations, expression=None, gaze=None, root=None) -> Posed:
@@ -68,7 +70,8 @@ def pose_person(person, rotations, expression=None, gaze=None, root=None) -> Pos
     rest = _with_expression(person, expression)
     moves = np.ascontiguousarray(mesh_transforms[:, :3])
     points = skin_mesh(rest, person.skin_indices, person.skin_weights, moves)
-    return Posed(points, mesh_normals(points, person.faces), transforms.astype(np.float32))
+    folds = fold_vectors(person.vertices, points, person.faces, person.folds)
+    return Posed(points, mesh_normals(points, person.faces), transforms.astype(np.float32), folds)
 
 
 @lru_cache(maxsize=64)
@@ -112,13 +115,15 @@ def render_posed(
     height, width = int(camera.height), int(camera.width)
     faces = np.ascontiguousarray(person.faces, np.int32)
     seen = rasterize_mesh(posed.points, faces, viewmat, K, width, height, samples)
-    attributes = np.concatenate([posed.normals, posed.points, person.template_points], 1)
+    attributes = np.concatenate([posed.normals, posed.points, person.template_points, posed.folds], 1)
     fine = np.concatenate([person.rest_points, posed.normals], 1)
     places = gather_places(seen, attributes, fine, faces, person.face_material, samples)
     eye = (-viewmat[:3, :3].T @ viewmat[:3, 3]).astype(np.float32)
     normals, to_eye = _towards_eye(places.attributes, eye)
     positions = np.ascontiguousarray(places.attributes[:, 3:6])
     sky = ambient_visibility(positions, normals, seen, viewmat, K, samples)
+    weave = _average(places.sample_attributes[:, :3], places.place, len(places.pixel))
+    crease(normals, np.ascontiguousarray(places.attributes[:, 9:13]), weave, sky)
     key = np.ones(len(positions), np.float32)
     if light.shadow > 0 and light.key.max() > 1e-4:
         key = key_visibility(positions, normals, posed.points, faces, light.key_direction)

@@ -71,12 +71,12 @@ def _mixing(names: tuple[str, ...]) -> np.ndarray:
 def sample_betas(
     rng: np.random.Generator, names: tuple[str, ...], masculine: float, age: float
 ) -> np.ndarray:
-    """Coefficients [S] in sigmas; those of stature and mass are for `fit_size` to set. `masculine` 1 is a man,
+    """Coefficients [S] in sigmas; those of stature and mass are left to `fit_size`. `masculine` 1 is a man,
     0 a woman; `age` in 0..1 (about 18 to 75).
     """
     z = _mixing(names) @ rng.normal(size=len(names))
     for i, name in enumerate(names):
-        if name not in _BODY:
+        if name not in _BODY and name not in ("lips", "mouth_width"):
             z[i] *= FACE_SPREAD
         if name == "sex":
             z[i] = (1 - 2 * masculine) + 0.25 * z[i]
@@ -98,8 +98,8 @@ def sample_size(rng: np.random.Generator, masculine: float, age: float) -> tuple
     (mean, spread), (kilos, kilos_spread) = STATURE[sort], MASS[sort]
     tall, heavy = rng.normal(size=2)
     heavy = MASS_PER_STATURE * tall + np.sqrt(1 - MASS_PER_STATURE**2) * heavy
-    public = PUBLIC_MASS[sort] - kilos
-    kilos += 2 * public * age * (1 - age) * 2 + public * (heavy > 0) * heavy
+    public = 0.5 * (PUBLIC_MASS[sort] - kilos)
+    kilos += public * (4 * age * (1 - age) - 1 + max(heavy, 0))
     return float(mean + spread * tall - 0.02 * age), float(kilos + kilos_spread * heavy)
 
 

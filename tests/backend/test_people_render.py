@@ -51,6 +51,7 @@ def mean_person():
         face_material=np.zeros(len(t.faces), np.uint8), materials=[Grey()], skin_indices=t.skin_indices,
         skin_weights=t.skin_weights, joint_heads=t.joint_heads, expression_index=moved,
         expression_deltas=t.expression_deltas[:, moved], betas=np.zeros(len(t.shape_names)),
+        folds=np.zeros((len(t.vertices), 5), np.float32),
     )  # fmt: skip
 
 
