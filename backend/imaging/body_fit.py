@@ -30,7 +30,7 @@ OUTSIDE_SIGMA = 0.03  # metres that the body may reach out of the matte
 PROBES = 350  # points of the body that are held inside the matte
 SCALES = (6.0, 6.0, 4.0, 4.0, 3.0, 3.0, 3.0, 2.5, 2.5, 2.5, 2.0, 2.0, 2.0, 2.0)  # of robustness, by round
 TURNS = (0.0, 180.0, 90.0, -90.0)  # degrees about the vertical that a fit starts from
-FINALISTS = 2  # of the starts are finished
+USUAL = 0.02  # of residual, that a standard deviation in all joint angles weighs
 
 
 @dataclass(frozen=True)
@@ -176,21 +176,15 @@ class _Problem:
         self.prior_focal = FOCAL * max(height, width)
 
     def start(self) -> BodyFit:
-        """The best of several starts."""
-        tried = []
-        for turn in TURNS:
-            fit = self._guess(turn)
+        """The best of several starts; among like ones, the one whose pose is usual."""
+        fits = [self._guess(turn) for turn in TURNS]
+        for fit in fits:
             for _ in range(5):
                 _step([self], [fit], 8.0, rigid=True)
-            tried.append((self.residual(fit, 6.0), fit))
-        tried.sort(key=lambda pair: pair[0])
-        finished = []
-        for _, fit in tried[:FINALISTS]:
             for scale in SCALES:
                 _step([self], [fit], scale)
             fit.residual = self.residual(fit)
-            finished.append(fit)
-        return min(finished, key=lambda fit: fit.residual)
+        return min(fits, key=lambda fit: fit.residual + USUAL * _unusual(fit))
 
     def _guess(self, degrees: float) -> BodyFit:
         """The mean pose, upright, turned; as far away as its size says."""
@@ -292,6 +286,13 @@ class _Problem:
         focal = model.width - shapes - 4
         hessian[focal, focal] += 10 / FOCAL_SPREAD**2
         gradient[focal] -= 10 * np.log(fit.focal / self.prior_focal) / FOCAL_SPREAD**2
+
+
+def _unusual(fit: BodyFit) -> float:
+    """Mean squared standard deviation of the joint angles under the prior."""
+    prior = load_prior()
+    angles = np.asarray(axis_angles(fit.local[prior.joints]), np.float64)
+    return float(((prior.root @ (angles - prior.mean).reshape(-1)) ** 2).mean())
 
 
 def _frames(fit: BodyFit):
