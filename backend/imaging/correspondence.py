@@ -21,7 +21,7 @@ from .body_fit import BodyFit, fit_bodies
 from .crops import Box, crop, feather, guided_filter, paste, resize
 from .estimator_file import BUNDLED, load_network
 from .fusing import Look, believed, candidates, evidence, fuse
-from .network import CorrespondenceNetwork
+from .network import CorrespondenceNetwork, mean_of_mirrored
 
 ASPECT = 3 / 4  # width / height of what the network looks at
 ERROR_SCALE = 0.05  # metres of expected error at which confidence is one half
@@ -89,7 +89,7 @@ class Estimator:
         if alpha is not None:
             rgb = rgb * alpha[..., None] + 0.5 * (1 - alpha[..., None])
         box, others = self._find(rgb, name)
-        body = self._look(rgb, [box])[0]
+        body = self._look(rgb, [box], twice=True)[0]
         for _ in range(2):  # a better look may move the box: limbs that were too small to see
             refined = self._person_box(body, rgb.shape)
             if refined is None:
@@ -97,13 +97,13 @@ class Estimator:
             if _overlap(refined, box) > 0.85:
                 break
             box = refined
-            body = self._look(rgb, [box])[0]
+            body = self._look(rgb, [box], twice=True)[0]
         self._require_person(body, name)
         body.probability = body.probability * ndimage.binary_dilation(
             _main_parts(body.probability > 0.3), iterations=2
         )
         head_box = self._head_box(body, rgb.shape)
-        head = self._look(rgb, [head_box])[0] if head_box is not None else None
+        head = self._look(rgb, [head_box], twice=True)[0] if head_box is not None else None
         return Sighting(rgb, alpha, body, head, others)
 
     def explain(self, sightings: list[Sighting], fitted: bool = True) -> list[Correspondence]:
@@ -129,9 +129,13 @@ class Estimator:
         return Correspondence(matte, points, confidence, tight, head, seen.others, fit)
 
     @torch.no_grad()
-    def _look(self, rgb: np.ndarray, boxes: list[Box]) -> list[Look]:
-        pictures = np.stack([crop(rgb, box, *self.network.config.input_size) for box in boxes])
-        out = self.network(torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous())
+    def _look(self, rgb: np.ndarray, boxes: list[Box], twice: bool = False) -> list[Look]:
+        """`twice`: at the mirrored pictures too."""
+        crops = np.stack([crop(rgb, box, *self.network.config.input_size) for box in boxes])
+        pictures = torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
+        out = self.network(pictures)
+        if twice and self.network.config.two_sided:
+            out = mean_of_mirrored(out, self.network(pictures.flip(-1)))
         answers = [{name: tensor[n].numpy() for name, tensor in out.items()} for n in range(len(boxes))]
         return [_read(box, answer) for box, answer in zip(boxes, answers, strict=True)]
 

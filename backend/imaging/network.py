@@ -179,3 +179,14 @@ def choose_point(left, front, across, depth, height) -> torch.Tensor:
     """Points [B,3,h,w] metres of the half and the side that the masks [B,1,h,w] name."""
     x = torch.where(left, across, -across)
     return torch.cat([x, torch.where(front, depth[:, :1], depth[:, 1:]), height], 1)
+
+
+def mean_of_mirrored(
+    out: dict[str, torch.Tensor], mirrored: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """A two-sided network's answer to pictures and to their mirror images, made one."""
+    back = {name: tensor.flip(-1) for name, tensor in mirrored.items()}
+    back["left"] = -back["left"]  # what was on the left hand is now on the right one
+    mean = {name: 0.5 * (tensor + back[name]) for name, tensor in out.items()}
+    parts = (mean[name] for name in ("across", "depth", "height"))
+    return {**mean, "points": choose_point(mean["left"] > 0, mean["front"] > 0, *parts)}

@@ -4,8 +4,10 @@
 import numpy as np
 import pytest
 import torch
+from lca_blender.backend.body.template import load_template
 from lca_blender.backend.imaging.correspondence import Estimator, NoPersonError
-from lca_blender.backend.imaging.network import NetworkConfig
+from lca_blender.backend.imaging.network import CorrespondenceNetwork, NetworkConfig, mean_of_mirrored
+from lca_blender.backend.imaging.sides import forwardness
 from scipy import ndimage
 from torch import nn
 from torch.nn import functional
@@ -104,3 +106,25 @@ def test_a_file_with_its_own_matte_is_believed():
     found = Estimator(ColourReader()).estimate(rgb, alpha)
     assert found.matte[:295].max() == 0
     assert found.matte[320:][inside[320:]].mean() > 0.95
+
+
+def test_a_mirrored_picture_mirrors_the_answer():
+    torch.manual_seed(0)
+    config = NetworkConfig(token_stride=16, token_layers=1, two_sided=True)
+    network = CorrespondenceNetwork(config).eval()
+    pictures = torch.rand(2, 3, 64, 48)
+    with torch.no_grad():
+        said, mirrored = network(pictures), network(pictures.flip(-1))
+    one, other = mean_of_mirrored(said, mirrored), mean_of_mirrored(mirrored, said)
+    assert torch.allclose(one["matte"], other["matte"].flip(-1), atol=1e-6)
+    sign = torch.tensor([-1.0, 1, 1]).view(1, 3, 1, 1)
+    clear = one["left"].abs() > 1e-5
+    apart = (one["points"] - other["points"].flip(-1) * sign).abs() * clear
+    assert apart.max() < 1e-5
+
+
+def test_front_and_back():
+    template = load_template()
+    outer = (template.part == 0) & (np.abs(template.normals[:, 1]) > 0.5)
+    forward = forwardness(torch.from_numpy(np.array(template.vertices[outer])))
+    assert ((forward > 0).numpy() == (template.normals[outer, 1] < 0)).mean() > 0.95
