@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Front-to-back blending, one tile at a time. */
+#include "blocks.h"
+
+/* ---- sorting a tile's list ---- */
+
+static void sort_few(entry_t *entries, int64_t count) {
+    for (int64_t i = 1; i < count; i++) {
+        entry_t entry = entries[i];
+        int64_t j = i - 1;
+        for (; j >= 0 && entries[j] >> 32 > entry >> 32; j--) entries[j + 1] = entries[j];
+        entries[j + 1] = entry;
+    }
+}
+
+/* A stable radix sort by depth, over no more bits than the depths of this tile differ in. Returns where the result
+ * is: entries or scratch [count]. */
+static const entry_t *sort_tile(entry_t *entries, entry_t *scratch, int64_t count) {
+    enum { DIGITS = 2048 };
+    if (count <= 24) {
+        sort_few(entries, count);
+        return entries;
+    }
+    uint32_t low = ~0u, high = 0;
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t key = (uint32_t)(entries[i] >> 32);
+        low = key < low ? key : low, high = key > high ? key : high;
+    }
+    if (low == high) return entries;
+    int bits = 32 - __builtin_clz(high - low), most = count > 3000 ? 11 : 8;
+    int passes = (bits + most - 1) / most, width = (bits + passes - 1) / passes;
+    uint32_t next[4][DIGITS], mask = (1u << width) - 1;
+    for (int pass = 0; pass < passes; pass++)
+        for (uint32_t digit = 0; digit <= mask; digit++) next[pass][digit] = 0;
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t key = (uint32_t)(entries[i] >> 32) - low;
+        for (int pass = 0; pass < passes; pass++) next[pass][key >> (pass * width) & mask]++;
+    }
+    for (int pass = 0; pass < passes; pass++) {
+        uint32_t total = 0;
+        for (uint32_t digit = 0; digit <= mask; digit++) {
+            uint32_t here = next[pass][digit];
+            next[pass][digit] = total;
+            total += here;
+        }
+        for (int64_t i = 0; i < count; i++) {
+            uint32_t key = (uint32_t)(entries[i] >> 32) - low;
+            scratch[next[pass][key >> (pass * width) & mask]++] = entries[i];
+        }
+        entry_t *other = entries;
+        entries = scratch, scratch = other;
+    }
+    return entries;
+}
+
+/* ---- blending ---- */
+
+/* What is blended, and where to. */
+typedef struct {
+    const record_t *records;
+    const float *features;    /* [N, channels], or null */
+    int64_t feature_channels; /* of a row of features */
+    int64_t first, count;     /* the features of this walk */
+    int64_t geometry;         /* whether camera z and normal are blended, before the features */
+    const float *scene_depth; /* [height, width], or null */
+    int64_t width, height;
+    const float *background; /* of a pixel: 3 floats, or null */
+    int64_t background_step; /* floats from a pixel to the next: 0 or 3 */
+    float *picture;          /* [height, width, 4], or null */
+    uint8_t *bytes;          /* the same, or null */
+    float *layers;           /* [height, width, layer_channels]: z, normal, features; or null */
+    int64_t layer_channels;
+} job_t;
+
+/* Rows of a block's state; the channels follow. */
+enum { X, Y, LIGHT, COVER, DEPTH, CHANNELS, MOST_CHANNELS = 40 };
+
+static inline __attribute__((always_inline)) void clear_tile(v8f *state, int rows, const job_t *job, window_t w) {
+    for (int block = 0; block < BLOCKS; block++) {
+        v8f *s = state + block * rows;
+        s[X] = pixels_x(block), s[Y] = pixels_y(block), s[LIGHT] = spread(1);
+        for (int k = COVER; k < rows; k++) s[k] = spread(0);
+    }
+    if (!job->scene_depth) return;
+    for (int64_t y = 0; y < w.height; y++)
+        for (int64_t x = 0; x < w.width; x++)
+            state[((y >> 1) * 8 + (x >> 2)) * rows + DEPTH][(y & 1) * 4 + (x & 3)] = job->scene_depth[(w.y + y) * job->width + w.x + x];
+}
+
+/* The values that a Gaussian blends, in the order of the channels. */
+static inline __attribute__((always_inline)) void values_of(const job_t *job, uint32_t gaussian, const record_t *r, int channels, v8f *values) {
+    for (int k = 0; k < 3; k++) values[k] = spread(r->color[k]);
+    if (channels == 3) return;
+    int at = 3;
+    if (job->geometry) {
+        values[at++] = spread(r->z);
+        for (int k = 0; k < 3; k++) values[at++] = spread(r->normal[k]);
+    }
+    const float *row = job->features + gaussian * job->feature_channels + job->first;
+    for (int k = 0; k < job->count; k++) values[at++] = spread(row[k]);
+    while (at < channels) values[at++] = spread(0);
+}
+
+/* Blends one Gaussian over the given blocks; returns those of them that are now opaque. */
+static inline __attribute__((always_inline)) uint64_t blend_one(v8f *state, const record_t *r, const v8f *values, uint64_t blocks, window_t w,
+                                                                 int channels, int rows, int behind) {
+    const v8f mx = spread(r->mx - (float)w.x), my = spread(r->my - (float)w.y);
+    const v8f a = spread(r->a), b = spread(r->b), c = spread(r->c), log = spread(r->log), z = spread(r->z);
+    uint64_t dead = 0;
+    do {
+        int block = __builtin_ctzll(blocks);
+        blocks &= blocks - 1;
+        v8f *s = state + block * rows;
+        v8f dx = s[X] - mx, dy = s[Y] - my;
+        v8f power = fma8(fma8(a, dx, b * dy), dx, fma8(c * dy, dy, log));
+        v8i inside = power >= LOG_ALPHA_MIN;
+        if (behind) inside &= z <= s[DEPTH];
+        v8f alpha = where(inside, min8(exp2_8(power), spread(ALPHA_MAX)));
+        v8f light = s[LIGHT], left = fma8(-alpha, light, light);
+        v8i alive = left > TRANSMITTANCE_MIN;
+        v8f weight = where(alive, alpha * light);
+        s[LIGHT] = where(alive, left);
+        s[COVER] += weight;
+        for (int k = 0; k < channels; k++) s[CHANNELS + k] = fma8(weight, values[k], s[CHANNELS + k]);
+        if (__builtin_expect(!any8(alive), 0)) dead |= 1ull << block;
+    } while (blocks);
+    return dead;
+}
+
+static inline __attribute__((always_inline)) void blend_tile(v8f *state, const job_t *job, const uint32_t *list, int64_t count, window_t w,
+                                                              int channels, int behind) {
+    const int rows = CHANNELS + channels;
+    const float x = (float)w.x, y = (float)w.y;
+    uint64_t live = live_blocks(w), blocks[BATCH];
+    uint32_t chosen[BATCH];
+    v8f values[MOST_CHANNELS];
+    for (int64_t at = 0; at < count && live; at += BATCH) {
+        int64_t size = count - at < BATCH ? count - at : BATCH, touching = 0;
+        for (int64_t k = 0; k < size; k++) {
+            if (at + k + AHEAD < count) __builtin_prefetch(job->records + list[at + k + AHEAD]);
+            uint32_t gaussian = list[at + k];
+            uint64_t touched = live & touched_blocks(job->records + gaussian, x, y);
+            chosen[touching] = gaussian, blocks[touching] = touched;
+            touching += touched != 0;
+        }
+        for (int64_t k = 0; k < touching; k++) {
+            const record_t *r = job->records + chosen[k];
+            values_of(job, chosen[k], r, channels, values);
+            live &= ~blend_one(state, r, values, blocks[k], w, channels, rows, behind);
+        }
+    }
+}
+
+/* ---- pixels to the picture ---- */
+
+/* Puts the background behind a block's colours. */
+static inline void put_behind(v8f *s, const job_t *job, window_t w, int block) {
+    v8f left = 1.0f - s[COVER];
+    if (!job->background_step) {
+        for (int k = 0; k < 3; k++) s[CHANNELS + k] = fma8(left, spread(job->background[k]), s[CHANNELS + k]);
+        return;
+    }
+    for (int lane = 0; lane < 8; lane++) {
+        int64_t x = (block & 7) * 4 + (lane & 3), y = (block >> 3) * 2 + (lane >> 2);
+        if (x >= w.width || y >= w.height) continue;
+        const float *behind = job->background + ((w.y + y) * job->width + w.x + x) * job->background_step;
+        for (int k = 0; k < 3; k++) s[CHANNELS + k][lane] += left[lane] * behind[k];
+    }
+}
+
+static inline void write_floats(const v8f pixels[4], const job_t *job, window_t w, int64_t x, int64_t y) {
+    for (int row = 0; row < 2 && y + row < w.height; row++) {
+        float *to = job->picture + ((w.y + y + row) * job->width + w.x + x) * 4;
+        for (int k = 0; k < 4 && x + k < w.width; k++) __builtin_memcpy(to + 4 * k, (const float *)(pixels + k) + 4 * row, 16);
+    }
+}
+
+static inline void write_bytes(const v8f *s, const job_t *job, window_t w, int64_t x, int64_t y) {
+    v8i packed = spread_int(0);
+    for (int k = 0; k < 4; k++) {
+        v8f value = k < 3 ? s[CHANNELS + k] : s[COVER];
+        packed |= truncate8(clamp8(value, spread(0), spread(1)) * 255.0f + 0.5f) << (8 * k);
+    }
+    for (int row = 0; row < 2 && y + row < w.height; row++) {
+        int64_t size = w.width - x < 4 ? w.width - x : 4;
+        uint8_t *to = job->bytes + ((w.y + y + row) * job->width + w.x + x) * 4;
+        if (size == 4) __builtin_memcpy(to, (const int32_t *)&packed + 4 * row, 16);
+        else for (int64_t k = 0; k < size; k++) __builtin_memcpy(to + 4 * k, (const int32_t *)&packed + 4 * row + k, 4);
+    }
+}
+
+static void write_tile(v8f *state, const job_t *job, window_t w, int rows) {
+    for (int block = 0; block < BLOCKS; block++) {
+        v8f *s = state + block * rows;
+        int64_t x = (block & 7) * 4, y = (block >> 3) * 2;
+        if (x >= w.width || y >= w.height) continue;
+        if (job->background) put_behind(s, job, w, block);
+        if (job->bytes) write_bytes(s, job, w, x, y);
+        if (!job->picture) continue;
+        v8f red = s[CHANNELS], green = s[CHANNELS + 1], blue = s[CHANNELS + 2], cover = s[COVER];
+        v8f t0 = __builtin_shufflevector(red, green, 0, 8, 1, 9, 4, 12, 5, 13), t1 = __builtin_shufflevector(red, green, 2, 10, 3, 11, 6, 14, 7, 15);
+        v8f u0 = __builtin_shufflevector(blue, cover, 0, 8, 1, 9, 4, 12, 5, 13), u1 = __builtin_shufflevector(blue, cover, 2, 10, 3, 11, 6, 14, 7, 15);
+        v8f pixels[4] = {
+            __builtin_shufflevector(t0, u0, 0, 1, 8, 9, 4, 5, 12, 13), __builtin_shufflevector(t0, u0, 2, 3, 10, 11, 6, 7, 14, 15),
+            __builtin_shufflevector(t1, u1, 0, 1, 8, 9, 4, 5, 12, 13), __builtin_shufflevector(t1, u1, 2, 3, 10, 11, 6, 7, 14, 15)};
+        write_floats(pixels, job, w, x, y);
+    }
+}
+
+static void write_layers(const v8f *state, const job_t *job, window_t w, int rows) {
+    int64_t geometry = job->geometry ? 4 : 0, first = job->geometry ? 0 : job->layer_channels - job->feature_channels + job->first;
+    for (int64_t y = 0; y < w.height; y++)
+        for (int64_t x = 0; x < w.width; x++) {
+            const float *from = (const float *)(state + ((y >> 1) * 8 + (x >> 2)) * rows + CHANNELS + 3) + (y & 1) * 4 + (x & 3);
+            float *to = job->layers + ((w.y + y) * job->width + w.x + x) * job->layer_channels + first;
+            for (int64_t k = 0; k < geometry + job->count; k++) to[k] = from[8 * k];
+        }
+}
+
+/* Blends the tiles order [tiles], the first of which to be listed is `base`, entry 0 of entries and scratch. The
+ * lists are sorted by the first walk, which leaves the Gaussians' numbers (uint32) where a tile's entries were. */
+API void lca_blend(int64_t *counter, int64_t tiles, const int64_t *order, const int64_t *starts, int64_t base, int64_t sort, entry_t *entries,
+                   entry_t *scratch, const job_t *job) {
+    _Alignas(64) v8f state[BLOCKS * (CHANNELS + MOST_CHANNELS)];
+    const int wanted = 3 + (job->geometry ? 4 : 0) + (int)job->count;
+    const int channels = wanted == 3 ? 3 : (wanted + 7) / 8 * 8, rows = CHANNELS + channels;
+    for (int64_t ticket; (ticket = take_ticket(counter)) < tiles;) {
+        int64_t tile = order[ticket], begin = starts[tile] - base, count = starts[tile + 1] - starts[tile];
+        uint32_t *list = (uint32_t *)(entries + begin);
+        if (sort) {
+            const entry_t *sorted = sort_tile(entries + begin, scratch + begin, count);
+            for (int64_t k = 0; k < count; k++) list[k] = (uint32_t)sorted[k];
+        }
+        window_t w = window_of(tile, job->width, job->height);
+        clear_tile(state, rows, job, w);
+        if (job->scene_depth) {
+            if (channels == 3) blend_tile(state, job, list, count, w, 3, 1);
+            else blend_tile(state, job, list, count, w, channels, 1);
+        } else if (channels == 3) blend_tile(state, job, list, count, w, 3, 0);
+        else if (channels == 8) blend_tile(state, job, list, count, w, 8, 0);
+        else blend_tile(state, job, list, count, w, channels, 0);
+        if (job->picture || job->bytes) write_tile(state, job, w, rows);
+        if (job->layers) write_layers(state, job, w, rows);
+    }
+}
