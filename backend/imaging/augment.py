@@ -216,9 +216,14 @@ def spoil(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     pixels = np.clip(picture, 0, 255).astype(np.uint8)
     if rng.random() < 0.7:
         pixels = tone(rng, pixels, 0.7).astype(np.uint8)
-    image = Image.fromarray(pixels)
     if rng.random() < 0.08:
-        image = image.convert("L").convert("RGB")
+        pixels = np.array(Image.fromarray(pixels).convert("L").convert("RGB"))
+    return wear_down(rng, pixels)
+
+
+def wear_down(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
+    """Blur, low resolution, noise and JPEG, each in some pictures: uint8 [H,W,3] -> uint8."""
+    image = Image.fromarray(pixels)
     size = image.size
     if rng.random() < 0.25:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.001, 0.006) * size[1]))

@@ -129,9 +129,18 @@ def head_camera(rng: np.random.Generator, transforms, width: int, height: int) -
 
 
 def _random(rng, transforms, azimuth, region, distances, width, height, spread=13.0):
-    points = body_extent(transforms, region)
     elevation = float(np.clip(rng.normal(4, spread), -25, 50))
     distance = float(np.exp(rng.uniform(*np.log(distances))))
+    return from_direction(rng, transforms, azimuth, elevation, distance, region, width, height)
+
+
+def from_direction(
+    rng: np.random.Generator, transforms, azimuth, elevation, distance, region: str, width: int, height: int
+) -> Camera:
+    """A region of the person seen from a direction (degrees) and distance (metres), framed by hand: somewhat
+    loose, off centre, tilted.
+    """
+    points = body_extent(transforms, region)
     eye = _around(points, azimuth, elevation, distance)
     return frame(
         points, eye, width, height, rng.uniform(0.76, 0.96), rng.uniform(-1, 1, 2), rng.normal(0, 2.0)

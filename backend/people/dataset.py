@@ -4,20 +4,18 @@
     python -m lca_blender.backend.people.dataset --out DIR --seeds 0:2000 --workers 1
 
 Seeds below 1,000,000 train, seeds from 1,000,000 up are held out. A record holds V views, body views first:
-    rgba [V, H, W, 4] uint8 sRGB, straight alpha      template_map [V, H, W, 3] float32 metres, 0 where alpha
-    is 0 viewmats [V, 4, 4]  Ks [V, 3, 3]  float32         transforms [V, J, 3, 4] float32, as
-    `View.transforms` expression [V, 52]  gaze [V, 2, 2]  float32       is_face [V] bool      joint_heads [J,
-    3]      seed int
-Every view has its own pose, expression, gaze and camera; the person and the light stay.
+    rgba [V, H, W, 4] uint8 sRGB, straight alpha           template_map [V, H, W, 3] float32 metres, 0 where
+    alpha is 0 or something stands before the person       viewmats [V, 4, 4]  Ks [V, 3, 3]  float32
+    transforms [V, J, 3, 4] float32, as `View.transforms`  expression [V, 52]  gaze [V, 2, 2]  float32
+    is_face [V] bool      instant [V] int32: views of one instant show one pose
+    joint_heads [J, 3]    betas [S]    seed int    regime "studio", "wild" or "mixed" (see `regimes`)
+The person and the light stay. Records from before there were regimes are mixed, without instant and betas.
 """
 
 from __future__ import annotations
 
 import argparse
 import bisect
-import multiprocessing
-import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -25,61 +23,70 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ..errors import UserError
-from . import cameras, records
-from .expressions import random_expression, random_gaze, with_gaze
-from .lights import neutral_light, random_light
-from .poses import random_pose
-from .render import pose_person, render_posed
+from . import records
+from .regimes import REGIMES, shots
+from .render import render_posed
+from .shard_files import make_files, write_whole
 
 HELD_OUT = 1_000_000
 SHARD = 16
 VERSION = "1"
-_SMALL = ("viewmats", "Ks", "transforms", "expression", "gaze", "is_face", "joint_heads")
+_PER_VIEW = ("viewmats", "Ks", "transforms", "expression", "gaze", "is_face", "instant")
+_PER_PERSON = ("joint_heads", "betas", "regime")
 
 
 def make_person_record(
-    seed: int, height: int = 256, width: int = 192, body_views: int = 6, face_views: int = 4
+    seed: int,
+    height: int = 256,
+    width: int = 192,
+    body_views: int = 6,
+    face_views: int = 4,
+    regime: str = "mixed",
 ) -> dict[str, np.ndarray]:
     """One person in `body_views` full or upper body views and `face_views` views of head and shoulders.
 
     Returns the record described above, with `template_map` as uint16 steps (`records.restore_map` gives
-    metres). The same arguments give the same bits.
+    metres). In the regime "wild" the colours are those of a spoiled photograph. "both" takes turns between
+    studio and wild by the seed. The same arguments give the same bits.
     """
     from .person import sample_person
+    from .photograph import photograph
 
+    regime = regime_of(seed, regime)
     person = sample_person(seed)
     rng = np.random.default_rng([seed, 1])
-    light = neutral_light() if rng.random() < 0.25 else random_light(rng)
     views = []
-    for v in range(body_views + face_views):
-        face = v >= body_views
-        pose = random_pose(rng)
-        gaze = random_gaze(rng)
-        expression = with_gaze(random_expression(rng), gaze)
-        posed = pose_person(person, pose.rotations, expression, gaze, pose.root)
-        if face:
-            camera = cameras.head_camera(rng, posed.transforms, width, height)
-        elif v > 0 and rng.random() < 0.2:
-            camera = cameras.upper_body_camera(rng, posed.transforms, width, height)
-        else:
-            camera = cameras.body_camera(rng, posed.transforms, width, height)
-        view = render_posed(person, posed, camera, light)
+    for shot in shots(person, rng, regime, height, width, body_views, face_views):
+        view = render_posed(person, shot.posed, shot.camera, shot.light)
+        rgba, alpha = view.rgba, view.rgba[..., 3]
+        if regime == "wild":
+            picture = photograph(rng, rgba, regime, seed)
+            rgba = np.dstack([np.where(alpha[..., None] > 0, picture.rgb, 0), alpha])
+            alpha = np.where(picture.covered, 0, alpha)
         views.append(
             {
-                "rgba": view.rgba,
-                "template_map": records.quantise_map(view.template_map, view.rgba[..., 3]),
-                "viewmats": np.asarray(camera.viewmat, np.float32),
-                "Ks": np.asarray(camera.K, np.float32),
-                "transforms": posed.transforms[:, :3],
-                "expression": expression.astype(np.float32),
-                "gaze": gaze.astype(np.float32),
-                "is_face": np.bool_(face),
+                "rgba": rgba,
+                "template_map": records.quantise_map(view.template_map, alpha),
+                "viewmats": np.asarray(shot.camera.viewmat, np.float32),
+                "Ks": np.asarray(shot.camera.K, np.float32),
+                "transforms": shot.posed.transforms[:, :3],
+                "expression": shot.expression.astype(np.float32),
+                "gaze": shot.gaze.astype(np.float32),
+                "is_face": np.bool_(shot.is_face),
+                "instant": np.int32(shot.instant),
             }
         )
     record = {name: np.stack([view[name] for view in views]) for name in views[0]}
     record["joint_heads"] = np.asarray(person.joint_heads, np.float32)
+    record["betas"] = np.asarray(person.betas, np.float32)
     record["seed"] = np.int64(seed)
+    record["regime"] = regime
     return record
+
+
+def regime_of(seed: int, regime: str) -> str:
+    """The regime of one person's pictures where `regime` may be "both"."""
+    return ("studio", "wild")[seed % 2] if regime == "both" else regime
 
 
 def _pack(records_made: list[dict]) -> dict[str, np.ndarray]:
@@ -90,27 +97,18 @@ def _pack(records_made: list[dict]) -> dict[str, np.ndarray]:
         for v, (rgba, steps) in enumerate(zip(record["rgba"], record["template_map"], strict=True)):
             tensors[f"{seed}.rgba.{v}"] = np.frombuffer(records.pack_picture(rgba), np.uint8)
             tensors[f"{seed}.map.{v}"] = np.frombuffer(records.pack_map(steps), np.uint8)
-        for name in _SMALL:
+        for name in (*_PER_VIEW, "joint_heads", "betas"):
             tensors[f"{seed}.{name}"] = np.ascontiguousarray(record[name])
+        tensors[f"{seed}.regime"] = np.array(REGIMES.index(record["regime"]), np.uint8)
     return tensors
 
 
 def _write_shard(job: tuple[str, list[int], dict]) -> tuple[str, int]:
-    """Makes one shard beside its final name, then renames it: a killed run leaves no half shard that
-    counts.
-    """
     path, seeds, options = job
     made = [make_person_record(seed, **options) for seed in seeds]
-    partial = f"{path}.{os.getpid()}.part"
     metadata = {"version": VERSION, "seeds": ",".join(map(str, seeds))}
     metadata |= {"height": str(made[0]["rgba"].shape[1]), "width": str(made[0]["rgba"].shape[2])}
-    try:
-        save_file(_pack(made), partial, metadata)
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+    write_whole(path, lambda partial: save_file(_pack(made), partial, metadata))
     return path, len(seeds)
 
 
@@ -127,23 +125,8 @@ def write_shards(folder, seeds, workers: int = 1, progress=print, shard: int = S
     folder, seeds = Path(folder), list(seeds)
     folder.mkdir(parents=True, exist_ok=True)
     groups = [seeds[i : i + shard] for i in range(0, len(seeds), shard)]
-    jobs = [(str(shard_path(folder, g)), g, options) for g in groups if not shard_path(folder, g).exists()]
-    made, start = 0, time.monotonic()
-    progress(f"{sum(len(j[1]) for j in jobs)} of {len(seeds)} people to make")
-    if workers <= 1:
-        results = map(_write_shard, jobs)
-    else:
-        # Fresh processes: numba and torch hold threads that do not survive a fork.
-        pool = multiprocessing.get_context("spawn").Pool(min(workers, max(len(jobs), 1)))
-        results = pool.imap_unordered(_write_shard, jobs)
-    try:
-        for path, count in results:
-            made += count
-            progress(f"{Path(path).name}  {made} made, {made / (time.monotonic() - start):.2f} a second")
-    finally:
-        if workers > 1:
-            pool.terminate()
-    return made
+    jobs = [(str(shard_path(folder, group)), group, options) for group in groups]
+    return make_files(jobs, _write_shard, workers, progress)
 
 
 class PeopleDataset:
@@ -195,13 +178,17 @@ class PeopleDataset:
         path, seeds, height, width = self._shards[shard]
         seed = seeds[index - self._starts[shard]]
         with _opened(path) as file:
-            record = {name: file.get_tensor(f"{seed}.{name}") for name in _SMALL}
+            there = set(file.keys())
+            record = {
+                name: file.get_tensor(f"{seed}.{name}")
+                for name in (*_PER_VIEW, *_PER_PERSON)
+                if f"{seed}.{name}" in there
+            }
             views = range(len(record["viewmats"])) if views is None else [int(v) for v in views]
             pictures = [file.get_tensor(f"{seed}.rgba.{v}").tobytes() for v in views]
             steps = [file.get_tensor(f"{seed}.map.{v}").tobytes() for v in views] if maps else []
-        record = {
-            name: value if name == "joint_heads" else value[list(views)] for name, value in record.items()
-        }
+        record = {name: value[list(views)] if name in _PER_VIEW else value for name, value in record.items()}
+        record["regime"] = REGIMES[int(record.get("regime", 0))]
         record["rgba"] = np.stack([records.unpack_picture(data) for data in pictures])
         if maps:
             decoded = np.stack([records.unpack_map(data, height, width) for data in steps])
@@ -227,9 +214,12 @@ def main(arguments=None) -> None:
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--body-views", type=int, default=6)
     parser.add_argument("--face-views", type=int, default=4)
+    parser.add_argument("--regime", choices=[*REGIMES, "both"], default="mixed")
     given = parser.parse_args(arguments)
     first, end = (int(s) for s in given.seeds.split(":"))
-    options = {name: getattr(given, name) for name in ("height", "width", "body_views", "face_views")}
+    options = {
+        name: getattr(given, name) for name in ("height", "width", "body_views", "face_views", "regime")
+    }
     write_shards(given.out, range(first, end), given.workers, shard=given.shard, **options)
 
 

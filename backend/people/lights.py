@@ -117,6 +117,15 @@ def neutral_light() -> Light:
     return _finish(sky * np.ones(3), direction(28, 40), np.full(3, 0.55), 0.80, wrap=0.35, shadow=0.55)
 
 
+def studio_light(rng: np.random.Generator) -> Light:
+    """A capture stage: white, even from all sides, a soft key from anywhere in front."""
+    fill = rng.uniform(0.5, 1.0) + rng.uniform(0.1, 0.5) * _SPHERE[:, 2:]
+    key_direction = direction(rng.uniform(-70, 70), rng.uniform(20, 60))
+    sky = fill + rng.uniform(0.1, 0.5) * lobe(key_direction, 2.0)[:, None]
+    key = np.full(3, rng.uniform(0.1, 0.7))
+    return _finish(sky * np.ones(3), key_direction, key, rng.uniform(0.7, 0.85), wrap=0.35, shadow=0.5)
+
+
 def random_light(rng: np.random.Generator) -> Light:
     """One of three sorts: overcast or diffuse room, studio with soft boxes, sun with sky."""
     sort = rng.choice(3, p=[0.45, 0.35, 0.20])

@@ -29,8 +29,9 @@ class View:
     (clothes and hair show the point below), 0 where alpha is 0; the surface that fills most of a pixel
     counts. transforms [J, 4, 4]: mean template's canonical space -> this posed person, bone lengths
     included. Jaw and eyes are NOT turned in them: `apply_face_joints` adds that from expression and gaze, as
-    it does when an avatar is driven. normal [H, W, 3] float16 world, albedo [H, W, 3] uint8 sRGB, depth [H,
-    W] metres (0 nothing): only if asked for.
+    it does when an avatar is driven. Only if asked for: normal [H, W, 3] float16 world, creases included;
+    albedo and specular (highlights and reflections) [H, W, 3] uint8 sRGB; depth [H, W] metres (0 nothing);
+    shadow and occlusion [H, W] uint8: the shares of the key light and of the environment that arrive.
     """
 
     rgba: np.ndarray
@@ -39,6 +40,9 @@ class View:
     normal: np.ndarray | None = None
     albedo: np.ndarray | None = None
     depth: np.ndarray | None = None
+    specular: np.ndarray | None = None
+    shadow: np.ndarray | None = None
+    occlusion: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def render_posed(
     if light.shadow > 0 and light.key.max() > 1e-4:
         key = key_visibility(positions, normals, posed.points, faces, light.key_direction)
     surface = _materials(person.materials, places)
-    colour = lit_colour(*surface, normals, to_eye, sky, key, light)
+    matte, shine = lit_colour(*surface, normals, to_eye, sky, key, light)
     first = np.flatnonzero(np.diff(places.pixel, prepend=-1))
 
     def picture(values, kind):
@@ -137,7 +141,7 @@ def render_posed(
         return out.reshape(height, width, -1)
 
     alpha = np.add.reduceat(places.share, first) if len(first) else np.zeros(0, np.float32)
-    rgb = linear_to_bytes(_mix(places, colour, first, alpha))
+    rgb = linear_to_bytes(_mix(places, matte + shine, first, alpha))
     rgba = picture(np.concatenate([rgb, (alpha * 255 + 0.5).astype(np.uint8)[:, None]], 1), np.uint8)
     view = View(rgba, picture(places.attributes[first, 6:9], np.float16), posed.transforms)
     if not extras:
@@ -148,7 +152,14 @@ def render_posed(
         normal=picture(normals[first], np.float16),
         albedo=picture(linear_to_bytes(_mix(places, surface[0], first, alpha)), np.uint8),
         depth=picture(depth[:, None], np.float32)[..., 0],
+        specular=picture(linear_to_bytes(_mix(places, shine, first, alpha)), np.uint8),
+        shadow=picture(_share(_mix(places, key[:, None], first, alpha)), np.uint8)[..., 0],
+        occlusion=picture(_share(_mix(places, sky[:, None], first, alpha)), np.uint8)[..., 0],
     )
+
+
+def _share(values):
+    return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _mix(places, values, first, alpha):

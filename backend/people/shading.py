@@ -11,9 +11,9 @@ from .lights import Light
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
-def lit_colour(albedo, roughness, specular, normals, to_eye, sky, key, light: Light) -> np.ndarray:
-    """Linear colour [p, 3] of points: environment times occlusion, wrapped key light, GGX highlight,
-    reflections.
+def lit_colour(albedo, roughness, specular, normals, to_eye, sky, key, light: Light):
+    """Linear colours [p, 3] of points, of which the sum is seen: matte (environment times occlusion, wrapped
+    key light) and shine (GGX highlight, reflections).
 
     albedo [p, 3] linear, roughness [p], specular [p] (reflectance 0.08 times that), unit normals and to_eye
     [p, 3]; sky, key [p] are the shares of environment and key light that reach a point. Occlusion is lifted
@@ -69,7 +69,7 @@ def _shade(
     shadow,
     exposure,
 ):
-    out = np.empty_like(albedo)
+    out, shine = np.empty_like(albedo), np.empty_like(albedo)
     around, mirrored = np.empty(3), np.empty(3)
     for i in range(len(albedo)):
         nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
@@ -94,11 +94,12 @@ def _shade(
         for c in range(3):
             a, s = albedo[i, c], sky[i]
             lifted = ((2.0404 * a - 0.3324) * s + (-4.7951 * a + 0.6417)) * s + (2.7552 * a + 0.6903)
-            value = a * (around[c] * max(s, lifted * s) + wrapped * strength[c]) + highlight * strength[c]
+            out[i, c] = a * (around[c] * max(s, lifted * s) + wrapped * strength[c]) * exposure
+            value = highlight * strength[c]
             if gloss > 0:
                 value += gloss * mirrored[c]
-            out[i, c] = value * exposure
-    return out
+            shine[i, c] = value * exposure
+    return out, shine
 
 
 def _decode(value):

