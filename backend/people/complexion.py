@@ -44,10 +44,14 @@ def skin_tone(rng: np.random.Generator) -> tuple[np.ndarray, float]:
 
 
 def sample_skin_look(
-    rng: np.random.Generator, masculine: float, age: float, hair_colour: np.ndarray
+    rng: np.random.Generator,
+    masculine: float,
+    age: float,
+    hair_colour: np.ndarray,
+    tone: tuple[np.ndarray, float],
 ) -> SkinLook:
-    """Random colours; `masculine` and `age` in 0..1 steer beard, make-up and lines."""
-    base, place = skin_tone(rng)
+    """Random colours; `masculine` and `age` in 0..1 steer beard, make-up and lines; tone: a `skin_tone`."""
+    base, place = tone
     dark = luminance(base) < 0.45
     lips = (
         base * np.array([0.90, 0.62, 0.62])

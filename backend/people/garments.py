@@ -53,8 +53,12 @@ class Tape:
         line = line - scoop * ahead * np.exp(-((self.x / (0.075 * self.k)) ** 2))
         return np.where(self.x < 0.125 * self.k, line - self.z, FAR)
 
-    def trunk_only(self, field_: np.ndarray) -> np.ndarray:
-        return np.where(self.arm, FAR, field_)
+    def smoothed(self, outline: np.ndarray) -> np.ndarray:
+        """An outline whose corners are rounded off: small parts are cut where triangles are coarse."""
+        near = np.clip(outline, -0.03, 0.03)
+        for _ in range(2):
+            near = 0.4 * near + 0.6 * (self.sites.average @ near)
+        return near
 
     def no_arms(self) -> np.ndarray:
         """Positive on trunk and legs, away from the hands that hang beside them."""
@@ -132,7 +136,7 @@ def collar_cut(
     ahead = tape.front > 0.0
     spread = 0.35 if point == 0 else 0.2  # the edges of pointed collars part downwards
     opening = gap + spread * np.maximum(neck if point else 0.02 - neck, 0)
-    outline = np.minimum(outline, np.where(ahead, tape.x - opening, FAR))
+    outline = tape.smoothed(np.minimum(outline, np.where(ahead, tape.x - opening, FAR)))
     turned = np.clip((neck + rise) / 0.02, 0, 1)
     offset = 0.008 + ease + 0.006 * turned
     return Cut(outline, offset.astype(np.float32), top=tape.height(155), bottom=tape.height(140), rounds=6)
@@ -150,7 +154,7 @@ def lapel_cut(tape: Tape, neck: np.ndarray, button: float, width: float, gap: fl
     notch = top - 0.45 * np.maximum(tape.x - edge - 0.4 * width, 0)
     outline = np.minimum(tape.x - edge, edge + width * t**0.8 - tape.x)
     outline = np.minimum(np.minimum(outline, tape.z - button), np.minimum(notch - tape.z, neck - 0.012))
-    outline = np.where((tape.front > 0) & ~tape.arm, outline, -FAR)
+    outline = tape.smoothed(np.where((tape.front > 0) & ~tape.arm, outline, -FAR))
     return Cut(outline, np.full(len(tape.z), 0.011 + ease, np.float32), top=top, bottom=button, rounds=6)
 
 

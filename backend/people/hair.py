@@ -195,9 +195,14 @@ _NATURAL = (  # sRGB, chance
 )  # fmt: skip
 
 
-def sample_hair(rng: np.random.Generator, masculine: float, age: float) -> tuple[Style, HairLook, np.ndarray]:
-    """Random cut and colour; also the colour [3] that brows and beard share."""
+def sample_hair(
+    rng: np.random.Generator, masculine: float, age: float, place: float
+) -> tuple[Style, HairLook, np.ndarray]:
+    """Random cut and colour; also the colour [3] that brows and beard share. `place` of the skin on the Monk
+    scale, 0..9: light hair goes with light skin unless it is dyed.
+    """
     chance = np.array([c for _, c in _NATURAL])
+    chance[3:] *= np.clip(1.5 - place / 3, 0.03, 1)
     colour = np.array(_NATURAL[rng.choice(len(_NATURAL), p=chance / chance.sum())][0])
     colour = np.clip(colour * rng.uniform(0.8, 1.25) + rng.normal(0, 0.008, 3), 0.02, 0.95)
     grey = float(np.clip((age - 0.5) * 2.2 + rng.normal(0, 0.2), 0, 1))
@@ -246,5 +251,6 @@ def sample_hair(rng: np.random.Generator, masculine: float, age: float) -> tuple
         "tail": 12,
     }
     weight = np.array([masculine * male[n] + (1 - masculine) * female[n] for n in names], float)
+    weight[names.index("afro")] *= np.clip((place - 3.5) / 2, 0, 2)
     style = STYLES[names[rng.choice(len(names), p=weight / weight.sum())]]
     return style, look._replace(sideways=style.flow == "part"), natural

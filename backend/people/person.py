@@ -149,8 +149,9 @@ def sample_person(seed: int) -> Person:
     vertices, heads = shape.apply_shape(sites.template, betas)
     body = BodyShape.of(vertices + shape.individuality(rng, sites), sites)
 
-    style, hair_look, brow_colour = hair.sample_hair(rng, masculine, age)
-    look = complexion.sample_skin_look(rng, masculine, age, brow_colour)
+    tone = complexion.skin_tone(rng)
+    style, hair_look, brow_colour = hair.sample_hair(rng, masculine, age, tone[1])
+    look = complexion.sample_skin_look(rng, masculine, age, brow_colour, tone)
     tint = {"bald": rng.choice([0.0, 0.25, 0.45]), "cropped": 0.9}.get(style.name, 0.85)
     look = look._replace(
         scalp=float(tint), scalp_colour=(0.6 * brow_colour + 0.1 * look.base).astype(np.float64)

@@ -37,8 +37,8 @@ def photograph(rng: np.random.Generator, rgba: np.ndarray, regime: str, seed: in
     """The frame of a render [H, W, 4] uint8, straight alpha.
 
     wild: a random background; blur, noise and compression; sometimes objects before the person; exposure and
-    white balance of the camera, which are `seed`'s but for a little drift. Otherwise: a plain `backdrop` [3] in
-    0..1, and nothing else.
+    white balance of the camera, which are `seed`'s but for a little drift. Otherwise: a plain `backdrop` [3]
+    in 0..1, and nothing else.
     """
     matte = rgba[..., 3]
     share = matte[..., None].astype(np.float32) / 255

@@ -26,8 +26,8 @@ STAGE = np.array([0.0, 0.0, 1.0])  # what the studio's cameras stand round
 
 @dataclass(frozen=True)
 class Shot:
-    """All that a picture of a person is made of. expression [52]; gaze [2, 2]; `instant` counts moments: shots
-    of one instant share `posed`.
+    """All that a picture of a person is made of. expression [52]; gaze [2, 2]; shots of one `instant`, a
+    number, share `posed`.
     """
 
     posed: Posed

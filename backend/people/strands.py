@@ -49,8 +49,8 @@ STYLES = {
     "bob": Style("bob", 1.1, 820, 8, 15.0, 0.12, 0.45, 0.45, flow="part"),
     "long": Style("long", 1.0, 640, 11, 30.0, 0.08, 0.45, 0.55, flow="part"),
     "wavy": Style("wavy", 1.3, 640, 11, 27.0, 0.15, 0.4, 0.55, curl=0.30, flow="part"),
-    "curly": Style("curly", 2.2, 900, 8, 9.0, 0.45, 0.15, 0.32, curl=0.9, flow="crown", rough=0.5),
-    "afro": Style("afro", 4.2, 1300, 4, 2.6, 0.9, 0.0, 0.30, curl=1.2, flow="crown", rough=0.7),
+    "curly": Style("curly", 2.0, 1000, 9, 12.0, 0.40, 0.22, 0.36, curl=1.7, flow="crown", rough=0.5),
+    "afro": Style("afro", 4.4, 1700, 6, 4.6, 0.5, 0.0, 0.34, curl=2.8, flow="crown", rough=0.5),
     "bun": Style("bun", 0.8, 560, 7, 13.0, 0.05, 0.0, 0.42, flow="tie", bun=3.0),
     "tail": Style("tail", 0.8, 560, 7, 13.0, 0.05, 0.0, 0.42, flow="tie", tail=24.0),
 }
@@ -189,7 +189,7 @@ def grow(
             direction = direction + (0.1 if i < 2 or not long else 0.0) * flow
         if style.curl:
             cross = np.cross(direction, normal)
-            turn = phase + 1.5 * i
+            turn = phase + (2.0 if style.curl > 1 else 1.5) * i
             direction = direction + style.curl * (
                 np.cos(turn)[:, None] * normal + np.sin(turn)[:, None] * cross
             )
