@@ -157,7 +157,7 @@ def download_wheels(folder: Path, platforms: list[str], versions: list[str], tor
 
 def stage_extension(folder: Path, platforms: list[str], versions: list[str], torch: str) -> None:
     """Lays the extension out as Blender installs it: one package with `backend` and `operators` inside."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "demo")
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "demo", "bench")
     shutil.copytree(ROOT / "lca_blender", folder, dirs_exist_ok=True, ignore=ignore)
     shutil.copytree(ROOT / "backend", folder / "backend", ignore=ignore)
     shutil.copytree(ROOT / "operators", folder / "operators", ignore=ignore)

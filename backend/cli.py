@@ -109,6 +109,13 @@ def train_correspondence(args) -> None:
     run(args.rest)
 
 
+def bench(args) -> None:
+    from .bench import report
+
+    result = report.run(args.groups or report.GROUPS, args.threads, say)
+    print(json.dumps(result, indent=1) if args.json else report.table(result))
+
+
 def seed_range(text: str) -> tuple[int, int]:
     """`first:last`, the last not included."""
     first, _, last = text.partition(":")
@@ -174,6 +181,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seeds", type=seed_range, default=(0, 200), metavar="FIRST:LAST")
     p.add_argument("--workers", type=int, default=1)
     p.set_defaults(run=demo_data)
+
+    p = commands.add_parser("bench", help="time each part next to a peer")
+    p.add_argument("groups", nargs="*", metavar="group", help="raster, drive, backward, create, blender (all)")
+    p.add_argument("--json", action="store_true")
+    p.set_defaults(run=bench)
 
     p = commands.add_parser("train-correspondence", help="train the photo estimator", add_help=False)
     p.add_argument("rest", nargs=argparse.REMAINDER)
