@@ -25,6 +25,8 @@ from .network import CorrespondenceNetwork, mean_of_mirrored
 
 ASPECT = 3 / 4  # width / height of what the network looks at
 ERROR_SCALE = 0.05  # metres of expected error at which confidence is one half
+WIDER = 0.2  # margin, in sizes of the first look, of the second look that must find the same person
+LEAST_AGREEMENT = 0.3  # of their mattes, intersection over union
 HEAD_HEIGHT = 1.5  # metres; the mean template's head lies above, but for the point of the chin
 MATTE_SIDE = 1024  # the matte is sharpened at no more than this many rows
 
@@ -98,7 +100,8 @@ class Estimator:
                 break
             box = refined
             body = self._look(rgb, [box], twice=True)[0]
-        self._require_person(body, name)
+        wider = self._look(rgb, [box.grown(WIDER, ASPECT)], twice=True)[0]
+        self._require_person(body, wider, name)
         body.probability = body.probability * ndimage.binary_dilation(
             _main_parts(body.probability > 0.3), iterations=2
         )
@@ -175,9 +178,16 @@ class Estimator:
             return None
         return _to_picture(Box.of_mask(mask), look).inside(*shape[:2]).grown(0.1, ASPECT)
 
-    def _require_person(self, look: Look, name: str) -> None:
+    def _require_person(self, look: Look, wider: Look, name: str) -> None:
+        """A thing that was taken for a person is seldom taken for the same person from farther away."""
         mask = look.probability > 0.5
-        if mask.mean() < 0.02 or look.probability[mask].mean() < 0.75 or np.median(look.error[mask]) > 0.35:
+        if mask.mean() < 0.02 or look.probability[mask].mean() < 0.7 or np.median(look.error[mask]) > 0.35:
+            raise _no_person(name)
+        rows, columns = np.indices(mask.shape).reshape(2, -1)
+        cells = (look.pixels(rows, columns) - (wider.box.left, wider.box.top)) / wider.step
+        x, y = cells.astype(int).T
+        again = (wider.probability[y, x] > 0.5).reshape(mask.shape)
+        if (mask & again).sum() < LEAST_AGREEMENT * (mask | again).sum():
             raise _no_person(name)
 
     def _head_box(self, look: Look, shape: tuple[int, ...]) -> Box | None:
