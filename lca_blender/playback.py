@@ -110,6 +110,9 @@ def free_caches() -> None:
         data.forget_avatars()
     if results:
         results.forget_results()
+    meshes = sys.modules.get(f"{__package__}.scene.meshes")
+    if meshes:
+        meshes.forget_meshes()
 
 
 HANDLERS = (
