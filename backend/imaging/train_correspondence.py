@@ -247,7 +247,7 @@ class Run:
     def __init__(self, state_file: Path, minutes: float, rate: float, device: str, start: Path | None):
         self.file, self.minutes, self.rate, self.device = state_file, minutes, rate, device
         self.network = CorrespondenceNetwork(CONFIG)
-        if start is not None:
+        if start is not None and not state_file.is_file():
             start_from(start, self.network)
         self.network.to(device, memory_format=torch.channels_last)
         decay = [p for p in self.network.parameters() if p.ndim > 1]
