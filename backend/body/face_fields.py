@@ -63,8 +63,8 @@ BELLS = {
         (0, (1.9, -4.6, 8.9), (0.4, 0.9, 1.0), (0.03, 0.13, -0.13)),
     ],
     "browDown": [
-        (0, (2.2, 1.6, 9.0), (1.9, 0.85, 1.8), (-0.22, -0.54, 0.14)),
-        (0, (4.4, 1.4, 7.8), (1.3, 0.8, 1.6), (-0.07, -0.3, 0.05)),
+        (0, (2.2, 1.6, 9.0), (1.9, 0.85, 1.8), (-0.30, -0.66, 0.18)),
+        (0, (4.4, 1.4, 7.8), (1.3, 0.8, 1.6), (-0.08, -0.34, 0.06)),
         (0, (0.45, 1.9, 9.5), (0.25, 0.7, 1.0), (0, 0, -0.07)),
     ],
     "browOuterUp": [
@@ -193,7 +193,7 @@ class FaceField:
         g = self.bell((4.6, -6.0, 6.6), (2.1, 2.1, 2.6)) + 0.3 * self.bell((1.8, -7.2, 9.2), (1.6, 1.5, 1.4))
         outward = np.stack([self.closed[:, 0], np.zeros(len(g)), 0.55 * self.closed[:, 2]], 1)
         outward /= np.linalg.norm(outward, axis=1, keepdims=True) + 1e-9
-        return 0.9 * g[:, None] * outward
+        return 1.2 * g[:, None] * outward
 
     def close_open_jaw(self):
         """Brings the lips of a fully opened jaw together: most of the way by the lower lip."""
@@ -214,8 +214,13 @@ class FaceField:
         return out
 
     def tongue_out(self):
-        forward = np.clip((self.closed[:, 2] - 4.6) / 3.5, 0, 1) * self.tongue
-        return forward[:, None] * np.array([0, -0.25, 2.9])
+        """The tongue comes forward between lips that part for it."""
+        forward = np.clip((self.closed[:, 2] - 4.6) / 3.5, 0, 1)[:, None]
+        parting = self.bells([
+            (-1, (0, -7.6, 9.4), (1.3, 0.75, 1.6), (0, -0.50, 0.05)),
+            (1, (0, -6.45, 9.5), (1.2, 0.75, 1.6), (0, 0.16, 0.04)),
+        ])  # fmt: skip
+        return np.where(self.tongue[:, None], forward * np.array([0, 0.42, 3.0]), parting)
 
 
 def expression_fields(field):

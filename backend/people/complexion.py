@@ -29,7 +29,7 @@ def skin_tone(rng: np.random.Generator) -> tuple[np.ndarray, float]:
     The published patches are paler and greyer than skin in photographs at both ends; they are warmed a
     little.
     """
-    place = float(rng.uniform(0, 8.2))
+    place = float(rng.uniform(0, 9))
     tones = np.stack([srgb(t) for t in MONK_TONES])
     i = int(place)
     tone = tones[i] + (tones[min(i + 1, 9)] - tones[i]) * (place - i)
