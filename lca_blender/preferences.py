@@ -23,6 +23,16 @@ class LCA_Preferences(bpy.types.AddonPreferences):
         ],
         default="AUTO",
     )
+    viewport: EnumProperty(
+        name="3D View",
+        description="Where the rendered 3D view draws its splats",
+        items=[
+            ("AUTO", "Automatic", "The graphics card, unless it is only imitated by the processor"),
+            ("GPU", "Graphics card", "Any vendor's; meshes of the scene are shown as plain surfaces"),
+            ("CPU", "Processor", "As a final frame is drawn"),
+        ],
+        default="AUTO",
+    )
     model: StringProperty(
         name="Model",
         description="A trained model to use in place of the bundled starter model",
@@ -33,6 +43,7 @@ class LCA_Preferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.prop(self, "device")
+        layout.prop(self, "viewport")
         layout.prop(self, "model")
         box = layout.box()
         for name in PACKAGES:
@@ -46,6 +57,7 @@ class Defaults:
     """The preferences' defaults, where the package runs without being enabled as an add-on."""
 
     device = "AUTO"
+    viewport = "AUTO"
     model = ""
 
 

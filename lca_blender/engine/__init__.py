@@ -3,6 +3,7 @@
 
 from . import panels
 from .engine import LCA_GaussiansEngine
+from .gpu_shaders import forget_shaders
 
 CLASSES = (LCA_GaussiansEngine, *panels.CLASSES)
 
@@ -12,4 +13,5 @@ def register() -> None:
 
 
 def unregister() -> None:
+    forget_shaders()
     panels.release(LCA_GaussiansEngine.bl_idname)

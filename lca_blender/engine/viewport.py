@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rendered 3D view: the same splats as a final frame, rasterised on the CPU and drawn as a texture."""
+"""The rendered 3D view: drawn by the graphics card, or as a final frame is and shown as a texture."""
 
 import time
+from functools import cache
 
 import bpy
 import numpy as np
 
+from ..log import log
+from ..preferences import preferences
 from ..scene.camera import viewport_camera
+from ..scene.meshes import placed_surfaces
 from ..scene.world import background_color
+from .gpu_canvas import Canvas
+from .gpu_shaders import mesh_shader, splat_shader
+from .gpu_splats import same
+from .gpu_state import is_software
 from .picture import combine, gather, paint
 
 REST_SECONDS = 0.15  # nothing moved for this long: draw at full resolution
@@ -19,8 +27,10 @@ class View:
 
     def __init__(self):
         self.sets = []  # the avatars' splats as last seen
-        self.splats = None  # the same as one set
-        self.version = 0  # counts the changes of splats
+        self.splats = None  # the same as one set, where the processor draws
+        self.meshes = []  # the scene's surfaces and where they are, where the graphics card draws
+        self.version = 0  # counts the changes of all these
+        self.canvas = None  # made when the graphics card first draws
         self.key = None  # identifies splats, camera and background of the texture
         self.scale = 0.0  # of the texture, against the region
         self.texture = None
@@ -30,27 +40,34 @@ class View:
     def draw(self, engine, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
         """Draws the view; makes a new picture only when something it shows has changed."""
         region, view, scene = context.region, context.region_data, depsgraph.scene
-        self.look(gather(depsgraph, local_view_filter(context.space_data)))
+        shown, on_gpu = local_view_filter(context.space_data), gpu_draws()
+        self.look(gather(depsgraph, shown), placed_surfaces(depsgraph, shown) if on_gpu else [])
         matrices = np.array(view.view_matrix), np.array(view.window_matrix)
-        key = self.picture_key(matrices, (region.width, region.height), scene)
-        scale = self.wanted_scale(key, scene.lca.viewport_quality)
+        key = self.picture_key(matrices, (region.width, region.height), scene, on_gpu)
+        scale = 1.0 if on_gpu else self.wanted_scale(key, scene.lca.viewport_quality)
         if key != self.key or scale > self.scale:
-            self.make_texture(matrices, region, scale, scene)
+            if on_gpu:
+                self.paint_on_gpu(matrices, region, scene)
+            else:
+                self.make_texture(matrices, region, scale, scene)
             self.key, self.scale = key, scale
         draw_texture(engine, self.texture, region, scene)
         if self.scale < 1.0:
             engine.tag_redraw()  # come back for the full picture
 
-    def look(self, sets: list) -> None:
-        """Takes in the avatars' splats; unchanged avatars are the same objects, so identity is enough."""
-        if len(sets) != len(self.sets) or any(a is not b for a, b in zip(sets, self.sets, strict=True)):
-            self.sets, self.splats = sets, combine(sets)
+    def look(self, sets: list, meshes: list = ()) -> None:
+        """Takes in what there is to see; unchanged avatars and surfaces are the same objects."""
+        if not (
+            same(sets, self.sets)
+            and same([surface for surface, _ in meshes], [surface for surface, _ in self.meshes])
+            and [matrix for _, matrix in meshes] == [matrix for _, matrix in self.meshes]
+        ):
+            self.sets, self.meshes, self.splats = sets, list(meshes), None
             self.version += 1
 
-    def picture_key(self, matrices, size: tuple[int, int], scene) -> tuple:
+    def picture_key(self, matrices, size: tuple[int, int], scene, on_gpu: bool = False) -> tuple:
         """Equal keys mean equal pictures."""
-        background = None if scene.render.film_transparent else background_color(scene)
-        return (self.version, *(m.tobytes() for m in matrices), size, background)
+        return (self.version, *(m.tobytes() for m in matrices), size, backdrop(scene), on_gpu)
 
     def wanted_scale(self, key, quality: str, now: float | None = None) -> float:
         """Of the region's resolution: less while things move, if the machine needs it."""
@@ -63,15 +80,46 @@ class View:
             return 1.0
         return 0.25 if quality == "AUTO" and self.full_seconds > 8 * SMOOTH_SECONDS else 0.5
 
+    def paint_on_gpu(self, matrices, region, scene) -> None:
+        self.canvas = self.canvas or Canvas()
+        camera = viewport_camera(*matrices, region.width, region.height)
+        self.texture = self.canvas.paint(self.sets, camera, self.meshes, backdrop(scene))
+
     def make_texture(self, matrices, region, scale: float, scene) -> None:
         width, height = max(1, int(region.width * scale)), max(1, int(region.height * scale))
         start = time.perf_counter()
+        if self.splats is None:
+            self.splats = combine(self.sets)
         picture = paint(self.splats, viewport_camera(*matrices, width, height), ["Combined"], scene)[
             "Combined"
         ]
         if scale == 1.0:
             self.full_seconds = time.perf_counter() - start
         self.texture = upload(picture)
+
+
+def gpu_draws() -> bool:
+    """Whether the graphics card draws the splats, after the preferences and the machine."""
+    wanted = preferences().viewport
+    return wanted == "GPU" or (wanted == "AUTO" and _gpu_is_able())
+
+
+@cache
+def _gpu_is_able() -> bool:
+    """Whether there is a card that compiles our shaders, and no imitation of one."""
+    if is_software():
+        return False
+    try:
+        splat_shader(), mesh_shader()
+    except Exception:
+        log.exception("The graphics card cannot draw splats; the processor does")
+        return False
+    return True
+
+
+def backdrop(scene) -> tuple[float, float, float, float]:
+    """What a picture starts from, scene-linear and premultiplied."""
+    return (0.0, 0.0, 0.0, 0.0) if scene.render.film_transparent else (*background_color(scene), 1.0)
 
 
 def local_view_filter(space):

@@ -43,7 +43,7 @@ def scene_depth(depsgraph: bpy.types.Depsgraph, camera: Camera, far: float) -> n
     text, metaballs, geometry nodes; not the proxies of avatars, nor what is hidden from the camera.
     """
     global _picture
-    placed = _placed_surfaces(depsgraph)
+    placed = placed_surfaces(depsgraph)
     view = (camera.viewmat.tobytes(), camera.K.tobytes(), camera.width, camera.height)
     view += (camera.orthographic, camera.near, far)
     if not placed:
@@ -61,9 +61,10 @@ def forget_meshes() -> None:
     _surfaces.clear()
 
 
-def _placed_surfaces(depsgraph: bpy.types.Depsgraph) -> list[tuple[Surface, bytes]]:
+def placed_surfaces(depsgraph: bpy.types.Depsgraph, shown=None) -> list[tuple[Surface, bytes]]:
     """Every rendered mesh with its world matrix, float64 [4,4]; equal meshes are one object.
 
+    `shown` (original object -> bool) leaves objects out, as a local view does.
     Blender lists what other objects look like (curves, text, metaballs, geometry nodes) as meshes, too.
     """
     placed, used = [], {}
@@ -71,6 +72,8 @@ def _placed_surfaces(depsgraph: bpy.types.Depsgraph) -> list[tuple[Surface, byte
     for instance in depsgraph.object_instances:
         obj = instance.object
         if obj.type != "MESH" or not instance.show_self or not _camera_sees(instance, depsgraph):
+            continue
+        if shown is not None and not shown((instance.parent or obj).original):
             continue
         address = obj.data.as_pointer()
         if address not in seen:

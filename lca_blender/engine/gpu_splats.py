@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Splats drawn by the graphics card as `rasterize` draws them, through Blender's `gpu` module: any vendor's.
+
+Gaussians are instances of one quad. What they are lies in a texture that changes only when an avatar does; a
+moved view sorts again and draws again. Colours are scene-linear, blended in half floats from the farthest
+splat to the nearest, over whatever the meshes of the scene leave to see.
+"""
+
+from collections.abc import Sequence
+
+import gpu
+import numpy as np
+
+from ..backend.errors import UserError
+from ..backend.gaussians import Gaussians
+from ..backend.raster import Camera
+from ..scene.colour import scene_linear
+from .gpu_order import MOST, best_order
+from .gpu_shaders import ROW, splat_shader
+from .gpu_state import column_major, float_texture, frame_uniforms, plain_state
+
+NOTHING_Z = 3.0e38
+
+
+class SplatTexture:
+    """All avatars' splats in one texture, four texels each: mean and opacity, covariance xx xy xz yy, yz zz,
+    colour."""
+
+    def __init__(self):
+        self.sets: list[Gaussians] = []
+        self.blocks: list[np.ndarray] = []
+        self.means = np.empty((0, 3), np.float32)
+        self.texture = None
+
+    def update(self, sets: Sequence[Gaussians]) -> bool:
+        """Takes in the avatars; returns whether something was uploaded. The same objects are the same splats.
+
+        UserError where there are more splats than an order can name.
+        """
+        if same(sets, self.sets):
+            return False
+        known = {id(one): block for one, block in zip(self.sets, self.blocks, strict=True)}
+        count = sum(len(one) for one in sets)
+        if count > MOST:
+            raise UserError(f"{count:,} splats are too many for the viewport.", "Hide some avatars.")
+        self.blocks = [known[id(one)] if id(one) in known else pack(one) for one in sets]
+        self.sets = list(sets)
+        texels = np.zeros((-(-max(count, 1) // ROW) * ROW, 16), np.float32)
+        if self.blocks:
+            np.concatenate(self.blocks, out=texels[:count])
+        self.means = texels[:count, :3]
+        self.texture = float_texture(texels, (4 * ROW, len(texels) // ROW), "RGBA32F")
+        return True
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+
+def pack(gaussians: Gaussians) -> np.ndarray:
+    """Texels [N,16] float32 of an avatar, scene-linear colours; what is not finite becomes transparent."""
+    g = gaussians.to("cpu")
+    colors = g.colors if g.linear else scene_linear(g.colors)
+    cov = g.covariances.numpy()
+    texels = np.zeros((len(g), 16), np.float32)
+    texels[:, :3] = g.means.numpy()
+    texels[:, 3] = g.opacities.numpy()
+    for k, (i, j) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)), start=4):
+        np.add(cov[:, i, j], cov[:, j, i], out=texels[:, k])
+    texels[:, 4:10] *= 0.5
+    texels[:, 12:15] = colors.numpy()
+    texels[~np.isfinite(texels.sum(1))] = 0.0
+    return texels
+
+
+class SplatDrawer:
+    """Draws splats into a bound framebuffer."""
+
+    def __init__(self, order=None):
+        """order: `GpuOrder` or `CpuOrder`; by default the better one for this machine."""
+        self.splats = SplatTexture()
+        self.sorter = order
+        self.order = self.order_key = None
+        self.nowhere = self.quad = None
+
+    def draw(
+        self, sets: Sequence[Gaussians], camera: Camera, scene_z: gpu.types.GPUTexture | None = None
+    ) -> None:
+        """Blends the avatars over the bound framebuffer, which has the camera's size and float channels.
+
+        scene_z: a texture of the same size, R32F, camera z in metres: what of a splat lies on a pixel whose
+        scene is nearer than the splat's mean is not drawn. Nothing else of the framebuffer is asked for.
+        """
+        changed = self.splats.update(sets)
+        if not len(self.splats):
+            return
+        self._sort(camera, changed)
+        if self.quad is None:
+            self.quad = quad()
+            self.nowhere = float_texture(np.full(1, NOTHING_Z, np.float32), (1, 1), "R32F")
+        shader = splat_shader()
+        plain_state()
+        gpu.state.blend_set("ALPHA_PREMULT")
+        shader.bind()
+        shader.uniform_sampler("splats", self.splats.texture)
+        shader.uniform_sampler("order", self.order)
+        shader.uniform_sampler("scene_z", scene_z or self.nowhere)
+        shader.uniform_float("viewmat", column_major(camera.viewmat))
+        frame_uniforms(shader, camera)
+        self.quad.draw_instanced(shader, instance_count=len(self.splats))
+        gpu.state.blend_set("NONE")
+
+    def _sort(self, camera: Camera, changed: bool) -> None:
+        """The order depends on the direction of the view alone."""
+        key = camera.viewmat[2, :3].tobytes()
+        if changed or key != self.order_key:
+            self.sorter = self.sorter or best_order()
+            self.order = self.sorter.sort(self.splats.texture, self.splats.means, camera)
+            self.order_key = key
+
+
+def quad() -> gpu.types.GPUBatch:
+    layout = gpu.types.GPUVertFormat()
+    layout.attr_add(id="corner", comp_type="F32", len=2, fetch_mode="FLOAT")
+    corners = gpu.types.GPUVertBuf(layout, 4)
+    corners.attr_fill("corner", [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)])
+    return gpu.types.GPUBatch(type="TRI_STRIP", buf=corners)
+
+
+def same(new: Sequence, old: Sequence) -> bool:
+    """Whether both hold the same objects."""
+    return len(new) == len(old) and all(a is b for a, b in zip(new, old, strict=True))
