@@ -11,6 +11,7 @@ import contextlib
 import io
 import sys
 import types
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -187,3 +188,69 @@ def draw(
             centres, conics, values[None], alphas, width, height, TILE, offsets, ids
         )
     return torch.cat([picture[0, ..., :3], alpha[0], picture[0, ..., 3:]], -1)
+
+
+# ---- gsplat's CUDA functions, as `gsplat.rasterization` calls them ----
+
+
+def _fully_fused_projection(means, covars, quats, scales, viewmats, Ks, width, height, *, eps2d=0.3,
+                            near_plane=0.01, far_plane=1e10, radius_clip=0.0, packed=False, sparse_grad=False,
+                            calc_compensations=False, camera_model="pinhole", opacities=None):  # fmt: skip
+    implementation, _ = load()
+    full = covars[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].unflatten(-1, (3, 3))
+    planes = {"eps2d": eps2d, "near_plane": near_plane, "far_plane": far_plane}
+    return implementation._fully_fused_projection(
+        means, full, viewmats, Ks, width, height, **planes,
+        calc_compensations=calc_compensations, camera_model=camera_model,
+    )  # fmt: skip
+
+
+def _isect_tiles(means2d, radii, depths, tile_size, tile_width, tile_height, **_packing):
+    return load()[0]._isect_tiles(means2d, radii, depths, tile_size, tile_width, tile_height)
+
+
+def _rasterize_to_pixels(means2d, conics, colors, opacities, image_width, image_height, tile_size,
+                         isect_offsets, flatten_ids, backgrounds=None, **_packing):  # fmt: skip
+    implementation, wrapper = load()
+    starts = [*isect_offsets[:, 0, 0].tolist(), len(flatten_ids)]
+    pictures = []
+    for i, (first, last) in enumerate(pairwise(starts)):
+        one = (tensor[i : i + 1] for tensor in (means2d, conics, colors, opacities))
+        ids = flatten_ids[first:last] - i * means2d.shape[1]
+        behind = None if backgrounds is None else backgrounds[i : i + 1]
+        with _without_cuda(wrapper):
+            pictures.append(
+                implementation._rasterize_to_pixels(
+                    *one, image_width, image_height, tile_size, isect_offsets[i : i + 1] - first, ids, behind
+                )
+            )
+    return tuple(torch.cat(parts) for parts in zip(*pictures, strict=True))
+
+
+def _spherical_harmonics(degree, dirs, coeffs, masks=None):
+    return load()[0]._spherical_harmonics(degree, dirs, coeffs)
+
+
+@contextlib.contextmanager
+def in_place_of_cuda():
+    """gsplat's CUDA functions are its torch reference, on the CPU and for tensors of one batch: code that
+    calls them can run where there is no graphics card."""
+    implementation, _ = load()
+    import gsplat
+    from gsplat import rendering
+
+    functions = {
+        "fully_fused_projection": _fully_fused_projection,
+        "isect_tiles": _isect_tiles,
+        "isect_offset_encode": implementation._isect_offset_encode,
+        "rasterize_to_pixels": _rasterize_to_pixels,
+        "spherical_harmonics": _spherical_harmonics,
+    }
+    theirs = [(module, name, getattr(module, name)) for module in (gsplat, rendering) for name in functions]
+    for module, name, _ in theirs:
+        setattr(module, name, functions[name])
+    try:
+        yield
+    finally:
+        for module, name, function in theirs:
+            setattr(module, name, function)
