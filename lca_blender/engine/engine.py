@@ -37,6 +37,8 @@ class LCA_GaussiansEngine(bpy.types.RenderEngine):
             self.report({"ERROR"}, sentence(error))
 
     def view_update(self, context, depsgraph):
+        if getattr(self, "view", None) is not None:
+            self.view.stale = True
         self.tag_redraw()
 
     def view_draw(self, context, depsgraph):

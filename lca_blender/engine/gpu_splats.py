@@ -15,11 +15,16 @@ from ..backend.errors import UserError
 from ..backend.gaussians import Gaussians
 from ..backend.raster import Camera
 from ..scene.colour import scene_linear
+from ..scene.evaluate import one_thread
 from .gpu_order import MOST, best_order
 from .gpu_shaders import ROW, splat_shader
 from .gpu_state import column_major, float_texture, frame_uniforms, plain_state
 
 NOTHING_Z = 3.0e38
+# Nine numbers of a matrix to xx xy xz yy yz zz of its symmetric part.
+UPPER_HALF = np.zeros((9, 6), np.float32)
+for _k, (_i, _j) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))):
+    UPPER_HALF[[3 * _i + _j, 3 * _j + _i], _k] = 1.0 if _i == _j else 0.5
 
 
 class SplatTexture:
@@ -56,19 +61,20 @@ class SplatTexture:
         return len(self.means)
 
 
+@one_thread()
 def pack(gaussians: Gaussians) -> np.ndarray:
     """Texels [N,16] float32 of an avatar, scene-linear colours; what is not finite becomes transparent."""
     g = gaussians.to("cpu")
     colors = g.colors if g.linear else scene_linear(g.colors)
-    cov = g.covariances.numpy()
     texels = np.zeros((len(g), 16), np.float32)
     texels[:, :3] = g.means.numpy()
     texels[:, 3] = g.opacities.numpy()
-    for k, (i, j) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)), start=4):
-        np.add(cov[:, i, j], cov[:, j, i], out=texels[:, k])
-    texels[:, 4:10] *= 0.5
     texels[:, 12:15] = colors.numpy()
-    texels[~np.isfinite(texels.sum(1))] = 0.0
+    with np.errstate(invalid="ignore"):
+        np.matmul(g.covariances.numpy().reshape(-1, 9), UPPER_HALF, out=texels[:, 4:10])
+        finite = np.isfinite(texels @ np.ones(16, np.float32))
+    if not finite.all():
+        texels[~finite] = 0.0
     return texels
 
 

@@ -29,6 +29,7 @@ class View:
         self.sets = []  # the avatars' splats as last seen
         self.splats = None  # the same as one set, where the processor draws
         self.meshes = []  # the scene's surfaces and where they are, where the graphics card draws
+        self.stale = True  # the depsgraph has changed since its meshes were looked at
         self.version = 0  # counts the changes of all these
         self.canvas = None  # made when the graphics card first draws
         self.key = None  # identifies splats, camera and background of the texture
@@ -41,7 +42,7 @@ class View:
         """Draws the view; makes a new picture only when something it shows has changed."""
         region, view, scene = context.region, context.region_data, depsgraph.scene
         shown, on_gpu = local_view_filter(context.space_data), gpu_draws()
-        self.look(gather(depsgraph, shown), placed_surfaces(depsgraph, shown) if on_gpu else [])
+        self.look(gather(depsgraph, shown), self.surfaces(depsgraph, shown) if on_gpu else [])
         matrices = np.array(view.view_matrix), np.array(view.window_matrix)
         key = self.picture_key(matrices, (region.width, region.height), scene, on_gpu)
         scale = 1.0 if on_gpu else self.wanted_scale(key, scene.lca.viewport_quality)
@@ -54,6 +55,13 @@ class View:
         draw_texture(engine, self.texture, region, scene)
         if self.scale < 1.0:
             engine.tag_redraw()  # come back for the full picture
+
+    def surfaces(self, depsgraph, shown) -> list:
+        """The scene's meshes; walking through them is not for every move of the view."""
+        if self.stale or shown is not None:
+            self.stale = shown is not None  # nothing tells when a local view changes
+            return placed_surfaces(depsgraph, shown)
+        return self.meshes
 
     def look(self, sets: list, meshes: list = ()) -> None:
         """Takes in what there is to see; unchanged avatars and surfaces are the same objects."""
