@@ -97,6 +97,12 @@ class Camera:
         K[1, 2] -= y0
         return replace(self, K=K, width=width, height=height)
 
+    def upside_down(self) -> "Camera":
+        """The same view with row 0 of the picture at the bottom, where Blender and OpenGL have it."""
+        K = self.K.copy()
+        K[1, 2] = self.height - K[1, 2]
+        return replace(self, viewmat=np.diag([1.0, -1.0, 1.0, 1.0]) @ self.viewmat, K=K)
+
 
 def _intrinsics(focal: float, width: int, height: int) -> np.ndarray:
     return np.array([[focal, 0, 0.5 * width], [0, focal, 0.5 * height], [0, 0, 1]])

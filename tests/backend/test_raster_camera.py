@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 import torch
-from lca_blender.backend.raster import Camera, look_at
+from lca_blender.backend.gaussians import Gaussians
+from lca_blender.backend.raster import Camera, look_at, rasterize
 
 
 def pixel(camera, point):
@@ -70,3 +71,34 @@ def test_bad_cameras_are_refused():
         look_at((1, 2, 3), (1, 2, 3))
     with pytest.raises(ValueError, match="field of view"):
         Camera.from_fov(eye, 4.0, 4, 4)
+
+
+def test_upside_down_is_the_same_picture_with_its_rows_turned_over():
+    K = [[70.0, 0, 20], [0, 80, 31], [0, 0, 1]]
+    for orthographic in (False, True):
+        camera = Camera(look_at((0.5, -3, 1), (0, 0, 0.9)), K, 45, 57, orthographic)
+        turned = camera.upside_down()
+        for point in np.random.default_rng(3).normal(size=(20, 3)) * 0.5:
+            x, y = pixel(camera, point)
+            assert pixel(turned, point) == pytest.approx((x, 57 - y))
+        assert turned.position == pytest.approx(camera.position)
+        assert turned.forward == pytest.approx(camera.forward)
+
+
+def test_a_picture_made_upside_down():
+    random = torch.Generator().manual_seed(4)
+    scene = Gaussians.from_quats_scales(
+        torch.randn(60, 3, generator=random) * 0.4,
+        torch.randn(60, 4, generator=random),
+        torch.rand(60, 3, generator=random) * 0.15 + 0.02,
+        torch.full((60,), 0.9),
+        torch.rand(60, 3, generator=random),
+    )
+    camera = Camera.from_fov(look_at((0.5, -3, 1), (0, 0, 0)), 0.7, 45, 57)
+    passes = ("combined", "depth", "normal")
+    plain, turned = (rasterize(scene, c, passes) for c in (camera, camera.upside_down()))
+    for name in passes:
+        off = (plain[name] - turned[name].flip(0)).abs()
+        assert off.quantile(0.999) < 1e-4  # a pixel may fall on the other side of the alpha floor
+        assert off.max() < 0.05
+        assert plain[name].abs().max() > 0.5
