@@ -12,6 +12,7 @@ from pathlib import Path
 import bpy
 from bpy.app.handlers import persistent
 
+from .engine import overlay
 from .log import log
 from .redraw import redraw_views
 
@@ -34,6 +35,11 @@ def after_undo(_scene, _=None) -> None:
 
     forget_errors()
     redraw_views()
+
+
+@persistent
+def after_change(_scene, _=None) -> None:
+    overlay.look_again()
 
 
 @persistent
@@ -104,6 +110,7 @@ def free_caches() -> None:
     from .engine.engine import forget_errors
 
     forget_errors()
+    overlay.forget()
     data = sys.modules.get(f"{__package__}.scene.avatar_data")
     results = sys.modules.get(f"{__package__}.scene.evaluate")
     if data:
@@ -119,6 +126,8 @@ HANDLERS = (
     ("load_post", after_load),
     ("undo_post", after_undo),
     ("redo_post", after_undo),
+    ("depsgraph_update_post", after_change),
+    ("frame_change_post", after_change),
     ("render_init", before_render),
     ("save_pre", before_save),
     ("save_post", after_save),

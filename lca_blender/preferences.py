@@ -5,9 +5,16 @@ import importlib.util
 from importlib.metadata import PackageNotFoundError, version
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 PACKAGES = ("torch", "numba", "scipy", "gsplat")
+
+
+def _redraw(_preferences, context) -> None:
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
 
 
 class LCA_Preferences(bpy.types.AddonPreferences):
@@ -32,6 +39,13 @@ class LCA_Preferences(bpy.types.AddonPreferences):
             ("CPU", "Processor", "As a final frame is drawn"),
         ],
         default="AUTO",
+        update=_redraw,
+    )
+    viewport_solid: BoolProperty(
+        name="Splats in Solid and Material Preview",
+        description="Draw the avatars' splats over these views too, if the graphics card can draw them",
+        default=False,
+        update=_redraw,
     )
     model: StringProperty(
         name="Model",
@@ -44,6 +58,7 @@ class LCA_Preferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         layout.prop(self, "device")
         layout.prop(self, "viewport")
+        layout.prop(self, "viewport_solid")
         layout.prop(self, "model")
         box = layout.box()
         for name in PACKAGES:
@@ -58,6 +73,7 @@ class Defaults:
 
     device = "AUTO"
     viewport = "AUTO"
+    viewport_solid = False
     model = ""
 
 

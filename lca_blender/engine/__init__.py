@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The render engine *LCA Gaussians* and the panels that stay with it."""
 
-from . import panels
+from . import overlay, panels
 from .engine import LCA_GaussiansEngine
 from .gpu_shaders import forget_shaders
 
@@ -10,8 +10,10 @@ CLASSES = (LCA_GaussiansEngine, *panels.CLASSES)
 
 def register() -> None:
     panels.adopt(LCA_GaussiansEngine.bl_idname)
+    overlay.register()
 
 
 def unregister() -> None:
+    overlay.unregister()
     forget_shaders()
     panels.release(LCA_GaussiansEngine.bl_idname)

@@ -19,9 +19,9 @@ CLAY = (0.35, 0.35, 0.35)  # scene-linear
 class Canvas:
     """Targets of one size, and what was uploaded for the last picture."""
 
-    def __init__(self, order=None, format: str = "RGBA16F"):
-        """order: how splats are sorted, see `SplatDrawer`; format: of the picture, RGBA16F or RGBA32F."""
-        self.splats, self.format = SplatDrawer(order), format
+    def __init__(self, order=None, format: str = "RGBA16F", linear: bool = True):
+        """order, linear: see `SplatDrawer`; format: of the picture, RGBA16F or RGBA32F."""
+        self.splats, self.format = SplatDrawer(order, linear), format
         self.batches: dict[int, tuple[gpu.types.GPUBatch, Surface]] = {}  # by the surface's identity
         self.size = None
 
@@ -33,7 +33,7 @@ class Canvas:
         clear: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
         clay: bool = True,
     ) -> gpu.types.GPUTexture:
-        """Scene-linear premultiplied colour [H,W,4] over `clear`; the rows go from the bottom up.
+        """Premultiplied colour [H,W,4] over `clear`; the rows go from the bottom up.
 
         meshes: surfaces with their world matrices, of `placed_surfaces`. Splats of all sets are blended in
         one order; those behind the meshes are hidden. Without `clay` the meshes themselves do not show.

@@ -2,8 +2,7 @@
 """Splats drawn by the graphics card as `rasterize` draws them, through Blender's `gpu` module: any vendor's.
 
 Gaussians are instances of one quad. What they are lies in a texture that changes only when an avatar does; a
-moved view sorts again and draws again. Colours are scene-linear, blended in half floats from the farthest
-splat to the nearest, over whatever the meshes of the scene leave to see.
+moved view sorts again and draws again. They are blended in floats from the farthest to the nearest.
 """
 
 from collections.abc import Sequence
@@ -31,7 +30,8 @@ class SplatTexture:
     """All avatars' splats in one texture, four texels each: mean and opacity, covariance xx xy xz yy, yz zz,
     colour."""
 
-    def __init__(self):
+    def __init__(self, linear: bool = True):
+        self.linear = linear
         self.sets: list[Gaussians] = []
         self.blocks: list[np.ndarray] = []
         self.means = np.empty((0, 3), np.float32)
@@ -48,7 +48,7 @@ class SplatTexture:
         count = sum(len(one) for one in sets)
         if count > MOST:
             raise UserError(f"{count:,} splats are too many for the viewport.", "Hide some avatars.")
-        self.blocks = [known[id(one)] if id(one) in known else pack(one) for one in sets]
+        self.blocks = [known[id(one)] if id(one) in known else pack(one, self.linear) for one in sets]
         self.sets = list(sets)
         texels = np.zeros((-(-max(count, 1) // ROW) * ROW, 16), np.float32)
         if self.blocks:
@@ -62,10 +62,11 @@ class SplatTexture:
 
 
 @one_thread()
-def pack(gaussians: Gaussians) -> np.ndarray:
-    """Texels [N,16] float32 of an avatar, scene-linear colours; what is not finite becomes transparent."""
+def pack(gaussians: Gaussians, linear: bool) -> np.ndarray:
+    """Texels [N,16] float32 of an avatar; what is not finite becomes transparent. `linear` makes colours
+    scene-linear that are not."""
     g = gaussians.to("cpu")
-    colors = g.colors if g.linear else scene_linear(g.colors)
+    colors = scene_linear(g.colors) if linear and not g.linear else g.colors
     texels = np.zeros((len(g), 16), np.float32)
     texels[:, :3] = g.means.numpy()
     texels[:, 3] = g.opacities.numpy()
@@ -81,9 +82,10 @@ def pack(gaussians: Gaussians) -> np.ndarray:
 class SplatDrawer:
     """Draws splats into a bound framebuffer."""
 
-    def __init__(self, order=None):
-        """order: `GpuOrder` or `CpuOrder`; by default the better one for this machine."""
-        self.splats = SplatTexture()
+    def __init__(self, order=None, linear: bool = True):
+        """order: `GpuOrder` or `CpuOrder`; by default the better one for this machine. linear: colours are
+        blended scene-linear, else as avatars store them (sRGB)."""
+        self.splats = SplatTexture(linear)
         self.sorter = order
         self.order = self.order_key = None
         self.nowhere = self.quad = None

@@ -23,9 +23,13 @@ SMOOTH_SECONDS = 0.04  # a full picture in less than this needs no half-resoluti
 
 
 class View:
-    """What one viewport keeps from draw to draw: the last picture, its texture and what it was made of."""
+    """What one viewport keeps from draw to draw: the last picture, its texture and what it was made of.
 
-    def __init__(self):
+    An overlay lies over what Blender has drawn: splats alone, their colours as the screen shows them.
+    """
+
+    def __init__(self, overlay: bool = False):
+        self.overlay = overlay
         self.sets = []  # the avatars' splats as last seen
         self.splats = None  # the same as one set, where the processor draws
         self.meshes = []  # the scene's surfaces and where they are, where the graphics card draws
@@ -40,21 +44,35 @@ class View:
 
     def draw(self, engine, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
         """Draws the view; makes a new picture only when something it shows has changed."""
-        region, view, scene = context.region, context.region_data, depsgraph.scene
-        shown, on_gpu = local_view_filter(context.space_data), gpu_draws()
-        self.look(gather(depsgraph, shown), self.surfaces(depsgraph, shown) if on_gpu else [])
-        matrices = np.array(view.view_matrix), np.array(view.window_matrix)
-        key = self.picture_key(matrices, (region.width, region.height), scene, on_gpu)
-        scale = 1.0 if on_gpu else self.wanted_scale(key, scene.lca.viewport_quality)
-        if key != self.key or scale > self.scale:
-            if on_gpu:
-                self.paint_on_gpu(matrices, region, scene)
-            else:
-                self.make_texture(matrices, region, scale, scene)
-            self.key, self.scale = key, scale
-        draw_texture(engine, self.texture, region, scene)
+        if gpu_draws():
+            self.update_on_gpu(context, depsgraph)
+        else:
+            self.update_on_cpu(context, depsgraph)
+        draw_texture(engine, self.texture, context.region, depsgraph.scene)
         if self.scale < 1.0:
             engine.tag_redraw()  # come back for the full picture
+
+    def update_on_gpu(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        """Brings the texture up to date."""
+        region, scene = context.region, depsgraph.scene
+        shown = local_view_filter(context.space_data)
+        self.look(gather(depsgraph, shown), self.surfaces(depsgraph, shown))
+        matrices = region_matrices(context)
+        key = self.picture_key(matrices, (region.width, region.height), scene, on_gpu=True)
+        if key != self.key:
+            self.paint_on_gpu(matrices, region, scene)
+            self.key, self.scale = key, 1.0
+
+    def update_on_cpu(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        """Brings the texture up to date, at less than the region's resolution while that takes too long."""
+        region, scene = context.region, depsgraph.scene
+        self.look(gather(depsgraph, local_view_filter(context.space_data)))
+        matrices = region_matrices(context)
+        key = self.picture_key(matrices, (region.width, region.height), scene)
+        scale = self.wanted_scale(key, scene.lca.viewport_quality)
+        if key != self.key or scale > self.scale:
+            self.make_texture(matrices, region, scale, scene)
+            self.key, self.scale = key, scale
 
     def surfaces(self, depsgraph, shown) -> list:
         """The scene's meshes; walking through them is not for every move of the view."""
@@ -89,9 +107,10 @@ class View:
         return 0.25 if quality == "AUTO" and self.full_seconds > 8 * SMOOTH_SECONDS else 0.5
 
     def paint_on_gpu(self, matrices, region, scene) -> None:
-        self.canvas = self.canvas or Canvas()
+        self.canvas = self.canvas or Canvas(linear=not self.overlay)
         camera = viewport_camera(*matrices, region.width, region.height)
-        self.texture = self.canvas.paint(self.sets, camera, self.meshes, backdrop(scene))
+        clear = (0.0, 0.0, 0.0, 0.0) if self.overlay else backdrop(scene)
+        self.texture = self.canvas.paint(self.sets, camera, self.meshes, clear, clay=not self.overlay)
 
     def make_texture(self, matrices, region, scale: float, scene) -> None:
         width, height = max(1, int(region.width * scale)), max(1, int(region.height * scale))
@@ -128,6 +147,11 @@ def _gpu_is_able() -> bool:
 def backdrop(scene) -> tuple[float, float, float, float]:
     """What a picture starts from, scene-linear and premultiplied."""
     return (0.0, 0.0, 0.0, 0.0) if scene.render.film_transparent else (*background_color(scene), 1.0)
+
+
+def region_matrices(context: bpy.types.Context) -> tuple[np.ndarray, np.ndarray]:
+    """View and projection [4,4] of the 3D view."""
+    return np.array(context.region_data.view_matrix), np.array(context.region_data.window_matrix)
 
 
 def local_view_filter(space):
