@@ -120,9 +120,13 @@ def _tailored(w: Wardrobe, hem: float, long: bool) -> None:
         opening = 0.0 if closed else rng.uniform(0.3, 0.9)
         flare = rng.uniform(0.04, 0.14)
         piece = skirt(
-            w.shape, hem + 0.03, below, [skirts], flare, 0.03, (5, 0.006, rng.uniform(0, 6)), 0.8, opening
+            w.shape, hem + 0.03, below, [skirts], flare, 0.016, (5, 0.006, rng.uniform(0, 6)), 0.8, opening
         )
         w.outfit.pieces.append(piece)
+        # The upper part covers the seam.
+        seam = np.where(t.arm, 0, 0.014 * np.clip(1 - (t.z - hem) / 0.1, 0, 1))
+        cut.offset = (cut.offset + seam).astype(np.float32)
+        cut.hold = 0.03
     name = "coat" if long else "suit jacket"
     w.wear(name, cut, [fabric], depth, margin=0.03, hem_depth=0.005)
     plain = prints.Fabric(fabric.look._replace(pattern=prints.PLAIN, seams=0.0), fabric.place)
