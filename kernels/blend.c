@@ -61,7 +61,7 @@ typedef struct {
     const float *features;    /* [N, channels], or null */
     int64_t feature_channels; /* of a row of features */
     int64_t first, count;     /* the features of this walk */
-    int64_t geometry;         /* whether camera z and normal are blended, before the features */
+    int64_t geometry;         /* before them: 0 nothing, 1 camera z, 4 camera z and normal */
     const float *scene_depth; /* [height, width], or null */
     int64_t width, height;
     const float *background; /* of a pixel: 3 floats, or null */
@@ -92,10 +92,8 @@ static inline __attribute__((always_inline)) void values_of(const job_t *job, ui
     for (int k = 0; k < 3; k++) values[k] = spread(r->color[k]);
     if (channels == 3) return;
     int at = 3;
-    if (job->geometry) {
-        values[at++] = spread(r->z);
-        for (int k = 0; k < 3; k++) values[at++] = spread(r->normal[k]);
-    }
+    if (job->geometry) values[at++] = spread(r->z);
+    for (int k = 0; k < job->geometry - 1; k++) values[at++] = spread(r->normal[k]);
     const float *row = job->features + gaussian * job->feature_channels + job->first;
     for (int k = 0; k < job->count; k++) values[at++] = spread(row[k]);
     while (at < channels) values[at++] = spread(0);
@@ -208,12 +206,12 @@ static void write_tile(v8f *state, const job_t *job, window_t w, int rows) {
 }
 
 static void write_layers(const v8f *state, const job_t *job, window_t w, int rows) {
-    int64_t geometry = job->geometry ? 4 : 0, first = job->geometry ? 0 : job->layer_channels - job->feature_channels + job->first;
+    int64_t first = job->geometry ? 0 : job->layer_channels - job->feature_channels + job->first;
     for (int64_t y = 0; y < w.height; y++)
         for (int64_t x = 0; x < w.width; x++) {
             const float *from = (const float *)(state + ((y >> 1) * 8 + (x >> 2)) * rows + CHANNELS + 3) + (y & 1) * 4 + (x & 3);
             float *to = job->layers + ((w.y + y) * job->width + w.x + x) * job->layer_channels + first;
-            for (int64_t k = 0; k < geometry + job->count; k++) to[k] = from[8 * k];
+            for (int64_t k = 0; k < job->geometry + job->count; k++) to[k] = from[8 * k];
         }
 }
 
@@ -222,7 +220,7 @@ static void write_layers(const v8f *state, const job_t *job, window_t w, int row
 API void lca_blend(int64_t *counter, int64_t tiles, const int64_t *order, const int64_t *starts, int64_t base, int64_t sort, entry_t *entries,
                    entry_t *scratch, const job_t *job) {
     _Alignas(64) v8f state[BLOCKS * (CHANNELS + MOST_CHANNELS)];
-    const int wanted = 3 + (job->geometry ? 4 : 0) + (int)job->count;
+    const int wanted = 3 + (int)(job->geometry + job->count);
     const int channels = wanted == 3 ? 3 : (wanted + 7) / 8 * 8, rows = CHANNELS + channels;
     for (int64_t ticket; (ticket = take_ticket(counter)) < tiles;) {
         int64_t tile = order[ticket], begin = starts[tile] - base, count = starts[tile + 1] - starts[tile];

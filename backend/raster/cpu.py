@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..workers import default_threads, share
 from .blend import blend
 from .project import CHUNK, RECORD, TILE_H, TILE_W, VALUES, camera_numbers, project
 from .project_backward import project_backward
 from .replay import ENTRY, SUMS, replay, sum_entries
 from .tiles import longest_first, offsets, scatter
-from ..workers import default_threads, share
 
 GROUP = 4  # channels blended in one walk
 

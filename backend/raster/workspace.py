@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scratch of a frame, kept from one frame to the next: only what is returned is allocated anew."""
+
+from collections import deque
+from contextlib import contextmanager
+
+import numpy as np
+
+LINE = 64  # bytes of a cache line
+_spare: deque["Workspace"] = deque(maxlen=4)
+
+
+class Workspace:
+    """Named arrays that grow and are used again. One frame at a time."""
+
+    def __init__(self):
+        self._blocks: dict[str, np.ndarray] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """Contiguous, on a cache line, of any content."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        block = self._blocks.get(name)
+        if block is None or len(block) < size:
+            self._blocks.pop(name, None)
+            room = np.empty(size + size // 4 + 2 * LINE, np.uint8)
+            block = room[-room.ctypes.data % LINE :]
+            self._blocks[name] = block
+        return block[:size].view(dtype).reshape(shape)
+
+
+def borrow() -> Workspace:
+    """A workspace for the caller alone; `give_back` it when nothing of it is used any more."""
+    try:
+        return _spare.pop()
+    except IndexError:
+        return Workspace()
+
+
+def give_back(workspace: Workspace) -> None:
+    _spare.append(workspace)
+
+
+@contextmanager
+def workspace():
+    space = borrow()
+    try:
+        yield space
+    finally:
+        give_back(space)
