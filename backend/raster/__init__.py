@@ -63,7 +63,6 @@ def rasterize(
     depths = per_camera(scene_depth, cameras, single, (height, width), "scene_depth")
     viewmats = per_camera(viewmat, cameras, single, (4, 4), "viewmat")
     background = background_of(background, cameras[0], gaussians.device)
-    pictures = _implementation(gaussians.device)
     wanted = Shot(
         cameras[0],
         features=features if "features" in passes else None,
@@ -73,11 +72,11 @@ def rasterize(
         antialiased=antialiased,
         dtype=dtype,
     )
-    made = []
-    for one, depth, view in zip(cameras, depths, viewmats, strict=True):
-        shot = dataclasses.replace(wanted, camera=one, scene_depth=depth, viewmat=view)
-        picture, layers = pictures(_with_seen_colors(gaussians, shot), shot)
-        made.append(_passes(picture, layers, passes))
+    shots = [
+        dataclasses.replace(wanted, camera=one, scene_depth=depth, viewmat=view)
+        for one, depth, view in zip(cameras, depths, viewmats, strict=True)
+    ]
+    made = [_passes(picture, layers, passes) for picture, layers in _drawn(gaussians, shots)]
     return made[0] if single else {name: torch.stack([one[name] for one in made]) for name in passes}
 
 
@@ -93,15 +92,23 @@ def _with_seen_colors(gaussians: Gaussians, shot: Shot) -> Gaussians:
     return dataclasses.replace(gaussians, colors=seen_colors(gaussians.means, gaussians.colors, position))
 
 
-def _implementation(device: torch.device):
-    """gsplat may be missing: it is not imported before it is needed."""
-    if device.type == "cpu":
-        from .autograd import pictures
-    elif device.type == "cuda":
+def _drawn(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tensor | None]]:
+    """Picture and layers of each shot, on the Gaussians' device. gsplat may be missing: it is not imported
+    before it is needed; and it knows no scene, so that is drawn on the CPU."""
+    device = gaussians.device
+    if device.type == "cuda" and shots[0].scene_depth is None:
         from .gsplat import pictures
-    else:
+
+        return pictures(gaussians, shots)
+    if device.type not in ("cpu", "cuda"):
         raise UserError(f"Gaussians cannot be drawn on the device {device}.", "Use the CPU or a CUDA device.")
-    return pictures
+    from .autograd import pictures
+
+    gaussians, made = gaussians.to("cpu"), []
+    for shot in (shot.on_cpu() for shot in shots):
+        picture, layers = pictures(_with_seen_colors(gaussians, shot), shot)
+        made.append((picture.to(device), None if layers is None else layers.to(device)))
+    return made
 
 
 def _passes(picture: Tensor, layers: Tensor | None, passes: tuple[str, ...]) -> dict[str, Tensor]:

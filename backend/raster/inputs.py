@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `rasterize` accepts; anything else is a ValueError of one sentence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -28,6 +28,10 @@ class Shot:
     antialiased: bool = False
     scene_depth: Tensor | None = None
     dtype: torch.dtype = torch.float32
+
+    def on_cpu(self) -> "Shot":
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{n: t.cpu() for n, t in tensors.items() if isinstance(t, Tensor)})
 
 
 def check_scene(gaussians: Gaussians, features: Tensor | None) -> None:
