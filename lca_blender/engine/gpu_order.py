@@ -9,7 +9,7 @@ import gpu
 import numpy as np
 
 from ..backend.raster import Camera
-from .gpu_shaders import BLOCK, ROW, STEP_GROUP, block_shader, step_shader
+from .gpu_shaders import GROUP, MOST_STEPS, ROW, keys_shader, steps_shader
 from .gpu_state import float_texture, is_software
 
 MOST = 2**24
@@ -24,46 +24,38 @@ class GpuOrder:
     def sort(self, splats: gpu.types.GPUTexture, means: np.ndarray, camera: Camera) -> gpu.types.GPUTexture:
         """The order of `splats`, a texture whose every fourth texel holds a mean; `means` [N,3] tells N."""
         self._make_room(len(means))
-        shader = block_shader(True)
+        shader = keys_shader()
         shader.bind()
         shader.uniform_float("axis", camera.viewmat[2].tolist())
         shader.uniform_int("count", len(means))
-        self._blocks(shader, "splats", splats, 2, BLOCK)
-        size = 2 * BLOCK
-        while size <= self.size:
-            self._merge(size)
-            size *= 2
+        self._run(shader, "splats", splats, self.size)
+        for bits in range(1, self.size.bit_length()):
+            self._merge(bits)
         return self.textures[0]
 
     def _make_room(self, count: int) -> None:
-        size = max(BLOCK, 1 << (count - 1).bit_length())
+        size = max(ROW, 1 << (count - 1).bit_length())
         if size != self.size:
             shape = (ROW, size // ROW)
             self.size = size
             self.textures = [gpu.types.GPUTexture(shape, format="RG32F") for _ in range(2)]
 
-    def _merge(self, size: int) -> None:
-        """Makes sorted runs of `size` keys out of those of half the size."""
-        shader, stride = step_shader(), size // 2
-        shader.bind()
-        shader.uniform_int("size", size)
-        while stride >= BLOCK:
-            shader.uniform_int("stride", stride)
-            self._run(shader, "keys", self.textures[0], self.size // (2 * STEP_GROUP))
-            stride //= 2
-        shader = block_shader(False)
-        shader.bind()
-        self._blocks(shader, "keys", self.textures[0], size, size)
+    def _merge(self, bits: int) -> None:
+        """Makes sorted runs of 2^bits keys out of those of half the size, as many steps at a time as fit."""
+        left = bits
+        while left:
+            steps = left % MOST_STEPS or MOST_STEPS
+            left -= steps
+            shader = steps_shader(steps)
+            shader.bind()
+            shader.uniform_int("size", 1 << bits)
+            shader.uniform_int("stride", 1 << left)
+            self._run(shader, "keys", self.textures[0], self.size >> steps)
 
-    def _blocks(self, shader, name: str, source, first_size: int, last_size: int) -> None:
-        shader.uniform_int("first_size", first_size)
-        shader.uniform_int("last_size", last_size)
-        self._run(shader, name, source, self.size // BLOCK)
-
-    def _run(self, shader, name: str, source, groups: int) -> None:
+    def _run(self, shader, name: str, source: gpu.types.GPUTexture, threads: int) -> None:
         shader.uniform_sampler(name, source)
         shader.image("sorted_keys", self.textures[1])
-        gpu.compute.dispatch(shader, groups, 1, 1)
+        gpu.compute.dispatch(shader, threads // GROUP, 1, 1)
         self.textures.reverse()
 
 
@@ -72,10 +64,9 @@ class CpuOrder:
 
     def sort(self, splats: gpu.types.GPUTexture, means: np.ndarray, camera: Camera) -> gpu.types.GPUTexture:
         """The order of the splats at `means` [N,3] float32."""
+        nearest_first = np.argsort(means @ camera.viewmat[2, :3].astype(np.float32), kind="stable")
         places = np.zeros(-(-len(means) // ROW) * ROW, np.float32)
-        places[: len(means)] = np.argsort(means @ camera.viewmat[2, :3].astype(np.float32), kind="stable")[
-            ::-1
-        ]
+        places[: len(means)] = nearest_first[::-1]
         return float_texture(places, (ROW, len(places) // ROW), "R32F")
 
 
@@ -84,7 +75,9 @@ def best_order() -> GpuOrder | CpuOrder:
     if is_software() or not hasattr(gpu, "compute"):
         return CpuOrder()
     try:
-        block_shader(True), block_shader(False), step_shader()
+        keys_shader()
+        for steps in range(1, MOST_STEPS + 1):
+            steps_shader(steps)
     except Exception:  # a driver that refuses them says so in the console
         return CpuOrder()
     return GpuOrder()

@@ -7,8 +7,8 @@ from pathlib import Path
 import gpu
 
 ROW = 1024  # splats, or sort keys, in one row of a texture
-BLOCK = 1024  # keys that one work group sorts in shared memory
-STEP_GROUP = 256
+MOST_STEPS = 4  # of the sort, between the keys that one thread holds
+GROUP = 64  # threads of a work group
 PARALLEL_REACH = 2000.0  # metres behind the near plane that a parallel view's depth buffer covers
 
 
@@ -49,30 +49,27 @@ def mesh_shader() -> gpu.types.GPUShader:
 
 
 @cache
-def block_shader(from_splats: bool) -> gpu.types.GPUShader:
-    """Sorts within blocks; the keys are made from the splats, or come from a texture of keys."""
-    info = _info(ROW=ROW, BLOCK=BLOCK, **({"FROM_SPLATS": ""} if from_splats else {}))
-    info.sampler(0, "FLOAT_2D", "splats" if from_splats else "keys")
-    if from_splats:
-        info.push_constant("VEC4", "axis")
-        info.push_constant("INT", "count")
-    info.push_constant("INT", "first_size")
-    info.push_constant("INT", "last_size")
-    return _computing(info, "order_block", BLOCK // 2)
+def keys_shader() -> gpu.types.GPUShader:
+    """Writes every splat's sort key."""
+    info = _info(ROW=ROW)
+    info.sampler(0, "FLOAT_2D", "splats")
+    info.push_constant("VEC4", "axis")  # world point to camera z
+    info.push_constant("INT", "count")
+    return _computing(info, "order_keys")
 
 
 @cache
-def step_shader() -> gpu.types.GPUShader:
-    """Compares and swaps keys that lie `stride` apart."""
-    info = _info(ROW=ROW)
+def steps_shader(steps: int) -> gpu.types.GPUShader:
+    """So many steps of a merge: keys that lie 2^(steps-1) ... 1 times `stride` apart are compared."""
+    info = _info(ROW=ROW, SPAN=1 << steps)
     info.sampler(0, "FLOAT_2D", "keys")
     info.push_constant("INT", "size")
     info.push_constant("INT", "stride")
-    return _computing(info, "order_step", STEP_GROUP)
+    return _computing(info, "order_steps")
 
 
 def forget_shaders() -> None:
-    for shader in (splat_shader, mesh_shader, block_shader, step_shader):
+    for shader in (splat_shader, mesh_shader, keys_shader, steps_shader):
         shader.cache_clear()
 
 
@@ -89,9 +86,9 @@ def _drawing(info, name: str) -> gpu.types.GPUShader:
     return gpu.shader.create_from_info(info)
 
 
-def _computing(info, name: str, group: int) -> gpu.types.GPUShader:
+def _computing(info, name: str) -> gpu.types.GPUShader:
     info.image(0, "RG32F", "FLOAT_2D", "sorted_keys", qualifiers={"WRITE"})
-    info.local_group_size(group, 1, 1)
+    info.local_group_size(GROUP, 1, 1)
     info.compute_source(_source(f"{name}.comp"))
     return gpu.shader.create_from_info(info)
 
