@@ -9,7 +9,7 @@ import gpu
 ROW = 1024  # splats, or sort keys, in one row of a texture
 MOST_STEPS = 4  # of the sort, between the keys that one thread holds
 GROUP = 64  # threads of a work group
-PARALLEL_REACH = 2000.0  # metres behind the near plane that a parallel view's depth buffer covers
+PARALLEL_REACH = 2000.0  # metres beyond the near plane, at least, that a parallel view's depth buffer covers
 
 
 @cache

@@ -61,7 +61,7 @@ CAMERAS = {
     "parallel": Camera.from_ortho(VIEW, 2.0, WIDTH, HEIGHT),
     "shifted": Camera(VIEW, [[180, 0, 50], [0, 175, 120], [0, 0, 1]], WIDTH, HEIGHT),
     "shifted parallel": Camera(
-        VIEW, [[90, 0, 60], [0, 95, 100], [0, 0, 1]], WIDTH, HEIGHT, orthographic=True, near=-50
+        VIEW, [[90, 0, 60], [0, 95, 100], [0, 0, 1]], WIDTH, HEIGHT, orthographic=True, near=-1e4
     ),
     "among the splats": Camera.from_fov(look_at((0, -0.3, 0), (0, 0, 0)), 1.3, HEIGHT, WIDTH, near=0.1),
 }
