@@ -50,11 +50,22 @@ class Kernel:
         return self.bind(*arguments)()
 
 
+class Struct:
+    """Whole numbers and arrays (or None) as a C struct of eight-byte fields, to pass as a pointer. It keeps
+    the arrays alive."""
+
+    def __init__(self, *fields):
+        self.fields = fields
+        self.numbers = np.array([_plain(field) or 0 for field in fields], np.int64)
+
+
 def _call(function, values, _alive):
     return function(*values)
 
 
 def _plain(argument):
+    if isinstance(argument, Struct):
+        argument = argument.numbers
     if isinstance(argument, np.ndarray):
         if not argument.flags.c_contiguous:
             raise ValueError("A kernel's arrays must be contiguous.")

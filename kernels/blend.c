@@ -1,81 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Front-to-back blending, one tile at a time. */
-#include "blocks.h"
-
-/* ---- sorting a tile's list ---- */
-
-static void sort_few(entry_t *entries, int64_t count) {
-    for (int64_t i = 1; i < count; i++) {
-        entry_t entry = entries[i];
-        int64_t j = i - 1;
-        for (; j >= 0 && entries[j] >> 32 > entry >> 32; j--) entries[j + 1] = entries[j];
-        entries[j + 1] = entry;
-    }
-}
-
-/* A stable radix sort by depth, over no more bits than the depths of this tile differ in. Returns where the result
- * is: entries or scratch [count]. */
-static const entry_t *sort_tile(entry_t *entries, entry_t *scratch, int64_t count) {
-    enum { DIGITS = 2048 };
-    if (count <= 24) {
-        sort_few(entries, count);
-        return entries;
-    }
-    uint32_t low = ~0u, high = 0;
-    for (int64_t i = 0; i < count; i++) {
-        uint32_t key = (uint32_t)(entries[i] >> 32);
-        low = key < low ? key : low, high = key > high ? key : high;
-    }
-    if (low == high) return entries;
-    int bits = 32 - __builtin_clz(high - low), most = count > 3000 ? 11 : 8;
-    int passes = (bits + most - 1) / most, width = (bits + passes - 1) / passes;
-    uint32_t next[4][DIGITS], mask = (1u << width) - 1;
-    for (int pass = 0; pass < passes; pass++)
-        for (uint32_t digit = 0; digit <= mask; digit++) next[pass][digit] = 0;
-    for (int64_t i = 0; i < count; i++) {
-        uint32_t key = (uint32_t)(entries[i] >> 32) - low;
-        for (int pass = 0; pass < passes; pass++) next[pass][key >> (pass * width) & mask]++;
-    }
-    for (int pass = 0; pass < passes; pass++) {
-        uint32_t total = 0;
-        for (uint32_t digit = 0; digit <= mask; digit++) {
-            uint32_t here = next[pass][digit];
-            next[pass][digit] = total;
-            total += here;
-        }
-        for (int64_t i = 0; i < count; i++) {
-            uint32_t key = (uint32_t)(entries[i] >> 32) - low;
-            scratch[next[pass][key >> (pass * width) & mask]++] = entries[i];
-        }
-        entry_t *other = entries;
-        entries = scratch, scratch = other;
-    }
-    return entries;
-}
-
-/* ---- blending ---- */
-
-/* What is blended, and where to. */
-typedef struct {
-    const record_t *records;
-    const float *features;    /* [N, channels], or null */
-    int64_t feature_channels; /* of a row of features */
-    int64_t first, count;     /* the features of this walk */
-    int64_t geometry;         /* before them: 0 nothing, 1 camera z, 4 camera z and normal */
-    const float *scene_depth; /* [height, width], or null */
-    int64_t width, height;
-    const float *background; /* of a pixel: 3 floats, or null */
-    int64_t background_step; /* floats from a pixel to the next: 0 or 3 */
-    float *picture;          /* [height, width, 4], or null */
-    uint8_t *bytes;          /* the same, or null */
-    float *layers;           /* [height, width, layer_channels]: z, normal, features; or null */
-    int64_t layer_channels;
-} job_t;
+#include "walk.h"
 
 /* Rows of a block's state; the channels follow. */
-enum { X, Y, LIGHT, COVER, DEPTH, CHANNELS, MOST_CHANNELS = 40 };
+enum { X, Y, LIGHT, COVER, DEPTH, CHANNELS };
 
-static inline __attribute__((always_inline)) void clear_tile(v8f *state, int rows, const job_t *job, window_t w) {
+TEMPLATE void clear_tile(v8f *state, int rows, const job_t *job, window_t w) {
     for (int block = 0; block < BLOCKS; block++) {
         v8f *s = state + block * rows;
         s[X] = pixels_x(block), s[Y] = pixels_y(block), s[LIGHT] = spread(1);
@@ -87,20 +17,8 @@ static inline __attribute__((always_inline)) void clear_tile(v8f *state, int row
             state[((y >> 1) * 8 + (x >> 2)) * rows + DEPTH][(y & 1) * 4 + (x & 3)] = job->scene_depth[(w.y + y) * job->width + w.x + x];
 }
 
-/* The values that a Gaussian blends, in the order of the channels. */
-static inline __attribute__((always_inline)) void values_of(const job_t *job, uint32_t gaussian, const record_t *r, int channels, v8f *values) {
-    for (int k = 0; k < 3; k++) values[k] = spread(r->color[k]);
-    if (channels == 3) return;
-    int at = 3;
-    if (job->geometry) values[at++] = spread(r->z);
-    for (int k = 0; k < job->geometry - 1; k++) values[at++] = spread(r->normal[k]);
-    const float *row = job->features + gaussian * job->feature_channels + job->first;
-    for (int k = 0; k < job->count; k++) values[at++] = spread(row[k]);
-    while (at < channels) values[at++] = spread(0);
-}
-
 /* Blends one Gaussian over the given blocks; returns those of them that are now opaque. */
-static inline __attribute__((always_inline)) uint64_t blend_one(v8f *state, const record_t *r, const v8f *values, uint64_t blocks, window_t w,
+TEMPLATE uint64_t blend_one(v8f *state, const record_t *r, const v8f *values, uint64_t blocks, window_t w,
                                                                  int channels, int rows, int behind) {
     const v8f mx = spread(r->mx - (float)w.x), my = spread(r->my - (float)w.y);
     const v8f a = spread(r->a), b = spread(r->b), c = spread(r->c), log = spread(r->log), z = spread(r->z);
@@ -125,7 +43,7 @@ static inline __attribute__((always_inline)) uint64_t blend_one(v8f *state, cons
     return dead;
 }
 
-static inline __attribute__((always_inline)) void blend_tile(v8f *state, const job_t *job, const uint32_t *list, int64_t count, window_t w,
+TEMPLATE void blend_tile(v8f *state, const job_t *job, const uint32_t *list, int64_t count, window_t w,
                                                               int channels, int behind) {
     const int rows = CHANNELS + channels;
     const float x = (float)w.x, y = (float)w.y;
@@ -206,29 +124,24 @@ static void write_tile(v8f *state, const job_t *job, window_t w, int rows) {
 }
 
 static void write_layers(const v8f *state, const job_t *job, window_t w, int rows) {
-    int64_t first = job->geometry ? 0 : job->layer_channels - job->feature_channels + job->first;
     for (int64_t y = 0; y < w.height; y++)
         for (int64_t x = 0; x < w.width; x++) {
             const float *from = (const float *)(state + ((y >> 1) * 8 + (x >> 2)) * rows + CHANNELS + 3) + (y & 1) * 4 + (x & 3);
-            float *to = job->layers + ((w.y + y) * job->width + w.x + x) * job->layer_channels + first;
+            float *to = job->layers + ((w.y + y) * job->width + w.x + x) * job->layer_channels + first_layer(job);
             for (int64_t k = 0; k < job->geometry + job->count; k++) to[k] = from[8 * k];
         }
 }
 
-/* Blends the tiles order [tiles], the first of which to be listed is `base`, entry 0 of entries and scratch. The
+/* Blends the tiles order [tiles]. Entry `base` of all lists is the first of entries and scratch. The
  * lists are sorted by the first walk, which leaves the Gaussians' numbers (uint32) where a tile's entries were. */
 API void lca_blend(int64_t *counter, int64_t tiles, const int64_t *order, const int64_t *starts, int64_t base, int64_t sort, entry_t *entries,
                    entry_t *scratch, const job_t *job) {
     _Alignas(64) v8f state[BLOCKS * (CHANNELS + MOST_CHANNELS)];
-    const int wanted = 3 + (int)(job->geometry + job->count);
-    const int channels = wanted == 3 ? 3 : (wanted + 7) / 8 * 8, rows = CHANNELS + channels;
+    const int channels = channels_of(job), rows = CHANNELS + channels;
     for (int64_t ticket; (ticket = take_ticket(counter)) < tiles;) {
         int64_t tile = order[ticket], begin = starts[tile] - base, count = starts[tile + 1] - starts[tile];
-        uint32_t *list = (uint32_t *)(entries + begin);
-        if (sort) {
-            const entry_t *sorted = sort_tile(entries + begin, scratch + begin, count);
-            for (int64_t k = 0; k < count; k++) list[k] = (uint32_t)sorted[k];
-        }
+        const uint32_t *list = (const uint32_t *)(entries + begin);
+        if (sort) sort_list(entries + begin, scratch + begin, count);
         window_t w = window_of(tile, job->width, job->height);
         clear_tile(state, rows, job, w);
         if (job->scene_depth) {

@@ -52,6 +52,15 @@ static inline v8f to_float8(v8i x) { return __builtin_convertvector(x, v8f); }
 static inline float sum8(v8f x) {
     return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
 }
+/* The sums of eight vectors. */
+static inline v8f sums8(const v8f r[8]) {
+    v8f t[4], u[2];
+    for (int i = 0; i < 4; i++)
+        t[i] = __builtin_shufflevector(r[2 * i], r[2 * i + 1], 0, 8, 2, 10, 4, 12, 6, 14) + __builtin_shufflevector(r[2 * i], r[2 * i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    for (int i = 0; i < 2; i++)
+        u[i] = __builtin_shufflevector(t[2 * i], t[2 * i + 1], 0, 1, 8, 9, 4, 5, 12, 13) + __builtin_shufflevector(t[2 * i], t[2 * i + 1], 2, 3, 10, 11, 6, 7, 14, 15);
+    return __builtin_shufflevector(u[0], u[1], 0, 1, 2, 3, 8, 9, 10, 11) + __builtin_shufflevector(u[0], u[1], 4, 5, 6, 7, 12, 13, 14, 15);
+}
 /* p[0], p[stride] ... p[7 stride] */
 static inline v8f gather8(const float *p, int64_t stride) {
     return (v8f){p[0], p[stride], p[2 * stride], p[3 * stride], p[4 * stride], p[5 * stride], p[6 * stride], p[7 * stride]};
@@ -75,14 +84,14 @@ static inline void transpose8(v8f r[8]) {
     }
 }
 
-/* 2^x for x in -120..120, relative error 3e-7: the whole part goes into the exponent by adding a large number,
+/* 2^x for x in -120..120, relative error 3e-6: the whole part goes into the exponent by adding a large number,
  * the rest through a polynomial of degree four. Anything may come out for other x. */
 static inline v8f exp2_8(v8f x) {
     v8f whole = x + 12582912.0f, f = x - (whole - 12582912.0f);
-    v8f e = fma8(spread(0.00967854f), f, spread(0.05550347f));
-    e = fma8(e, f, spread(0.24022206f));
-    e = fma8(e, f, spread(0.69314718f));
-    e = fma8(e, f, spread(1.0000001f));
+    v8f e = fma8(spread(0.00956051f), f, spread(0.05591704f));
+    e = fma8(e, f, spread(0.24024981f));
+    e = fma8(e, f, spread(0.69312197f));
+    e = fma8(e, f, spread(0.99999919f));
     return (v8f)((v8i)e + ((v8i)whole << 23));
 }
 

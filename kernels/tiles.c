@@ -111,3 +111,15 @@ API void lca_scatter(int64_t *counter, int64_t total, int64_t chunk, const recor
         }
     }
 }
+
+/* Fills slots [N]: where each Gaussian's gradients of single tiles begin, one slot for every tile of its box. Returns
+ * the number of slots. */
+API int64_t lca_slots(int64_t total, const box_t *boxes, int64_t *slots) {
+    int64_t next = 0;
+    for (int64_t i = 0; i < total; i++) {
+        box_t box = boxes[i];
+        slots[i] = next;
+        next += (int64_t)(box.right - box.left + 1) * (box.bottom - box.top + 1);
+    }
+    return next;
+}

@@ -92,7 +92,7 @@ def _with_seen_colors(gaussians: Gaussians, shot: Shot) -> Gaussians:
     return dataclasses.replace(gaussians, colors=seen_colors(gaussians.means, gaussians.colors, position))
 
 
-def _drawn(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tensor | None]]:
+def _drawn(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tensor]]:
     """Picture and layers of each shot, on the Gaussians' device. gsplat may be missing: it is not imported
     before it is needed; and it knows no scene, so that is drawn on the CPU."""
     device = gaussians.device
@@ -107,11 +107,11 @@ def _drawn(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tensor
     gaussians, made = gaussians.to("cpu"), []
     for shot in (shot.on_cpu() for shot in shots):
         picture, layers = pictures(_with_seen_colors(gaussians, shot), shot)
-        made.append((picture.to(device), None if layers is None else layers.to(device)))
+        made.append((picture.to(device), layers.to(device)))
     return made
 
 
-def _passes(picture: Tensor, layers: Tensor | None, passes: tuple[str, ...]) -> dict[str, Tensor]:
+def _passes(picture: Tensor, layers: Tensor, passes: tuple[str, ...]) -> dict[str, Tensor]:
     out, at, alpha = {}, 0, picture[..., 3]
     if "combined" in passes:
         out["combined"] = picture

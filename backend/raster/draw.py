@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..native import INT, POINTER, Kernel
+from ..native import INT, POINTER, Kernel, Struct
 from ..workers import default_threads, share
 from .workspace import Workspace
 
@@ -142,7 +142,7 @@ def _bands(starts: np.ndarray, tiles: int, total: int) -> list[tuple[int, int]]:
 
 
 def fill_lists(scene: Scene, view: View, lists: Lists, band: tuple[int, int], threads: int):
-    """Entries and scratch of the band's tiles, not yet sorted, and its tiles, longest lists first."""
+    """The band's tiles, longest lists first; their entries, not yet sorted, and scratch for sorting."""
     first, last = band
     size, chunks = int(lists.starts[last] - lists.starts[first]), len(lists.positions)
     entries = lists.space.array("entries", (size,), np.uint64)
@@ -152,11 +152,7 @@ def fill_lists(scene: Scene, view: View, lists: Lists, band: tuple[int, int], th
     where = (view.columns, first, last, lists.starts, lists.positions, lists.positions.shape[1])
     share(_scatter, chunks, threads, len(scene), lists.chunk, *projected, *where, entries)
     _longest_first(first, last, lists.starts, order)
-    return entries, scratch, order
-
-
-def _address(array: np.ndarray | None) -> int:
-    return 0 if array is None else array.__array_interface__["data"][0]
+    return order, entries, scratch
 
 
 def walks(scene: Scene):
@@ -170,32 +166,43 @@ def walks(scene: Scene):
             return
 
 
-def draw(scene: Scene, view: View, picture: np.ndarray, layers: np.ndarray | None, space: Workspace) -> Lists:
-    """Fills picture [H,W,4], float32 or uint8: premultiplied colour over the background, and coverage; and,
-    unless None, layers [H,W,scene.layers] float32: camera z, normal, features, times coverage.
+@dataclass
+class Frame:
+    """What `draw` leaves in its workspace for the gradient: the lists, those of the last band sorted."""
+
+    lists: Lists
+    filled: tuple
+
+
+def draw(scene: Scene, view: View, picture: np.ndarray, layers: np.ndarray, space: Workspace) -> Frame:
+    """Fills picture [H,W,4], float32 or uint8: premultiplied colour over the background, and coverage;
+    and layers [H,W,scene.layers] float32: camera z, normal, features, times coverage.
 
     A Gaussian that is not finite, not in front of the camera or nowhere 1/255 opaque is left out.
     """
     threads = default_threads()
     lists = project(scene, view, space, threads)
     for band in lists.bands:
-        entries, scratch, order = fill_lists(scene, view, lists, band, threads)
-        for walk, (first, count, geometry) in enumerate(walks(scene)):
-            job = _job(scene, view, lists, (first, count, geometry), picture if walk == 0 else None, layers)
-            base = int(lists.starts[band[0]])
-            arrays = (order, lists.starts, base, int(walk == 0), entries, scratch, job)
-            share(_blend, len(order), threads, len(order), *arrays)
-    return lists
+        filled = fill_lists(scene, view, lists, band, threads)
+        for index, walk in enumerate(walks(scene)):
+            job = job_of(scene, view, lists, walk, picture if index == 0 else None, layers)
+            share(_blend, len(filled[0]), threads, *band_arguments(lists, band, filled, index == 0), job)
+    return Frame(lists, filled)
 
 
-def _job(scene, view, lists, walk, picture, layers) -> np.ndarray:
-    """`job_t` of kernels/blend.c: pointers and whole numbers, eight bytes each."""
+def band_arguments(lists: Lists, band: tuple[int, int], filled: tuple, sort: bool) -> tuple:
+    """What kernels that walk through the tiles of a band begin with."""
+    order, entries, scratch = filled
+    return len(order), order, lists.starts, int(lists.starts[band[0]]), int(sort), entries, scratch
+
+
+def job_of(scene: Scene, view: View, lists: Lists, walk, picture, layers, gradients=(None, None)) -> Struct:
+    """`job_t` of kernels/walk.h. gradients: of picture and layers."""
     first, count, geometry = walk
     background_step = 3 if view.background is not None and view.background.ndim == 3 else 0
     floats, bytes_ = (picture, None) if picture is None or picture.dtype == np.float32 else (None, picture)
-    fields = (
-        *(_address(lists.records), _address(scene.features), scene.feature_channels, first, count, geometry),
-        *(_address(view.scene_depth), view.width, view.height, _address(view.background), background_step),
-        *(_address(floats), _address(bytes_), _address(layers), scene.layers),
+    return Struct(
+        *(lists.records, scene.features, scene.feature_channels, first, count, geometry),
+        *(view.scene_depth, view.width, view.height, view.background, background_step),
+        *(floats, bytes_, layers if scene.layers else None, scene.layers, *gradients),
     )
-    return np.array(fields, np.int64)

@@ -26,7 +26,7 @@ def available() -> bool:
     return True
 
 
-def pictures(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tensor | None]]:
+def pictures(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tensor]]:
     """What `autograd.pictures` makes, on the tensors' CUDA device, of all cameras of a kind in one batch.
     UserError without gsplat."""
     try:
@@ -54,7 +54,7 @@ def _without_nonsense(gaussians: Gaussians, features: Tensor | None) -> tuple[Ga
     return Gaussians(*made[:4], gaussians.linear), None if features is None else made[4]
 
 
-def _batch(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tensor | None]]:
+def _batch(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tensor]]:
     from gsplat import rasterization
 
     shot, camera, means = shots[0], shots[0].camera, gaussians.means
@@ -130,11 +130,11 @@ def _seen_colors(gaussians: Gaussians, views: Tensor) -> Tensor:
     return torch.clamp_min(spherical_harmonics(round(bases**0.5) - 1, directions, coefficients) + 0.5, 0.0)
 
 
-def _finished(shot: Shot, values: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor | None]:
+def _finished(shot: Shot, values: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
     color, layers = values[..., :3], values[..., 3:]
     if shot.background is not None:
         color = torch.addcmul(color, 1 - alpha, shot.background)
     picture = torch.cat([color, alpha], -1)
     if shot.dtype == torch.uint8:
         picture = (picture.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
-    return picture, layers if layers.shape[-1] else None
+    return picture, layers

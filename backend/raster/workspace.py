@@ -2,7 +2,6 @@
 """Scratch of a frame, kept from one frame to the next: only what is returned is allocated anew."""
 
 from collections import deque
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -28,22 +27,14 @@ class Workspace:
         return block[:size].view(dtype).reshape(shape)
 
 
-def borrow() -> Workspace:
-    """A workspace for the caller alone; `give_back` it when nothing of it is used any more."""
-    try:
-        return _spare.pop()
-    except IndexError:
-        return Workspace()
+class Loan:
+    """A workspace for its holder alone, given back when the loan is dropped."""
 
+    def __init__(self):
+        try:
+            self.space = _spare.pop()
+        except IndexError:
+            self.space = Workspace()
 
-def give_back(workspace: Workspace) -> None:
-    _spare.append(workspace)
-
-
-@contextmanager
-def workspace():
-    space = borrow()
-    try:
-        yield space
-    finally:
-        give_back(space)
+    def __del__(self):
+        _spare.append(self.space)

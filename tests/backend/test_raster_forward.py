@@ -9,8 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lca_blender.backend.gaussians import Gaussians
-from lca_blender.backend.raster import Camera, cpu, look_at, rasterize
-from lca_blender.backend.raster.project import MX, MY, A, B, C
+from lca_blender.backend.raster import Camera, look_at, rasterize
+from lca_blender.backend.raster.draw import Scene, View, camera_numbers, project
+from lca_blender.backend.raster.workspace import Workspace
+from lca_blender.backend.workers import set_threads
 
 
 def random_scene(count, seed, spread=0.5, size=0.05, opacity=(0.05, 1.0)):
@@ -33,9 +35,14 @@ def camera_at(width=70, height=45, eye=(0.4, -3.0, 0.7), orthographic=False, fov
 
 
 def layers_of(scene, camera, threads=1, extra=None):
-    values = scene.colors if extra is None else torch.cat([scene.colors, extra], 1)
-    arrays = (scene.means, scene.covariances.reshape(-1, 9), scene.opacities, values)
-    return cpu.forward(*(a.contiguous().numpy() for a in arrays), camera, threads=threads).layers
+    """[H,W,4 + channels of extra]: premultiplied colour, coverage, extra times coverage."""
+    set_threads(threads)
+    try:
+        passes = ("combined",) if extra is None else ("combined", "features")
+        made = rasterize(scene, camera, passes, features=extra)
+    finally:
+        set_threads(None)
+    return torch.cat([made[name] for name in passes], -1).numpy()
 
 
 def reference_of(scene, camera, extra=None):
@@ -81,13 +88,14 @@ def test_projection_equals_gsplat(orthographic):
         near_plane=camera.near, camera_model="ortho" if orthographic else "pinhole",
     )  # fmt: skip
     arrays = (scene.means, scene.covariances.reshape(-1, 9), scene.opacities, scene.colors)
-    frame = cpu.forward(*(a.contiguous().numpy() for a in arrays), camera)
-    drawn = frame.touched > 0
+    view = View(camera_numbers(camera), camera.width, camera.height)
+    lists = project(Scene(*(a.contiguous().numpy() for a in arrays)), view, Workspace(), 1)
+    drawn = lists.boxes[: len(scene), 0] <= lists.boxes[: len(scene), 1]
     assert drawn.sum() > 300
     assert (radii[0][torch.from_numpy(drawn)] > 0).all()
-    r = frame.records[drawn]
-    np.testing.assert_allclose(r[:, [MX, MY]], means2d[0].numpy()[drawn], rtol=1e-4, atol=2e-3)
-    ours = r[:, [A, B, C]] / (-np.log2(np.e)) * np.array([2.0, 1.0, 2.0])
+    records = lists.records[: len(scene)][drawn]  # mean 2, a, b, c of the exponent of 2, ...
+    np.testing.assert_allclose(records[:, :2], means2d[0].numpy()[drawn], rtol=1e-4, atol=2e-3)
+    ours = records[:, 2:5] / (-np.log2(np.e)) * np.array([2.0, 1.0, 2.0])
     theirs = conics[0].numpy()[drawn]
     scale = np.abs(theirs).max(1, keepdims=True)
     assert (np.abs(ours - theirs) / scale).max() < 2e-3

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lca_blender.backend import workers
-from lca_blender.backend.raster import cpu, rasterize
+from lca_blender.backend.raster import rasterize
 from test_raster_forward import camera_at, random_scene
 
 
@@ -53,20 +53,19 @@ def test_many_callers_at_a_time_get_their_own_picture():
             assert together == alone * 2
 
 
-def _draw(queue, arrays, camera):
-    queue.put(cpu.forward(*arrays, camera, threads=3).layers.tobytes())
+def _draw(queue, scene, camera):
+    queue.put(rasterize(scene, camera)["combined"].numpy().tobytes())
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
-def test_a_forked_process_draws_too():
+def test_a_forked_process_draws_too(monkeypatch):
     """A data loader's worker inherits the pool, but not its threads."""
     scene, camera = random_scene(5000, 1), camera_at(64, 48)
-    tensors = (scene.means, scene.covariances.reshape(-1, 9), scene.opacities, scene.colors)
-    arrays = [tensor.numpy() for tensor in tensors]
-    expected = cpu.forward(*arrays, camera, threads=3).layers.tobytes()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    expected = rasterize(scene, camera)["combined"].numpy().tobytes()
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    child = context.Process(target=_draw, args=(queue, arrays, camera))
+    child = context.Process(target=_draw, args=(queue, scene, camera))
     child.start()
     assert queue.get(timeout=60) == expected
     child.join(10)
