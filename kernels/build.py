@@ -21,7 +21,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 VERSION = "0.1.0"
 FLAGS = ["-std=c17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-sanitize=all"]
-FLAGS += ["-fvisibility=hidden", "-fno-strict-aliasing", "-Wall", "-Werror", "-shared", "-s"]
+FLAGS += ["-fno-strict-aliasing", "-Wall", "-Werror"]
+LIBRARY = ["-fvisibility=hidden", "-shared", "-s"]
 X64 = {"v2": "x86_64_v2", "v3": "x86_64_v3"}
 TARGETS = {  # platform: zig's target, processors, ending, the wheel's tag
     "linux-x64": ("x86_64-linux-gnu.2.17", X64, ".so", "manylinux_2_17_x86_64.manylinux2014_x86_64"),
@@ -54,7 +55,7 @@ def compile_library(name: str, level: str, folder: Path) -> Path:
     library = folder / f"kernels-{level}{ending}"
     files = sorted(str(file) for file in HERE.glob("*.c"))
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", target, f"-mcpu={processors[level]}"]
-    code = subprocess.run([*zig, *FLAGS, "-o", str(library), *files]).returncode
+    code = subprocess.run([*zig, *FLAGS, *LIBRARY, "-o", str(library), *files]).returncode
     if code:
         sys.exit(code)
     return library
