@@ -73,12 +73,15 @@ class Sighting:
 
 class Estimator:
     """The network with the looking round it. `head_height`: the template's z, in metres, above which lies
-    the head.
+    the head; `mirrored`: the network looks at mirrored pictures too.
     """
 
-    def __init__(self, network: CorrespondenceNetwork, head_height: float = HEAD_HEIGHT):
+    def __init__(
+        self, network: CorrespondenceNetwork, head_height: float = HEAD_HEIGHT, mirrored: bool = True
+    ):
         self.network = network.eval()
         self.head_height = head_height
+        self.mirrored = mirrored
 
     def estimate(
         self, rgb: np.ndarray, alpha: np.ndarray | None = None, name: str = "The photo"
@@ -112,7 +115,7 @@ class Estimator:
     def explain(self, sightings: list[Sighting], fitted: bool = True) -> list[Correspondence]:
         """Photos of one person, who has one shape; without the body that is fitted unless `fitted`."""
         fits: list[BodyFit | None] = [None] * len(sightings)
-        if fitted and self.network.config.two_sided:
+        if fitted:
             fits = list(fit_bodies([evidence(seen.looks, seen.rgb.shape[:2]) for seen in sightings]))
         return [self._explained(seen, fit) for seen, fit in zip(sightings, fits, strict=True)]
 
@@ -137,7 +140,7 @@ class Estimator:
         crops = np.stack([crop(rgb, box, *self.network.config.input_size) for box in boxes])
         pictures = torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
         out = self.network(pictures)
-        if twice and self.network.config.two_sided:
+        if twice and self.mirrored:
             out = mean_of_mirrored(out, self.network(pictures.flip(-1)))
         answers = [{name: tensor[n].numpy() for name, tensor in out.items()} for n in range(len(boxes))]
         return [_read(box, answer) for box, answer in zip(boxes, answers, strict=True)]
@@ -231,8 +234,7 @@ def _read(box: Box, answer: dict[str, np.ndarray]) -> Look:
     """The network's arrays [.,h,w] for one picture as a look."""
     probability = 1 / (1 + np.exp(-answer["matte"][0]))
     points = answer["points"].transpose(1, 2, 0)
-    others = candidates(answer) if "left" in answer else (None, None)
-    return Look(box, probability, points, np.exp(answer["log_error"][0]), *others)
+    return Look(box, probability, points, np.exp(answer["log_error"][0]), *candidates(answer))
 
 
 def _no_person(name: str) -> NoPersonError:

@@ -23,15 +23,15 @@ WORST_RESIDUAL, LEAST_OVERLAP = 0.35, 0.45  # of a fit that is believed
 class Look:
     """The network's answer for a box, at half of its input's resolution: probability [h,w] of the person,
     points [h,w,3] metres, error [h,w] metres; candidates [h,w,4,3], the points on either half and side, with
-    cost [h,w,4], minus the logarithm of their probability, or None.
+    cost [h,w,4], minus the logarithm of their probability.
     """
 
     box: Box
     probability: np.ndarray
     points: np.ndarray
     error: np.ndarray
-    candidates: np.ndarray | None = None
-    cost: np.ndarray | None = None
+    candidates: np.ndarray
+    cost: np.ndarray
 
     def pixels(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Cells -> the photo's pixels (x, y) [n,2]."""
@@ -46,7 +46,7 @@ class Look:
 
 
 def candidates(out: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Points [h,w,4,3] and costs [h,w,4] of one picture's answer of a two-sided network (arrays [.,h,w])."""
+    """Points [h,w,4,3] and costs [h,w,4] of the network's answer to one picture (arrays [.,h,w])."""
     across, depth, height = out["across"][0], out["depth"], out["height"][0]
     points, costs = [], []
     for sign in (1, -1):

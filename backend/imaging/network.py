@@ -20,18 +20,13 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Widths at strides 2, 4, 8, 16; stride, width, layers and heads of the transformer.
-
-    `two_sided`: the network says half and side of the body; else it says the point alone.
-    """
+    """Widths at strides 2, 4, 8, 16; width, layers and heads of the transformer at stride 16."""
 
     input_size: tuple[int, int] = (192, 144)  # height, width in pixels it is trained on and looks with
     widths: tuple[int, int, int, int] = (16, 32, 64, 128)
-    token_stride: int = 32
     token_width: int = 192
-    token_layers: int = 3
+    token_layers: int = 5
     token_heads: int = 6
-    two_sided: bool = False
     point_centre: tuple[float, float, float] = (0.0, 0.0, 0.9)  # metres; the middle of the template
     point_scale: float = 0.5  # metres for one unit of the last layer
 
@@ -79,8 +74,8 @@ class Tokens(nn.Module):
     def __init__(self, width_in: int, config: NetworkConfig):
         super().__init__()
         width = config.token_width
-        self.embed = nn.Conv2d(width_in, width, 3, stride=config.token_stride // 16, padding=1)
-        grid = [math.ceil(side / config.token_stride) for side in config.input_size]
+        self.embed = nn.Conv2d(width_in, width, 3, padding=1)
+        grid = [math.ceil(side / 16) for side in config.input_size]
         self.position = nn.Parameter(torch.randn(1, width, *grid) * 0.02)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
@@ -118,10 +113,9 @@ class CorrespondenceNetwork(nn.Module):
     """Pictures [B,3,H,W] sRGB in 0..1, H and W even -> dict at half resolution [B,.,H/2,W/2]:
 
     `matte` logit [B,1], `points` metres in the mean template's canonical space [B,3], `log_error` [B,1]: the
-    logarithm of the expected distance in metres between `points` and the truth. With `two_sided` also `left`
-    and `front`, logits [B,1] of the subject's left half and front side, and what the points are made of:
-    `across` [B,1], the distance from the body's middle plane, `depth` [B,2], y on the front and on the back,
-    `height` [B,1], z.
+    logarithm of the expected distance in metres between `points` and the truth; `left` and `front`, logits
+    [B,1] of the subject's left half and front side; and what the points are made of: `across` [B,1], the
+    distance from the body's middle plane, `depth` [B,2], y on the front and on the back, `height` [B,1], z.
     """
 
     def __init__(self, config: NetworkConfig | None = None):
@@ -137,9 +131,8 @@ class CorrespondenceNetwork(nn.Module):
         self.up2 = Up(d, c)
         self.up1 = Up(c, b)
         self.reduce = nn.Conv2d(b, a, 1)
-        last = 2 * a if config.two_sided else a
-        self.last = nn.Conv2d(a, last, 3, padding=1)
-        self.out = nn.Conv2d(last, 8 if config.two_sided else 5, 1)
+        self.last = nn.Conv2d(a, 2 * a, 3, padding=1)
+        self.out = nn.Conv2d(2 * a, 8, 1)
         self.register_buffer("centre", torch.tensor(config.point_centre).view(1, 3, 1, 1))
 
     def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -154,8 +147,6 @@ class CorrespondenceNetwork(nn.Module):
         out = self.out(functional.relu(self.last(functional.relu(x + x1)))).float()
         log_error = out[:, 4:5].clamp(-6, 2) - 2
         matte, points = out[:, :1], out[:, 1:4] * self.config.point_scale + self.centre
-        if not self.config.two_sided:
-            return {"matte": matte, "points": points, "log_error": log_error}
         across, height = points[:, :1], points[:, 2:]
         depth = torch.cat([points[:, 1:2], out[:, 5:6] * self.config.point_scale], 1)
         left, front = out[:, 6:7], out[:, 7:8]
@@ -184,7 +175,7 @@ def choose_point(left, front, across, depth, height) -> torch.Tensor:
 def mean_of_mirrored(
     out: dict[str, torch.Tensor], mirrored: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """A two-sided network's answer to pictures and to their mirror images, made one."""
+    """The answers to pictures and to their mirror images, made one."""
     back = {name: tensor.flip(-1) for name, tensor in mirrored.items()}
     back["left"] = -back["left"]  # what was on the left hand is now on the right one
     mean = {name: 0.5 * (tensor + back[name]) for name, tensor in out.items()}

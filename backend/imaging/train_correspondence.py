@@ -33,9 +33,8 @@ from .estimator_file import BUNDLED, save_network, start_from
 from .network import CorrespondenceNetwork, NetworkConfig, choose_point
 from .sides import forwardness
 
-CONFIG = NetworkConfig(token_stride=16, token_layers=5, two_sided=True)
 EMPTY_SHARE = 0.12
-FULL_SIZE, SMALL_SIZE = CONFIG.input_size, (128, 96)
+FULL_SIZE, SMALL_SIZE = NetworkConfig().input_size, (128, 96)
 SMALL_SHARE = 0.3  # of the time is spent on small pictures
 POOL = 20  # records a loader draws from at a time
 VIEWS, LOADED_VIEWS = 10, 5  # of a record; how many of them are decoded
@@ -246,7 +245,7 @@ class Run:
 
     def __init__(self, state_file: Path, minutes: float, rate: float, device: str, start: Path | None):
         self.file, self.minutes, self.rate, self.device = state_file, minutes, rate, device
-        self.network = CorrespondenceNetwork(CONFIG)
+        self.network = CorrespondenceNetwork()
         if start is not None and not state_file.is_file():
             start_from(start, self.network)
         self.network.to(device, memory_format=torch.channels_last)

@@ -70,7 +70,7 @@ def test_mattes_of_unseen_people():
     for number, found in found_people():
         seen, truth = found.matte > 0.5, composed(number)[1] > 0.5
         overlap.append((seen & truth).sum() / (seen | truth).sum())
-    assert np.mean(overlap) > 0.55, overlap
+    assert np.mean(overlap) > 0.83, overlap
 
 
 def test_points_of_unseen_people():
@@ -79,7 +79,7 @@ def test_points_of_unseen_people():
         _, alpha, points = composed(number)
         both = (found.matte > 0.5) & (alpha > 0.9)
         errors.append(np.linalg.norm(found.points - points, axis=-1)[both])
-    assert np.median(np.concatenate(errors)) < 0.16, [np.median(error) for error in errors]
+    assert np.median(np.concatenate(errors)) < 0.075, [np.median(error) for error in errors]
 
 
 def test_confidence_tells_good_points_from_bad_ones():
@@ -91,7 +91,7 @@ def test_confidence_tells_good_points_from_bad_ones():
         middle = np.median(found.confidence[both])
         sure.append(error[found.confidence[both] > middle].mean())
         unsure.append(error[found.confidence[both] <= middle].mean())
-    assert np.mean(sure) < 0.8 * np.mean(unsure)
+    assert np.mean(sure) < 0.9 * np.mean(unsure)
 
 
 def test_a_real_photo_of_a_person():
@@ -115,7 +115,7 @@ def test_pictures_without_a_person(name):
 
 def test_views_for_the_model():
     config = ModelConfig()
-    photos = [photo_from_array(composed(number)[0], f"photo {number}") for number in (0, 1)]
+    photos = [photo_from_array(composed(number)[0], f"photo {number}") for number in (1, 2)]
     empty = photo_from_array(np.asarray(Image.open(PICTURES / "brick.png").convert("RGB")), "a wall")
     fractions = []
     views = prepare_views(
@@ -144,7 +144,7 @@ def test_estimator_file_round_trip_and_damage(tmp_path):
     assert head_height == 1.5
     for name, tensor in loaded.state_dict().items():
         assert np.allclose(tensor, network.state_dict()[name].half().float()), name
-    assert path.stat().st_size < 6_000_000
+    assert path.stat().st_size < 12_000_000
     assert sorted(tmp_path.iterdir()) == [path]
     content = path.read_bytes()
     for damaged in (content[: len(content) // 2], b"", b"x" * 1000):
