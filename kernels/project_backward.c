@@ -90,24 +90,9 @@ static inline gradients_t backward8(const v8d m[3], const v8d s[9], v8d opacity,
     return g;
 }
 
-/* The sum of eight neighbouring columns of a Gaussian's slots. */
-static inline v8f sum_slots(const record_t *r, box_t box, const float *slot, int64_t width) {
-    int64_t across = box.right - box.left + 1, count = across * (box.bottom - box.top + 1);
-    v8f sum = spread(0);
-    if (is_small(box)) {
-        for (int64_t k = 0; k < count; k++) sum += load(slot + k * width);
-        return sum;
-    }
-    for (int row = box.top; row <= box.bottom; row++, slot += across * width) {
-        int first, last;
-        row_of_tiles(r, box, row, &first, &last);
-        for (int column = first; column <= last; column++) sum += load(slot + (column - box.left) * width);
-    }
-    return sum;
-}
-
 /* Where gradients come from and go to; see lca_project_backward. */
 typedef struct {
+    const float *input_means, *input_covariances, *input_opacities;
     const record_t *records;
     const box_t *boxes;
     const int64_t *slots;
@@ -116,32 +101,91 @@ typedef struct {
     float *means, *covariances, *opacities, *colors, *features;
 } buffers_t;
 
-static inline int drawn_at(const buffers_t *to, int64_t i, int64_t j, int64_t end) { return i + j < end && is_drawn(to->boxes[i + j]); }
-
-/* Columns k .. k + 7 of the slots of eight Gaussians as rows; zeros where one is not drawn. */
-static inline void load_slots(const buffers_t *from, int64_t i, int64_t end, int64_t k, v8f rows[8]) {
-    for (int64_t j = 0; j < 8; j++) {
-        rows[j] = spread(0);
-        if (drawn_at(from, i, j, end))
-            rows[j] = sum_slots(from->records + i + j, from->boxes[i + j], from->gradients + from->slots[i + j] * from->width + k, from->width);
+/* Columns k .. k + 8 `columns` - 1 of a Gaussian's slots, added up. */
+TEMPLATE void sum_slots(const buffers_t *from, int64_t i, int64_t k, int columns, v8f *sums) {
+    box_t box = from->boxes[i];
+    const int64_t across = box.right - box.left + 1;
+    const float *slot = from->gradients + from->slots[i] * from->width + k;
+    for (int c = 0; c < columns; c++) sums[c] = spread(0);
+    for (int row = box.top; row <= box.bottom; row++, slot += across * from->width) {
+        int first = box.left, last = box.right;
+        if (!is_small(box)) row_of_tiles(from->records + i, box, row, &first, &last);
+        for (int column = first; column <= last; column++)
+            for (int c = 0; c < columns; c++) sums[c] += load(slot + (column - box.left) * from->width + 8 * c);
     }
-}
-
-static inline void store_rows(float *to, int64_t width, int64_t k, v8f row, int64_t count) {
-    for (int64_t j = 0; j < count; j++) to[j * width + k] = row[j];
 }
 
 static void write_features(const buffers_t *to, int64_t i, int64_t end) {
     const int64_t first = GEOMETRY + 3 + to->geometry;
-    for (int64_t k = first & ~7; k < first + to->channels; k += 8) {
-        v8f rows[8];
-        load_slots(to, i, end, k, rows);
-        for (int64_t j = 0; j < 8 && i + j < end; j++)
+    for (; i < end; i++)
+        for (int64_t k = first & ~7; k < first + to->channels; k += 8) {
+            v8f sums = spread(0);
+            if (is_drawn(to->boxes[i])) sum_slots(to, i, k, 1, &sums);
             for (int64_t c = 0; c < 8; c++) {
                 int64_t channel = k + c - first;
-                if (channel >= 0 && channel < to->channels) to->features[(i + j) * to->channels + channel] = rows[j][c];
+                if (channel >= 0 && channel < to->channels) to->features[i * to->channels + channel] = sums[c];
             }
+        }
+}
+
+/* Means, covariances and opacities of eight Gaussians from the i-th on, as rows; beyond `count`, copies. */
+static inline void load_inputs(const buffers_t *from, int64_t i, int64_t count, v8d m[3], v8d s[9], v8d *opacity) {
+    const float *means = from->input_means + 3 * i, *covariances = from->input_covariances + 9 * i, *opacities = from->input_opacities + i;
+    float copies[104];
+    if (count < 8) {
+        for (int64_t j = 0; j < 8; j++) {
+            int64_t at = j < count ? j : 0;
+            for (int k = 0; k < 3; k++) copies[3 * j + k] = means[3 * at + k];
+            for (int k = 0; k < 9; k++) copies[24 + 9 * j + k] = covariances[9 * at + k];
+            copies[96 + j] = opacities[at];
+        }
+        means = copies, covariances = copies + 24, opacities = copies + 96;
     }
+    *opacity = widen(load(opacities));
+    for (int k = 0; k < 3; k++) {
+        m[k] = widen(gather8(means + k, 3));
+        for (int l = 0; l <= k; l++)
+            s[3 * k + l] = s[3 * l + k] = 0.5 * (widen(gather8(covariances + 3 * k + l, 9)) + widen(gather8(covariances + 3 * l + k, 9)));
+    }
+}
+
+/* Writes the rows of covariance 9, mean 3, colour 3 and opacity of `count` Gaussians. */
+static inline void store_outputs(const buffers_t *to, int64_t i, int64_t count, v8f rows[16]) {
+    transpose8(rows), transpose8(rows + 8);
+    for (int64_t j = 0; j < count; j++) {
+        float row[16];
+        store(row, rows[j]), store(row + 8, rows[8 + j]);
+        __builtin_memcpy(to->covariances + 9 * (i + j), row, 36);
+        __builtin_memcpy(to->means + 3 * (i + j), row + 9, 12);
+        __builtin_memcpy(to->colors + 3 * (i + j), row + 12, 12);
+        to->opacities[i + j] = row[15];
+    }
+}
+
+/* Of the `count` (at most eight) Gaussians from the i-th on; adds to pose what they add to the camera's gradient. */
+static void unproject8(const buffers_t *to, int64_t i, int64_t count, const camera_t *cam, int antialiased, v8d pose[12]) {
+    v8f rows[16];
+    v8d m[3], s[9], opacity, sums[GEOMETRY];
+    int64_t shown[8];
+    for (int64_t j = 0; j < 8; j++) {
+        v8f both[2] = {spread(0), spread(0)};
+        shown[j] = -(int64_t)(j < count && is_drawn(to->boxes[i + j]));
+        if (shown[j]) sum_slots(to, i + j, 0, 2, both);
+        rows[j] = both[0], rows[8 + j] = both[1];
+    }
+    v8l drawn;
+    __builtin_memcpy(&drawn, shown, sizeof drawn);
+    transpose8(rows), transpose8(rows + 8);
+    load_inputs(to, i, count, m, s, &opacity);
+    for (int k = 0; k < GEOMETRY; k++) sums[k] = widen(rows[k]);
+    v8d depth_gradient = to->geometry ? widen(rows[GEOMETRY + 3]) : spread_double(0);
+    gradients_t g = backward8(m, s, opacity, sums, depth_gradient, cam, antialiased);
+    v8f out[16];
+    for (int k = 0; k < 9; k++) out[k] = narrow(where_double(drawn, g.covariance[k]));
+    for (int k = 0; k < 3; k++) out[9 + k] = narrow(where_double(drawn, g.mean[k])), out[12 + k] = rows[GEOMETRY + k];
+    out[15] = narrow(where_double(drawn, g.opacity));
+    store_outputs(to, i, count, out);
+    for (int k = 0; k < 12; k++) pose[k] += where_double(drawn, g.pose[k]);
 }
 
 /* Fills the gradients of means [N,3], covariances [N,9] (of nine independent entries, symmetric), opacities [N],
@@ -154,36 +198,13 @@ API void lca_project_backward(int64_t *counter, int64_t total, int64_t chunk, co
                               int64_t channels, float *grad_means, float *grad_covariances, float *grad_opacities, float *grad_colors,
                               float *grad_features, double *pose) {
     const camera_t cam = *camera;
-    const buffers_t to = {records, boxes, slots, gradients, width, geometry, channels, grad_means, grad_covariances, grad_opacities, grad_colors, grad_features};
+    const buffers_t to = {means,    covariances, opacities,  records,          boxes,          slots,       gradients,    width,
+                          geometry, channels,    grad_means, grad_covariances, grad_opacities, grad_colors, grad_features};
     for (int64_t begin; (begin = take_ticket(counter) * chunk) < total;) {
         v8d turned[12] = {0};
         int64_t end = begin + chunk < total ? begin + chunk : total;
-        for (int64_t i = begin; i < end; i += 8) {
-            v8f rows[16];
-            v8d m[3], s[9], opacity, sums[GEOMETRY];
-            v8l drawn = {0};
-            int64_t count = end - i < 8 ? end - i : 8;
-            for (int64_t j = 0; j < 8; j++) {
-                int64_t from = j < count ? i + j : i;
-                drawn[j] = -(int64_t)drawn_at(&to, i, j, end);
-                for (int k = 0; k < 3; k++) m[k][j] = means[3 * from + k];
-                for (int k = 0; k < 3; k++)
-                    for (int l = 0; l < 3; l++) s[3 * k + l][j] = 0.5 * ((double)covariances[9 * from + 3 * k + l] + covariances[9 * from + 3 * l + k]);
-                opacity[j] = opacities[from];
-            }
-            load_slots(&to, i, end, 0, rows), load_slots(&to, i, end, 8, rows + 8);
-            transpose8(rows), transpose8(rows + 8);
-            for (int k = 0; k < GEOMETRY; k++) sums[k] = widen(rows[k]);
-            gradients_t g = backward8(m, s, opacity, sums, geometry ? widen(rows[GEOMETRY + 3]) : spread_double(0), &cam, antialiased != 0);
-            for (int k = 0; k < 3; k++) {
-                store_rows(to.means + 3 * i, 3, k, narrow(where_double(drawn, g.mean[k])), count);
-                store_rows(to.colors + 3 * i, 3, k, rows[GEOMETRY + k], count);
-            }
-            for (int k = 0; k < 9; k++) store_rows(to.covariances + 9 * i, 9, k, narrow(where_double(drawn, g.covariance[k])), count);
-            store_rows(to.opacities + i, 1, 0, narrow(where_double(drawn, g.opacity)), count);
-            for (int k = 0; k < 12; k++) turned[k] += where_double(drawn, g.pose[k]);
-            if (channels) write_features(&to, i, end);
-        }
+        for (int64_t i = begin; i < end; i += 8) unproject8(&to, i, end - i < 8 ? end - i : 8, &cam, antialiased != 0, turned);
+        if (channels) write_features(&to, begin, end);
         for (int k = 0; k < 12; k++) {
             double sum = 0;
             for (int j = 0; j < 8; j++) sum += turned[k][j];

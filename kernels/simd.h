@@ -14,6 +14,9 @@
 #define API __attribute__((visibility("default")))
 #endif
 
+/* For arguments that are constants where the compiler shall unroll by them. */
+#define TEMPLATE static inline __attribute__((always_inline))
+
 typedef float v8f __attribute__((vector_size(32)));
 typedef int32_t v8i __attribute__((vector_size(32)));
 typedef float v8f_anywhere __attribute__((vector_size(32), aligned(4)));

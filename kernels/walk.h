@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A walk through tiles from front to back: what it reads, and the values it blends. Templates: `channels` and the like
- * are constants where the compiler shall unroll by them. */
+/* A walk through tiles from front to back: what it reads, and the values it blends. */
 #pragma once
 
 #include "blocks.h"
 #include "sort.h"
-
-#define TEMPLATE static inline __attribute__((always_inline))
 
 enum { MOST_CHANNELS = 40 }; /* of one walk: colour, other layers, features */
 
