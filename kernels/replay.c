@@ -129,6 +129,7 @@ TEMPLATE void replay_tile(v8f *state, const job_t *job, const uint32_t *list, in
     const int rows = CHANNELS + channels + (behind ? 1 : 0);
     const float x = (float)w.x, y = (float)w.y;
     uint64_t live = live_blocks(w), blocks[BATCH];
+    float *slots[BATCH];
     v8f values[MOST_CHANNELS], sums[GEOMETRY + MOST_CHANNELS];
     int64_t at = 0;
     for (; at < count && live; at += BATCH) {
@@ -139,19 +140,20 @@ TEMPLATE void replay_tile(v8f *state, const job_t *job, const uint32_t *list, in
                 __builtin_prefetch(sink->boxes + list[at + k + AHEAD]);
                 __builtin_prefetch(sink->slots + list[at + k + AHEAD]);
             }
+            slots[k] = slot_of(sink, list[at + k]);
+            __builtin_prefetch(slots[k], 1);
             blocks[k] = live & touched_blocks(job->records + list[at + k], x, y);
         }
         for (int64_t k = 0; k < size; k++) {
             uint32_t gaussian = list[at + k];
-            float *slot = slot_of(sink, gaussian);
             if (!blocks[k]) {
-                write_nothing(sink, slot);
+                write_nothing(sink, slots[k]);
                 continue;
             }
             const record_t *r = job->records + gaussian;
             values_of(job, gaussian, r, channels, values);
             live &= ~replay_one(state, r, values, blocks[k], w, channels, rows, behind, sums);
-            write_sums(sink, slot, sums, channels);
+            write_sums(sink, slots[k], sums, channels);
         }
     }
     for (; at < count; at++) write_nothing(sink, slot_of(sink, list[at]));
