@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from .body.expression import apply_face_joints, expression_code, gaze_vectors
 from .body.pose import pose_features
 from .body.skeleton import JOINT_NAMES
 from .gaussians import Gaussians
+from .player import Player
 
 __all__ = ["Avatar", "AvatarFileError", "Signal"]
 
@@ -140,49 +140,41 @@ class Avatar:
         return cls(joint_names=names, decoder=decoder, thumbnails=pictures, header=header, **plain)
 
     @torch.no_grad()
-    def drive(self, signal: Signal) -> Gaussians:
+    def drive(self, signal: Signal, out: Gaussians | None = None) -> Gaussians:
         """The splats of a pose, an expression and a gaze, in the space that the transforms lead to; sRGB,
         float32.
 
         Jaw and eyes are turned (`apply_face_joints`); pose, expression code and gaze go through the decoder,
         whose changes and the expression basis act in the canonical pose; skinning follows. Opacity never
-        changes. Equal signals give equal splats bit for bit. ValueError for a signal of the wrong shape or
-        that is not finite.
+        changes. Equal signals give equal splats bit for bit. The result belongs to the caller: its memory is
+        new, or that of `out`, an earlier result that is overwritten. ValueError for a signal of the wrong
+        shape or that is not finite, and for an `out` that does not fit.
         """
         signal = self._checked(signal)
+        out = self._empty() if out is None else self._fitting(out)
         pose = pose_features(signal.transforms, self.joint_parents.numpy()).flatten()
         features = torch.cat([pose, expression_code(signal.expression), gaze_vectors(signal.gaze)])
-        transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze).numpy()
-        changes = self._decoder(features.numpy())
-        means = self._rest.expressed(signal.expression.numpy())
-        posed, covariances, colors = map(torch.from_numpy, self._rest.pose(means, transforms, changes))
-        return Gaussians(posed, covariances, self.opacities.float(), colors)
+        transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
+        inputs = (features.numpy(), signal.expression.numpy(), transforms.numpy())
+        self._player.play(*inputs, (out.means.numpy(), out.covariances.numpy(), out.colors.numpy()))
+        out.opacities.copy_(self.opacities)
+        return out
 
     @cached_property
-    def _decoder(self):
-        from .decoder import Decoder  # loads numba
+    def _player(self) -> Player:
+        return Player(self)
 
-        return Decoder(self.token_bias, self.decoder)
+    def _empty(self) -> Gaussians:
+        sizes = ((3,), (3, 3), (), (3,))
+        return Gaussians(*(torch.empty(len(self), *size) for size in sizes))
 
-    @cached_property
-    def _rest(self):
-        """What driving reads every frame, as float32; skinning weights sum to one again after their
-        rounding."""
-        from .posing import Rest  # loads numba
-
-        weights = self.skin_weights.float()
-        basis = self.expression_basis.numpy()
-        moved = np.flatnonzero(basis.any((0, 2)))  # Gaussians that any expression moves
-        return Rest(
-            self.means.numpy(),
-            self.quats.float().numpy(),
-            self.scales.float().numpy(),
-            self.colors.float().numpy(),
-            self.skin_indices.numpy(),
-            (weights / weights.sum(-1, keepdim=True)).numpy(),
-            moved,
-            basis[:, moved].astype(np.float32).reshape(len(basis), -1),
-        )
+    def _fitting(self, out: Gaussians) -> Gaussians:
+        for name, size in (("means", (3,)), ("covariances", (3, 3)), ("opacities", ()), ("colors", (3,))):
+            tensor = getattr(out, name)
+            fits = tensor.shape == (len(self), *size) and tensor.dtype == torch.float32
+            if not fits or tensor.device.type != "cpu" or not tensor.is_contiguous() or tensor.requires_grad:
+                raise ValueError(f"The {name} of `out` cannot take a frame of {len(self)} Gaussians.")
+        return out
 
     def _checked(self, signal: Signal) -> Signal:
         shapes = {"transforms": (len(self.joint_names), 4, 4), "expression": (52,), "gaze": (2, 2)}

@@ -9,14 +9,18 @@ from lca_blender.backend.body.pose import joint_transforms
 from lca_blender.backend.body.template import load_template
 
 
-def make_avatar(tokens=64, per_token=4, seed=0, pose_detail=1.0, **changes):
+def make_avatar(tokens=64, per_token=4, seed=0, pose_detail=1.0, width=128, hidden=2, **changes):
     """tokens x per_token Gaussians around the template's anchors; pose_detail 0 leaves the decoder silent."""
     g = torch.Generator().manual_seed(seed)
     template, anchors = load_template(), sample_anchors(tokens)
     count = tokens * per_token
     owner = np.repeat(np.arange(tokens), per_token)
     offsets = 0.3 * anchors.spacing[owner, None] * torch.randn(count, 3, generator=g).numpy()
-    width, signal = 128, 3 * (len(template.joint_names) - 1) + 134
+    signal = 3 * (len(template.joint_names) - 1) + 134
+    layers = {}
+    for i in range(hidden):
+        layers[f"hidden{i}_weight"] = torch.randn(width, width, generator=g) / width**0.5
+        layers[f"hidden{i}_bias"] = 0.1 * torch.randn(width, generator=g)
     fields = {
         "joint_names": template.joint_names,
         "joint_parents": template.joint_parents,
@@ -35,10 +39,7 @@ def make_avatar(tokens=64, per_token=4, seed=0, pose_detail=1.0, **changes):
         "token_bias": torch.randn(tokens, width, generator=g),
         "decoder": {
             "signal_weight": torch.randn(width, signal, generator=g) / signal**0.5,
-            "hidden0_weight": torch.randn(width, width, generator=g) / width**0.5,
-            "hidden0_bias": 0.1 * torch.randn(width, generator=g),
-            "hidden1_weight": torch.randn(width, width, generator=g) / width**0.5,
-            "hidden1_bias": 0.1 * torch.randn(width, generator=g),
+            **layers,
             "last_weight": pose_detail * torch.randn(per_token * 13, width, generator=g) / width**0.5,
             "last_bias": pose_detail * 0.1 * torch.randn(per_token * 13, generator=g),
             "delta_scale": torch.tensor([0.1] * 3 + [0.02] * 3 + [0.2] * 4 + [0.3] * 3),

@@ -6,12 +6,12 @@ import threading
 import pytest
 import torch
 from avatar_fixtures import make_avatar, make_signal, rest_signal
+from lca_blender.backend import workers
 from lca_blender.backend.avatar import Avatar, Signal
 from lca_blender.backend.body.expression import apply_face_joints, expression_code, gaze_vectors
 from lca_blender.backend.body.pose import pose_features
 from lca_blender.backend.body.skinning import skin
 from lca_blender.backend.gaussians import Gaussians
-from lca_blender.backend import workers
 
 FIELDS = ("means", "covariances", "opacities", "colors")
 
@@ -22,7 +22,7 @@ def plain_drive(avatar, signal):
     features = torch.cat([*parts, gaze_vectors(signal.gaze)]).double()
     d = {k: v.double() for k, v in avatar.decoder.items()}
     x = torch.nn.functional.leaky_relu(avatar.token_bias.double() + d["signal_weight"] @ features, 0.01)
-    for i in range(2):
+    for i in range(sum(name.startswith("hidden") for name in d) // 2):
         x = torch.nn.functional.leaky_relu(x @ d[f"hidden{i}_weight"].T + d[f"hidden{i}_bias"], 0.01)
     deltas = (x @ d["last_weight"].T + d["last_bias"]).reshape(-1, 13) * d["delta_scale"]
     basis = avatar.expression_basis.double()
@@ -41,9 +41,13 @@ def plain_drive(avatar, signal):
     return skin(canonical, avatar.skin_indices, weights / weights.sum(1, keepdim=True), transforms)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_drive_follows_the_formulas(seed):
-    avatar, signal = make_avatar(seed=seed), make_signal(seed)
+@pytest.mark.parametrize(
+    ("tokens", "per_token", "width", "hidden"),
+    [(64, 4, 128, 2), (1, 1, 128, 0), (17, 3, 96, 1), (95, 8, 128, 2), (40, 32, 100, 4)],
+)
+def test_drive_follows_the_formulas(tokens, per_token, width, hidden):
+    """Tokens that fill no block, layers of any number and width."""
+    avatar, signal = make_avatar(tokens, per_token, width, width=width, hidden=hidden), make_signal(tokens)
     made, plain = avatar.drive(signal), plain_drive(avatar, signal)
     torch.testing.assert_close(made.means.double(), plain.means, atol=2e-5, rtol=0)
     scale = plain.covariances.abs().amax((1, 2), keepdim=True)
@@ -140,6 +144,17 @@ def test_results_belong_to_the_caller():
         getattr(first, name).zero_()
     again = avatar.drive(signal)
     assert all(torch.equal(getattr(again, name), k) for name, k in zip(FIELDS, kept, strict=True))
+
+
+def test_the_memory_of_an_earlier_result_is_used_again():
+    avatar = make_avatar()
+    first, expected = avatar.drive(make_signal(1)), avatar.drive(make_signal(2))
+    addresses = [getattr(first, name).data_ptr() for name in FIELDS]
+    again = avatar.drive(make_signal(2), out=first)
+    assert addresses == [getattr(again, name).data_ptr() for name in FIELDS]
+    assert all(torch.equal(getattr(again, name), getattr(expected, name)) for name in FIELDS)
+    with pytest.raises(ValueError, match="means of `out`"):
+        avatar.drive(make_signal(2), out=make_avatar(32).drive(make_signal(1)))
 
 
 def test_bad_signals_are_one_sentence():
