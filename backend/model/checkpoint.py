@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from .config import PRESETS, ModelConfig
+from .feature_cache import FeatureCache
 from .files import read_tensors, write_tensors
 from .lca import LCA
 
@@ -57,14 +58,18 @@ def load_model(name_or_path: str | Path = "starter", encoder_weights: str | Path
         raise CheckpointError(f"{path.name} was written by a newer version of this program.")
     model = LCA(ModelConfig.from_json(header.get("config")))
     fill(model, tensors, path.name)
-    if model.config.encoder == "sapiens":
-        if encoder_weights is None:
-            raise CheckpointError(
-                "This model needs the Sapiens image encoder.", "Download it and give its path."
-            )
-        model.encoder.load(encoder_weights)
+    if model.config.encoder != "starter":
+        load_encoder(model, encoder_weights)
     model.notes = header.get("notes", {})
     return model.eval()
+
+
+def load_encoder(model: LCA, weights: str | Path | None, features: str | Path | None = None) -> None:
+    """Give a network its Sapiens image encoder; features: a folder where those of known photos are kept."""
+    if weights is None:
+        raise CheckpointError("This model needs the Sapiens image encoder.", "Download it and give its path.")
+    model.encoder.load(weights)
+    model.encoder.cache = FeatureCache(features) if features is not None else None
 
 
 def fill(model: LCA, tensors: dict[str, Tensor], name: str) -> None:

@@ -21,7 +21,7 @@ class ModelConfig:
     # Photos: height, width in pixels.
     body_size: tuple[int, int] = (128, 96)  # (open)
     face_size: tuple[int, int] = (128, 96)  # (open)
-    encoder: str = "starter"  # "starter" or "sapiens"
+    encoder: str = "starter"  # "starter", "sapiens" or "sapiens2"
     encoder_width: int = 192  # channels of the encoder's features; 1536 for Sapiens-1B
     encoder_layers: int = 0  # transformer layers inside the encoder (Sapiens-1B: 40)
     encoder_heads: int = 6
@@ -97,7 +97,7 @@ class ModelConfig:
             raise ConfigError(f"There is no child pattern called {self.child_pattern!r}.")
         if self.scale_mode not in ("spacing", "absolute"):
             raise ConfigError(f"There is no scale mode called {self.scale_mode!r}.")
-        if self.encoder not in ("starter", "sapiens"):
+        if self.encoder not in ("starter", "sapiens", "sapiens2"):
             raise ConfigError(f"There is no encoder called {self.encoder!r}.")
         if self.activation not in ("gelu", "silu"):
             raise ConfigError(f"There is no activation called {self.activation!r}.")

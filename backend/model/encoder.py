@@ -12,10 +12,12 @@ from .config import ModelConfig
 
 def make_encoder(config: ModelConfig) -> nn.Module:
     """The encoder that the configuration names; a Sapiens encoder still has to `load` its weights."""
-    if config.encoder == "sapiens":
+    if config.encoder != "starter":
         from .sapiens import SapiensEncoder
+        from .sapiens2 import Sapiens2Encoder
 
-        return SapiensEncoder(config.encoder_width, config.encoder_layers, config.encoder_heads, config.patch)
+        make = {"sapiens": SapiensEncoder, "sapiens2": Sapiens2Encoder}[config.encoder]
+        return make(config.encoder_width, config.encoder_layers, config.encoder_heads, config.patch)
     return StarterEncoder(config)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sapiens (v1) as a frozen image encoder. Its weights are the user's own download under their own licence."""
+"""Sapiens as a frozen image encoder. Its weights are the user's own download under their own licence."""
 
 from __future__ import annotations
 
@@ -38,37 +38,80 @@ class SapiensLayer(nn.Module):
         return x + down(F.gelu(up(self.ln2(x))))
 
 
-class SapiensEncoder(nn.Module):
-    """ViT with patch 16 and a two-pixel border (64x48 patches at 1024x768), learned positions, final norm.
+class FrozenEncoder(nn.Module):
+    """What both generations of Sapiens share: photos [B,V,C,H,W] in 0..1 -> features [B,V,h,w,width].
 
-    Frozen, bfloat16. `load(path)` fills it from a pretraining or task checkpoint (.pth or .safetensors).
+    Frozen, bfloat16. `load(path)` fills it from a pretraining or task checkpoint (.pth or .safetensors); with
+    a `cache` (see `feature_cache`), photos that it has met are read from disk.
     """
 
-    def __init__(self, width: int, layers: int, heads: int, patch: int = 16, positions: int = 1):
+    generation = ""
+
+    def __init__(self, width: int, patch: int, padding: int):
         super().__init__()
-        self.patch_embed = nn.ModuleDict({"projection": nn.Conv2d(3, width, patch, patch, padding=2)})
-        self.pos_embed = nn.Parameter(torch.zeros(1, positions, width))
-        self.layers = nn.ModuleList(SapiensLayer(width, heads) for _ in range(layers))
-        self.ln1 = nn.LayerNorm(width, eps=1e-6)
+        self.patch_embed = nn.ModuleDict({"projection": nn.Conv2d(3, width, patch, patch, padding=padding)})
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
-        self.loaded = False
+        self.loaded, self.cache = False, None
+
+    def freeze(self) -> None:
+        """To bfloat16, and never trained; the last line of a constructor."""
         self.to(torch.bfloat16).requires_grad_(False)
 
     def load(self, path: str | Path) -> None:
         """Read the weights; `UserError` says what does not fit."""
-        state = canonical_keys(read_checkpoint(path))
-        grid = state.pop("pos_embed", None)
-        own = {k: v for k, v in self.state_dict().items() if k != "pos_embed"}
+        state = self.adapted(canonical_keys(read_checkpoint(path)))
+        own = self.state_dict()
         wrong = [k for k in own if k not in state or state[k].shape != own[k].shape]
-        if grid is None or grid.ndim != 3 or grid.shape[-1] != self.pos_embed.shape[-1] or wrong:
-            first = (wrong or ["pos_embed"])[0]
+        if wrong:
             raise UserError(
-                f"{Path(path).name} is no Sapiens checkpoint of this size (first misfit: {first})."
+                f"{Path(path).name} is no {self.generation} checkpoint of this size"
+                f" (first misfit: {wrong[0]})."
             )
-        self.pos_embed = nn.Parameter(grid.to(torch.bfloat16), requires_grad=False)
-        self.load_state_dict({k: state[k] for k in own}, strict=False)
+        self.load_state_dict({k: state[k] for k in own})
         self.loaded = True
+
+    def adapted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A checkpoint's tensors as this network names and shapes them."""
+        return state
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        if not self.loaded:
+            raise UserError("The Sapiens encoder has no weights yet.", "Download them and give their path.")
+        rgb = images.flatten(0, 1)[:, :3]
+        features = self.features(rgb) if self.cache is None else self.cache(self, rgb)
+        return features.unflatten(0, images.shape[:2])
+
+    def patches(self, rgb: Tensor) -> Tensor:
+        """[N,3,H,W] in 0..1 -> [N,h,w,width]."""
+        normal = (rgb - self.mean.float()) / self.std.float()
+        return self.patch_embed["projection"](normal.to(torch.bfloat16)).permute(0, 2, 3, 1)
+
+    def features(self, rgb: Tensor) -> Tensor:
+        """[N,3,H,W] in 0..1 -> [N,h,w,width]."""
+        raise NotImplementedError
+
+
+class SapiensEncoder(FrozenEncoder):
+    """Sapiens (v1, arXiv 2408.12569): ViT with patch 16 and a two-pixel border (64x48 patches at 1024x768),
+    learned positions, final norm."""
+
+    generation = "Sapiens"
+
+    def __init__(self, width: int, layers: int, heads: int, patch: int = 16, positions: int = 1):
+        super().__init__(width, patch, padding=2)
+        self.pos_embed = nn.Parameter(torch.zeros(1, positions, width))
+        self.layers = nn.ModuleList(SapiensLayer(width, heads) for _ in range(layers))
+        self.ln1 = nn.LayerNorm(width, eps=1e-6)
+        self.freeze()
+
+    def adapted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Takes over the size of the checkpoint's position table."""
+        grid = state.get("pos_embed")
+        if grid is not None and grid.ndim == 3 and grid.shape[-1] == self.pos_embed.shape[-1]:
+            self.pos_embed = nn.Parameter(torch.empty_like(grid, dtype=torch.bfloat16), requires_grad=False)
+        return state
 
     def positions(self, rows: int, columns: int) -> Tensor:
         """[rows columns, width]; stored positions are for a square or 4:3, with or without a class token."""
@@ -81,18 +124,13 @@ class SapiensEncoder(nn.Module):
                 return grid[0].permute(1, 2, 0).flatten(0, 1).to(table.dtype)
         raise UserError("The Sapiens checkpoint's position table has an unknown shape.")
 
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        if not self.loaded:
-            raise UserError("The Sapiens encoder has no weights yet.", "Download them and give their path.")
-        b, v = images.shape[:2]
-        rgb = (images.flatten(0, 1)[:, :3] - self.mean.float()) / self.std.float()
-        x = self.patch_embed["projection"](rgb.to(torch.bfloat16)).permute(0, 2, 3, 1)
+    def features(self, rgb: Tensor) -> Tensor:
+        x = self.patches(rgb)
         rows, columns = x.shape[1:3]
         x = x.flatten(1, 2) + self.positions(rows, columns)
         for layer in self.layers:
             x = layer(x)
-        return self.ln1(x).reshape(b, v, rows, columns, -1)
+        return self.ln1(x).unflatten(1, (rows, columns))
 
 
 def _grids(count: int):
