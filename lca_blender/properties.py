@@ -142,6 +142,20 @@ class LCA_SceneProperties(PropertyGroup):
         ],
         default="AUTO",
     )
+    meshes_hide_avatars: BoolProperty(
+        name="Meshes Hide Avatars",
+        description="In final frames meshes hide what is behind them and are transparent themselves, "
+        "so that the picture can be laid over another engine's of the same scene",
+        default=True,
+    )
+    motion_blur_steps: IntProperty(
+        name="Steps",
+        description="Pictures that a motion-blurred frame is the mean of",
+        default=16,
+        min=2,
+        soft_max=64,
+        max=1024,
+    )
 
 
 class LCA_ViewLayerProperties(PropertyGroup):

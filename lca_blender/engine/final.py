@@ -1,44 +1,107 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Final frames: F12, animations and `blender -b`, one view layer at a time."""
 
+import math
+
 import bpy
 import numpy as np
 
-from ..scene.camera import Frame, render_camera
+from ..scene.camera import render_camera
+from ..scene.meshes import scene_depth
 from .passes import wanted_passes
-from .picture import combine, gather, paint
+from .picture import combine, gather, paint, within
+
+BAND = 64  # rows
+BLURRED = ("Combined", "Alpha")  # a mean of depths or normals is neither
 
 
 def render_layer(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> None:
     """Renders the depsgraph's view layer. Raises `UserError` before anything is written."""
-    scene, layer = depsgraph.scene_eval, depsgraph.view_layer_eval
-    names = wanted_passes(layer)
-    engine.update_stats("LCA Gaussians", "Posing avatars")
-    splats = combine(gather(depsgraph))
-    if engine.test_break():
-        return
-    engine.update_stats("LCA Gaussians", "Rasterising")
-    camera = render_camera(engine.camera_override or scene.camera.evaluated_get(depsgraph), scene.render)
-    pictures = paint(splats, camera, names, scene)
-    if engine.test_break():
-        return
-    write(engine, layer.name, scene.render, pictures)
+    pictures = {}
+    for view in eyes(depsgraph.scene_eval.render):
+        engine.active_view_set(view)
+        pictures[view] = paint_view(engine, depsgraph)
+        if engine.test_break():
+            return
+    for view, passes in pictures.items():
+        write(engine, depsgraph.view_layer_eval.name, view, passes)
     engine.update_progress(1.0)
 
 
-def write(engine, layer_name: str, render: bpy.types.RenderSettings, pictures: dict[str, np.ndarray]) -> None:
-    """Hands pictures [H,W,C] to Blender, whose rows start at the bottom."""
-    frame = Frame.of(render)
-    result = engine.begin_result(
-        0, 0, frame.width, frame.height, layer=layer_name
-    )  # Blender cuts the border out
+def eyes(render: bpy.types.RenderSettings) -> list[str]:
+    """The views of a stereoscopic picture by name; one without a name of any other."""
+    return [view.name for view in render.views if view.use] if render.use_multiview else [""]
+
+
+def paint_view(engine, depsgraph: bpy.types.Depsgraph) -> dict[str, np.ndarray]:
+    """The passes of one view [H,W,C], row 0 at the bottom; with motion blur, Combined and Alpha are the mean
+    over the time that the shutter is open."""
+    scene = depsgraph.scene_eval
+    names, times = wanted_passes(depsgraph.view_layer_eval), shutter_times(scene)
+    if not times:
+        return paint_now(engine, depsgraph, names)
+    now = scene.frame_current, scene.frame_subframe
+    pictures = paint_now(engine, depsgraph, [name for name in names if name not in BLURRED])
+    blurred = [name for name in names if name in BLURRED]
     try:
-        passes = result.layers[0].passes
-        for name, picture in pictures.items():
-            target = passes.get(name)
-            if target is not None:
-                target.rect.foreach_set(np.ascontiguousarray(picture[::-1], np.float32).ravel())
-    except Exception:
-        engine.end_result(result, cancel=True)
-        raise
-    engine.end_result(result)
+        for step, time in enumerate(times):
+            engine.frame_set(math.floor(time), time - math.floor(time))
+            for name, picture in paint_now(engine, depsgraph, blurred).items():
+                if step:
+                    pictures[name] += picture / np.float32(len(times))
+                else:
+                    pictures[name] = picture / np.float32(len(times))
+            engine.update_progress((step + 1) / (len(times) + 1))
+            if engine.test_break():
+                break
+    finally:
+        engine.frame_set(*now)
+    return pictures
+
+
+def shutter_times(scene: bpy.types.Scene) -> list[float]:
+    """Frames, in the middles of equal parts of the time the shutter is open; none without motion blur."""
+    render = scene.render
+    if not render.use_motion_blur or render.motion_blur_shutter <= 0:
+        return []
+    start = {"START": 0.0, "CENTER": -0.5, "END": -1.0}[render.motion_blur_position]
+    count = scene.lca.motion_blur_steps
+    now = scene.frame_current + scene.frame_subframe
+    return [now + render.motion_blur_shutter * (start + (i + 0.5) / count) for i in range(count)]
+
+
+def paint_now(engine, depsgraph: bpy.types.Depsgraph, names: list[str]) -> dict[str, np.ndarray]:
+    """Passes of the active view at the depsgraph's time."""
+    if not names:
+        return {}
+    scene = depsgraph.scene_eval
+    seen_by = engine.camera_override or scene.camera.evaluated_get(depsgraph)
+    matrix, shift_x = engine.camera_model_matrix(seen_by), engine.camera_shift_x(seen_by)
+    camera = render_camera(seen_by, scene.render, matrix, shift_x).upside_down()
+    engine.update_stats("LCA Gaussians", "Posing avatars")
+    splats = within(combine(gather(depsgraph)), camera, seen_by.data.clip_end)
+    meshes = scene_depth(depsgraph, camera, seen_by.data.clip_end) if scene.lca.meshes_hide_avatars else None
+    engine.update_stats("LCA Gaussians", "Rasterising")
+    return paint(splats, camera, names, scene, meshes)
+
+
+def write(engine, layer: str, view: str, pictures: dict[str, np.ndarray]) -> None:
+    """Hands pictures [H,W,C], row 0 at the bottom, to Blender.
+
+    In bands: Blender makes fresh memory for each, which the system clears page by page unless it is small
+    enough to be used again; a whole picture at once takes several times as long.
+    """
+    height, width = next(iter(pictures.values())).shape[:2]
+    for row in range(0, height, BAND):
+        rows = slice(row, min(row + BAND, height))
+        result = engine.begin_result(0, row, width, rows.stop - row, layer=layer, view=view)
+        try:
+            passes = result.layers[0].passes
+            for name, picture in pictures.items():
+                target = passes.find_by_name(name, view)
+                if target is not None:
+                    target.rect.foreach_set(picture[rows].ravel())
+        except Exception:
+            engine.end_result(result, cancel=True)
+            raise
+        engine.end_result(result)

@@ -51,6 +51,13 @@ class LCA_PT_film(bpy.types.Panel):
         layout, scene = self.layout, context.scene
         layout.use_property_split = True
         layout.prop(scene.render, "film_transparent", text="Transparent Film")
+        layout.prop(scene.lca, "meshes_hide_avatars")
+        layout.prop(scene.render, "use_motion_blur")
+        blur = layout.column()
+        blur.active = scene.render.use_motion_blur
+        blur.prop(scene.render, "motion_blur_position")
+        blur.prop(scene.render, "motion_blur_shutter")
+        blur.prop(scene.lca, "motion_blur_steps", text="Blur Steps")
         layout.prop(scene.lca, "viewport_quality")
 
 

@@ -7,6 +7,7 @@ import torch
 
 from ..backend.gaussians import Gaussians
 from ..backend.raster import Camera, rasterize
+from ..backend.raster.film import put_behind
 from ..scene.colour import scene_linear
 from ..scene.evaluate import evaluate, one_thread, visible_avatars
 from ..scene.world import background_color
@@ -35,32 +36,48 @@ def combine(sets: list[Gaussians]) -> Gaussians | None:
 
 
 @one_thread()
-def paint(
-    splats: Gaussians | None, camera: Camera, names: list[str], scene: bpy.types.Scene
-) -> dict[str, np.ndarray]:
-    """Blender's passes by name, float32 [H,W,C], row 0 at the top; Combined is premultiplied.
-
-    Colours are made linear before they are blended, as Blender blends everything else.
-    """
+def within(splats: Gaussians | None, camera: Camera, far: float) -> Gaussians | None:
+    """Without those whose mean lies beyond `far`, metres of camera z: the camera's far end."""
     if splats is None:
-        pictures = {
-            name: torch.zeros(camera.height, camera.width, len(PASSES[name].channels)) for name in names
-        }
-        alpha = torch.zeros(camera.height, camera.width)
+        return None
+    x, y, z, offset = camera.viewmat[2].tolist()
+    near = splats.means @ torch.tensor([x, y, z]) + offset <= far
+    if near.all():
+        return splats
+    fields = (splats.means, splats.covariances, splats.opacities, splats.colors)
+    return Gaussians(*(field[near] for field in fields), linear=splats.linear)
+
+
+@one_thread()
+def paint(
+    splats: Gaussians | None,
+    camera: Camera,
+    names: list[str],
+    scene: bpy.types.Scene,
+    meshes: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Blender's passes by name, contiguous float32 [H,W,C]; Combined is premultiplied.
+
+    Splats whose mean lies behind `meshes`, a depth image [H,W] of the scene, are not drawn there. Meshes are
+    held out: where one is, no background stands behind the splats and alpha is theirs alone. Colours are made
+    linear before they are blended, as Blender blends everything else.
+    """
+    size = (camera.height, camera.width)
+    if splats is None:
+        pictures = {name: np.zeros((*size, len(PASSES[name].channels)), np.float32) for name in names}
+        alpha = np.zeros(size, np.float32)
     else:
         sources = {"alpha", *(PASSES[name].source for name in names)}
-        made = rasterize(splats, camera, passes=tuple(sorted(sources)))
+        behind = None if meshes is None else torch.from_numpy(meshes)
+        made = rasterize(splats, camera, passes=tuple(sorted(sources)), scene_depth=behind)
+        made = {source: image.numpy() for source, image in made.items()}
         alpha = made["alpha"]
-        shape = (camera.height, camera.width, -1)
-        pictures = {name: made[PASSES[name].source].reshape(shape) for name in names}
+        # Alpha may be a part of combined, which changes below; a copy of what is contiguous costs nothing.
+        pictures = {
+            name: np.ascontiguousarray(made[PASSES[name].source]).reshape(*size, -1) for name in names
+        }
     if "Depth" in pictures:
-        pictures["Depth"] = torch.where(alpha[..., None] > 0, pictures["Depth"], NOTHING_DEPTH)
-    if not scene.render.film_transparent:
-        pictures["Combined"] = over(pictures["Combined"], background_color(scene))
-    return {name: np.ascontiguousarray(image.numpy(), np.float32) for name, image in pictures.items()}
-
-
-def over(image: torch.Tensor, color: tuple[float, float, float]) -> torch.Tensor:
-    """A premultiplied picture [H,W,4] over a plain opaque colour."""
-    background = torch.tensor([*color, 1.0])
-    return image + (1 - image[..., 3:]) * background
+        np.copyto(pictures["Depth"], NOTHING_DEPTH, where=(alpha <= 0)[..., None])
+    if "Combined" in pictures and not scene.render.film_transparent:
+        put_behind(pictures["Combined"], background_color(scene), meshes)
+    return pictures

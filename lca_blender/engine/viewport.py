@@ -6,17 +6,22 @@ from functools import cache
 
 import bpy
 import numpy as np
+import torch
 
+from ..backend.gaussians import Gaussians
+from ..backend.raster import Camera, rasterize
+from ..backend.raster.mesh_depth import Mesh, mesh_depth
 from ..log import log
 from ..preferences import preferences
 from ..scene.camera import viewport_camera
+from ..scene.evaluate import one_thread
 from ..scene.meshes import placed_surfaces
 from ..scene.world import background_color
 from .gpu_canvas import Canvas
 from .gpu_shaders import mesh_shader, splat_shader
 from .gpu_splats import same
 from .gpu_state import is_software
-from .picture import combine, gather, paint
+from .picture import combine, gather
 
 REST_SECONDS = 0.15  # nothing moved for this long: draw at full resolution
 SMOOTH_SECONDS = 0.04  # a full picture in less than this needs no half-resolution stage
@@ -32,13 +37,14 @@ class View:
         self.overlay = overlay
         self.sets = []  # the avatars' splats as last seen
         self.splats = None  # the same as one set, where the processor draws
-        self.meshes = []  # the scene's surfaces and where they are, where the graphics card draws
+        self.meshes = []  # the scene's surfaces and where they are
         self.stale = True  # the depsgraph has changed since its meshes were looked at
         self.version = 0  # counts the changes of all these
-        self.canvas = None  # made when the graphics card first draws
-        self.key = None  # identifies splats, camera and background of the texture
+        self.canvas = None  # made at the first drawing
+        self.key = None  # identifies splats, meshes, camera and background of the textures
         self.scale = 0.0  # of the texture, against the region
         self.texture = None
+        self.under = None  # what lies below it where the processor draws: meshes and background
         self.changed = 0.0  # when the key last changed, seconds of the monotonic clock
         self.full_seconds = 0.0  # what the last full picture took
 
@@ -48,6 +54,7 @@ class View:
             self.update_on_gpu(context, depsgraph)
         else:
             self.update_on_cpu(context, depsgraph)
+            draw_texture(engine, self.under, context.region, depsgraph.scene)
         draw_texture(engine, self.texture, context.region, depsgraph.scene)
         if self.scale < 1.0:
             engine.tag_redraw()  # come back for the full picture
@@ -66,12 +73,13 @@ class View:
     def update_on_cpu(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
         """Brings the texture up to date, at less than the region's resolution while that takes too long."""
         region, scene = context.region, depsgraph.scene
-        self.look(gather(depsgraph, local_view_filter(context.space_data)))
+        shown = local_view_filter(context.space_data)
+        self.look(gather(depsgraph, shown), self.surfaces(depsgraph, shown) if meshes_can_be_drawn() else [])
         matrices = region_matrices(context)
         key = self.picture_key(matrices, (region.width, region.height), scene)
         scale = self.wanted_scale(key, scene.lca.viewport_quality)
         if key != self.key or scale > self.scale:
-            self.make_texture(matrices, region, scale, scene)
+            self.paint_on_cpu(matrices, region, scale, scene)
             self.key, self.scale = key, scale
 
     def surfaces(self, depsgraph, shown) -> list:
@@ -107,22 +115,35 @@ class View:
         return 0.25 if quality == "AUTO" and self.full_seconds > 8 * SMOOTH_SECONDS else 0.5
 
     def paint_on_gpu(self, matrices, region, scene) -> None:
+        self.texture = self._paint(self.sets, matrices, region, scene)
+
+    def _paint(self, sets: list, matrices, region, scene):
         self.canvas = self.canvas or Canvas(linear=not self.overlay)
         camera = viewport_camera(*matrices, region.width, region.height)
         clear = (0.0, 0.0, 0.0, 0.0) if self.overlay else backdrop(scene)
-        self.texture = self.canvas.paint(self.sets, camera, self.meshes, clear, clay=not self.overlay)
+        return self.canvas.paint(sets, camera, self.meshes, clear, clay=not self.overlay)
 
-    def make_texture(self, matrices, region, scale: float, scene) -> None:
-        width, height = max(1, int(region.width * scale)), max(1, int(region.height * scale))
+    def paint_on_cpu(self, matrices, region, scale: float, scene) -> None:
+        self.under = self._paint([], matrices, region, scene)
+        camera = viewport_camera(
+            *matrices, max(1, int(region.width * scale)), max(1, int(region.height * scale))
+        )
         start = time.perf_counter()
         if self.splats is None:
             self.splats = combine(self.sets)
-        picture = paint(self.splats, viewport_camera(*matrices, width, height), ["Combined"], scene)[
-            "Combined"
-        ]
+        self.texture = upload(splats_alone(self.splats, camera, self.meshes))
         if scale == 1.0:
             self.full_seconds = time.perf_counter() - start
-        self.texture = upload(picture)
+
+
+@one_thread()
+def splats_alone(splats: Gaussians | None, camera: Camera, meshes: list) -> np.ndarray:
+    """Premultiplied picture [H,W,4] of what the meshes do not hide."""
+    if splats is None:
+        return np.zeros((camera.height, camera.width, 4), np.float32)
+    placed = [Mesh(*surface, np.frombuffer(matrix).reshape(4, 4)) for surface, matrix in meshes]
+    depth = torch.from_numpy(mesh_depth(placed, camera)) if placed else None
+    return rasterize(splats, camera, scene_depth=depth)["combined"].numpy()
 
 
 def gpu_draws() -> bool:
@@ -134,12 +155,19 @@ def gpu_draws() -> bool:
 @cache
 def _gpu_is_able() -> bool:
     """Whether there is a card that compiles our shaders, and no imitation of one."""
-    if is_software():
-        return False
+    return not is_software() and _compiles(splat_shader) and meshes_can_be_drawn()
+
+
+@cache
+def meshes_can_be_drawn() -> bool:
+    return _compiles(mesh_shader)
+
+
+def _compiles(shader) -> bool:
     try:
-        splat_shader(), mesh_shader()
+        shader()
     except Exception:
-        log.exception("The graphics card cannot draw splats; the processor does")
+        log.exception("The graphics card refuses a shader of the 3D view")
         return False
     return True
 

@@ -42,11 +42,14 @@ class Frame(NamedTuple):
         return frame
 
 
-def intrinsics(camera: bpy.types.Object, render: bpy.types.RenderSettings) -> np.ndarray:
+def intrinsics(
+    camera: bpy.types.Object, render: bpy.types.RenderSettings, shift_x: float | None = None
+) -> np.ndarray:
     """K [3,3] float64 of the whole picture: pixels, y down, pixel centres at +0.5.
 
-    For an orthographic camera fx and fy are pixels per metre. The formulas are those of Blender's
-    `BKE_camera_params`: the fitted side of the sensor maps to the fitted side of the picture.
+    For an orthographic camera fx and fy are pixels per metre. `shift_x` takes the place of the camera's own.
+    The formulas are those of Blender's `BKE_camera_params`: the fitted side of the sensor maps to the
+    fitted side of the picture.
     """
     data, frame = camera.data, Frame.of(render)
     ax, ay = render.pixel_aspect_x, render.pixel_aspect_y
@@ -60,24 +63,29 @@ def intrinsics(camera: bpy.types.Object, render: bpy.types.RenderSettings) -> np
     sensor = data.sensor_width if fit == "AUTO" or horizontal else data.sensor_height
     view = frame.width * ax if horizontal else frame.height * ay
     scale = view / data.ortho_scale if data.type == "ORTHO" else view * data.lens / sensor
-    cx = frame.width / 2 - data.shift_x * view / ax
+    cx = frame.width / 2 - (data.shift_x if shift_x is None else shift_x) * view / ax
     cy = frame.height / 2 + data.shift_y * view / ay
     return np.array([[scale / ax, 0, cx], [0, scale / ay, cy], [0, 0, 1]])
 
 
-def view_matrix(camera: bpy.types.Object) -> np.ndarray:
-    """World to camera [4,4] float64 in OpenCV's axes; the camera's scale does not count, as in Blender."""
-    world = np.array(camera.matrix_world.normalized(), dtype=np.float64)
-    return OPENCV_FROM_OPENGL @ np.linalg.inv(world)
+def view_matrix(world) -> np.ndarray:
+    """World to camera [4,4] float64 in OpenCV's axes, of a camera's world matrix without scale."""
+    return OPENCV_FROM_OPENGL @ np.linalg.inv(np.array(world, dtype=np.float64))
 
 
-def render_camera(camera: bpy.types.Object, render: bpy.types.RenderSettings) -> Camera:
-    """The rendered part of what a camera object sees; `camera` is evaluated."""
+def render_camera(
+    camera: bpy.types.Object, render: bpy.types.RenderSettings, matrix=None, shift_x: float | None = None
+) -> Camera:
+    """The rendered part of what a camera object sees; `camera` is evaluated.
+
+    `matrix` (to the world, without scale) and `shift_x` of one eye take the place of the camera's own. Its
+    scale does not count, as in Blender.
+    """
     frame = Frame.of(render)
     data = camera.data
     whole = Camera(
-        view_matrix(camera),
-        intrinsics(camera, render),
+        view_matrix(camera.matrix_world.normalized() if matrix is None else matrix),
+        intrinsics(camera, render, shift_x),
         frame.width,
         frame.height,
         orthographic=data.type == "ORTHO",

@@ -50,6 +50,7 @@ def scene_depth(depsgraph: bpy.types.Depsgraph, camera: Camera, far: float) -> n
         _picture = None
     elif _picture is None or not _picture.is_of(view, placed):
         meshes = (Mesh(*surface, np.frombuffer(matrix).reshape(4, 4)) for surface, matrix in placed)
+        _picture = None  # its memory serves the next one
         _picture = Picture(view, placed, mesh_depth(meshes, camera, far))
     return _picture and _picture.depth
 
@@ -67,7 +68,7 @@ def placed_surfaces(depsgraph: bpy.types.Depsgraph, shown=None) -> list[tuple[Su
     `shown` (original object -> bool) leaves objects out, as a local view does.
     Blender lists what other objects look like (curves, text, metaballs, geometry nodes) as meshes, too.
     """
-    placed, used = [], {}
+    placed, used = [], set()
     seen: dict[int, Surface | None] = {}  # by the mesh's address, which stays while the depsgraph is walked
     for instance in depsgraph.object_instances:
         obj = instance.object
@@ -80,8 +81,9 @@ def placed_surfaces(depsgraph: bpy.types.Depsgraph, shown=None) -> list[tuple[Su
             seen[address] = _surface(obj.data, used)
         if seen[address] is not None:
             placed.append((seen[address], np.array(instance.matrix_world, dtype=np.float64).tobytes()))
-    _surfaces.clear()
-    _surfaces.update(used)
+    for content in list(_surfaces):  # a final frame and a 3D view may be drawn at once, on two threads
+        if content not in used:
+            _surfaces.pop(content, None)
     return placed
 
 
@@ -92,8 +94,9 @@ def _camera_sees(instance: bpy.types.DepsgraphObjectInstance, depsgraph: bpy.typ
     return not holder.original.indirect_only_get(view_layer=depsgraph.view_layer)
 
 
-def _surface(mesh: bpy.types.Mesh, used: dict[tuple, Surface]) -> Surface | None:
-    """The mesh's surface, from the last picture if it is the same; None where the mesh has no faces."""
+def _surface(mesh: bpy.types.Mesh, used: set[tuple]) -> Surface | None:
+    """The mesh's surface, from the last picture if it is the same; None where the mesh has no faces. What it
+    is kept by joins `used`."""
     if not len(mesh.polygons):
         return None
     points = np.empty((len(mesh.vertices), 3), np.float32)
@@ -105,10 +108,12 @@ def _surface(mesh: bpy.types.Mesh, used: dict[tuple, Surface]) -> Surface | None
     if not only_triangles:
         mesh.polygons.foreach_get("loop_start", starts)
     content = tuple(array.tobytes() for array in (points, corners, starts))
-    if content not in used:
-        triangles = corners.reshape(-1, 3) if only_triangles else _split(mesh)
-        used[content] = _surfaces.get(content) or Surface(points, triangles)
-    return used[content]
+    used.add(content)
+    surface = _surfaces.get(content)
+    if surface is None:
+        surface = Surface(points, corners.reshape(-1, 3) if only_triangles else _split(mesh))
+        _surfaces[content] = surface
+    return surface
 
 
 def _split(mesh: bpy.types.Mesh) -> np.ndarray:

@@ -261,18 +261,20 @@ def test_both_ways_of_drawing_a_viewport_agree(scene, bound, transparent):
     scene.world.color = (0.2, 0.3, 0.4)
     if scene.world.node_tree is not None:
         scene.world.node_tree.nodes.clear()
-    region = SimpleNamespace(width=160, height=200)
-    projection = scene.camera.calc_matrix_camera(
-        bpy.context.evaluated_depsgraph_get(), x=region.width, y=region.height
-    )
+    bpy.ops.mesh.primitive_cube_add(size=0.5, location=(0.2, -0.6, 1.0))
+    bpy.context.view_layer.update()
+    graph, region = bpy.context.evaluated_depsgraph_get(), SimpleNamespace(width=160, height=200)
+    projection = scene.camera.calc_matrix_camera(graph, x=region.width, y=region.height)
     matrices = np.array(scene.camera.matrix_world.inverted()), np.array(projection)
     view = viewport.View()
-    view.look(picture.gather(bpy.context.evaluated_depsgraph_get()))
+    view.look(picture.gather(graph), view.surfaces(graph, None))
     view.paint_on_gpu(matrices, region, scene)
     on_gpu = read_texture(view.texture, 4)
-    view.make_texture(matrices, region, 1.0, scene)
-    assert on_gpu[..., 3].max() > 0.9
-    assert psnr(on_gpu, read_texture(view.texture, 4)) > 45
+    view.paint_on_cpu(matrices, region, 1.0, scene)
+    over, under = read_texture(view.texture, 4), read_texture(view.under, 4)
+    assert over[..., 3].max() > 0.9
+    assert under[..., 3].min() == (0 if transparent else 1)
+    assert psnr(on_gpu, over + (1 - over[..., 3:]) * under) > 40
 
 
 def test_an_overlay_holds_splats_alone_in_display_colours(scene, avatar):
