@@ -140,41 +140,24 @@ class Avatar:
         return cls(joint_names=names, decoder=decoder, thumbnails=pictures, header=header, **plain)
 
     @torch.no_grad()
-    def drive(self, signal: Signal, out: Gaussians | None = None) -> Gaussians:
+    def drive(self, signal: Signal) -> Gaussians:
         """The splats of a pose, an expression and a gaze, in the space that the transforms lead to; sRGB,
         float32.
 
         Jaw and eyes are turned (`apply_face_joints`); pose, expression code and gaze go through the decoder,
         whose changes and the expression basis act in the canonical pose; skinning follows. Opacity never
-        changes. Equal signals give equal splats bit for bit. The result belongs to the caller: its memory is
-        new, or that of `out`, an earlier result that is overwritten. ValueError for a signal of the wrong
-        shape or that is not finite, and for an `out` that does not fit.
+        changes. Equal signals give equal splats bit for bit. The result belongs to the caller.
+        ValueError for a signal of the wrong shape or that is not finite.
         """
         signal = self._checked(signal)
-        out = self._empty() if out is None else self._fitting(out)
         pose = pose_features(signal.transforms, self.joint_parents.numpy()).flatten()
         features = torch.cat([pose, expression_code(signal.expression), gaze_vectors(signal.gaze)])
         transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
-        inputs = (features.numpy(), signal.expression.numpy(), transforms.numpy())
-        self._player.play(*inputs, (out.means.numpy(), out.covariances.numpy(), out.colors.numpy()))
-        out.opacities.copy_(self.opacities)
-        return out
+        return self._player.play(features.numpy(), signal.expression.numpy(), transforms.numpy())
 
     @cached_property
     def _player(self) -> Player:
         return Player(self)
-
-    def _empty(self) -> Gaussians:
-        sizes = ((3,), (3, 3), (), (3,))
-        return Gaussians(*(torch.empty(len(self), *size) for size in sizes))
-
-    def _fitting(self, out: Gaussians) -> Gaussians:
-        for name, size in (("means", (3,)), ("covariances", (3, 3)), ("opacities", ()), ("colors", (3,))):
-            tensor = getattr(out, name)
-            fits = tensor.shape == (len(self), *size) and tensor.dtype == torch.float32
-            if not fits or tensor.device.type != "cpu" or not tensor.is_contiguous() or tensor.requires_grad:
-                raise ValueError(f"The {name} of `out` cannot take a frame of {len(self)} Gaussians.")
-        return out
 
     def _checked(self, signal: Signal) -> Signal:
         shapes = {"transforms": (len(self.joint_names), 4, 4), "expression": (52,), "gaze": (2, 2)}

@@ -2,14 +2,16 @@
 """An avatar made ready for playing: the arrays of kernels/drive.c, laid out once, and the call of each frame.
 
 Sixteen tokens at a time go from the first layer of the decoder to posed Gaussians, so nothing large lies in
-between. A frame allocates nothing, and its result is bit for bit the same on any number of threads.
+between. The result is bit for bit the same on any number of threads.
 """
 
 import threading
 
 import numpy as np
 
+from .gaussians import Gaussians
 from .native import INT, POINTER, Kernel, Struct
+from .recycling import empty
 from .workers import default_threads, share
 
 TOKENS = 16  # of a block
@@ -45,6 +47,7 @@ class Player:
         self.count = len(avatar)
         self.tokens, self.width = avatar.token_bias.shape
         self.per_token = self.count // self.tokens
+        self.opacities = avatar.opacities.float().numpy()
         self.signal_weight = avatar.decoder["signal_weight"].numpy()
         self.blocks = -(-self.tokens // TOKENS)
         layers = self._layers({name: tensor.numpy() for name, tensor in avatar.decoder.items()})
@@ -105,18 +108,18 @@ class Player:
         rows = np.arange(self.blocks)[:, None] * len(basis) + np.arange(len(basis) + 1)
         return starts[rows].astype(np.int64), moves
 
-    def play(self, features: np.ndarray, expression: np.ndarray, transforms: np.ndarray, out) -> None:
-        """Writes a frame into `out`: means [N,3], covariances [N,9], colours [N,3], contiguous float32.
-
-        features [S] of the decoder, expression [52], transforms [J,4,4], float32.
-        """
+    def play(self, features: np.ndarray, expression: np.ndarray, transforms: np.ndarray) -> Gaussians:
+        """A frame. features [S] of the decoder, expression [52], transforms [J,4,4], float32."""
+        made = Gaussians(*(empty(self.count, *size) for size in ((3,), (3, 3), (), (3,))))
+        made.opacities.numpy()[...] = self.opacities  # torch's threads would go on spinning for a while
         shift = self.signal_weight @ features
-        expression, transforms = np.ascontiguousarray(expression), np.ascontiguousarray(transforms)
-        frame = Struct(shift, expression, transforms, *out)
+        inputs = (shift, np.ascontiguousarray(expression), np.ascontiguousarray(transforms))
+        outputs = (tensor.numpy() for tensor in (made.means, made.covariances, made.colors))
         threads = min(default_threads(), self.blocks)
         with self._lock:
             if len(self._scratch) < threads * self._room:
                 self._scratch = _aligned(np.zeros(threads * self._room, np.float32))
             self._threads[0] = 0
-            arguments = (self._avatar, frame, self._threads, self._scratch, self._room)
-            share(_drive, self.blocks, threads, *arguments)
+            arguments = (Struct(*inputs, *outputs), self._threads, self._scratch, self._room)
+            share(_drive, self.blocks, threads, self._avatar, *arguments)
+        return made

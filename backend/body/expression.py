@@ -61,31 +61,26 @@ def apply_face_joints(transforms, arkit, gaze=None, template=None):
     )
     sideways, zero = left - right, torch.zeros_like(opened)
     # Z up, facing -Y: opening turns the chin down about +X, a yaw to the left is about +Z
-    turn = rotation_matrices(torch.stack([opened * JAW_OPEN, zero, sideways * JAW_YAW], -1))
+    turns = rotation_matrices(torch.stack([opened * JAW_OPEN, zero, sideways * JAW_YAW], -1))[..., None, :, :]
     scale = template.head_scale
     glide = torch.as_tensor(to_metres(JAW_SLIDE * scale), dtype=matrices.dtype, device=matrices.device)
     ahead = torch.stack([sideways * JAW_SHIFT, -forward * JAW_FORWARD, zero], -1) * (scale / 100)
-    out = matrices.clone()
-    jaw = INDEX["jaw"]
-    out[..., jaw, :, :] = matrices[..., jaw, :, :] @ _about(
-        turn, heads[jaw], opened[..., None] * glide + ahead
-    )
+    shift, joints = (opened[..., None] * glide + ahead)[..., None, :], [INDEX["jaw"]]
     if gaze is not None:
-        look = eye_rotations(_tensor(gaze, like=matrices).to(matrices))
-        for i, name in enumerate(("eye.L", "eye.R")):
-            joint = INDEX[name]
-            pivot = heads[joint]
-            out[..., joint, :, :] = matrices[..., joint, :, :] @ _about(look[..., i, :, :], pivot, 0.0)
+        turns = torch.cat([turns, eye_rotations(_tensor(gaze, like=matrices).to(matrices))], -3)
+        shift = torch.nn.functional.pad(shift, (0, 0, 0, 2))
+        joints += [INDEX["eye.L"], INDEX["eye.R"]]
+    out = matrices.clone()
+    out[..., joints, :, :] = matrices[..., joints, :, :] @ _about(turns, heads[joints], shift)
     return _same_kind(out, transforms)
 
 
 def eye_rotations(gaze):
     """(yaw, pitch) [..., 2] radians -> rotations [..., 3, 3]: first pitch about X, then yaw about Z."""
     value = _tensor(gaze)
-    yaw, pitch = value.unbind(-1)
-    zero = torch.zeros_like(yaw)
-    up = rotation_matrices(torch.stack([-pitch, zero, zero], -1))
-    return _same_kind(rotation_matrices(torch.stack([zero, zero, yaw], -1)) @ up, gaze)
+    (sy, sp), (cy, cp) = torch.sin(value).unbind(-1), torch.cos(value).unbind(-1)
+    rows = [cy, -sy * cp, -sy * sp, sy, cy * cp, cy * sp, torch.zeros_like(sy), -sp, cp]
+    return _same_kind(torch.stack(rows, -1).unflatten(-1, (3, 3)), gaze)
 
 
 def gaze_vectors(gaze):

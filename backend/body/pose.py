@@ -21,6 +21,25 @@ def _same_kind(result, source):
     return result if isinstance(source, torch.Tensor) else result.numpy()
 
 
+def _linear(columns: list[dict[int, float]], rows: int) -> torch.Tensor:
+    """[rows, columns]: what each column adds up, row -> factor."""
+    out = torch.zeros(rows, len(columns))
+    for column, parts in enumerate(columns):
+        for row, factor in parts.items():
+            out[row, column] = factor
+    return out
+
+
+# r -> the matrix of the cross product with r, row by row
+_CROSS = _linear([{}, {2: -1}, {1: 1}, {2: 1}, {}, {0: -1}, {1: -1}, {0: 1}, {}], 3)
+# matrix -> 4 q q^T - I of its quaternion q = (w, x, y, z): rows along q, each exact where its own component is
+# large (Shepperd 1978)
+_W, _X, _Y, _Z = {0: 1, 4: 1, 8: 1}, {0: 1, 4: -1, 8: -1}, {0: -1, 4: 1, 8: -1}, {0: -1, 4: -1, 8: 1}
+_WX, _WY, _WZ = {7: 1, 5: -1}, {2: 1, 6: -1}, {3: 1, 1: -1}
+_XY, _XZ, _YZ = {3: 1, 1: 1}, {2: 1, 6: 1}, {7: 1, 5: 1}
+_QUATERNIONS = _linear([_W, _WX, _WY, _WZ, _WX, _X, _XY, _XZ, _WY, _XY, _Y, _YZ, _WZ, _XZ, _YZ, _Z], 9)
+
+
 def rotation_matrices(axis_angle):
     """Axis-angle [..., 3] in radians -> rotation matrices [..., 3, 3] (Rodrigues)."""
     r = _tensor(axis_angle)
@@ -29,9 +48,7 @@ def rotation_matrices(axis_angle):
     angle = torch.sqrt(torch.where(small, torch.ones_like(square), square))
     sine = torch.where(small, 1 - square / 6, torch.sin(angle) / angle)
     cosine = torch.where(small, 0.5 - square / 24, (1 - torch.cos(angle)) / angle**2)
-    x, y, z = r.unbind(-1)
-    o = torch.zeros_like(x)
-    k = torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*r.shape[:-1], 3, 3)
+    k = (r @ _CROSS.to(r)).unflatten(-1, (3, 3))
     eye = torch.eye(3, dtype=r.dtype, device=r.device)
     return _same_kind(eye + sine * k + cosine * (k @ k), axis_angle)
 
@@ -40,17 +57,8 @@ def axis_angles(matrices):
     """Rotation matrices [..., 3, 3] -> axis-angle [..., 3] with angle in [0, pi], by way of the
     quaternion."""
     m = _tensor(matrices)
-    m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    # four candidate quaternions, each exact where its own component is large (Shepperd 1978)
-    skew = [m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]]
-    w = torch.stack([1 + m00 + m11 + m22, *skew], -1)
-    x = torch.stack(
-        [w[..., 1], 1 + m00 - m11 - m22, m[..., 1, 0] + m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0]], -1
-    )
-    y = torch.stack([w[..., 2], x[..., 2], 1 - m00 + m11 - m22, m[..., 2, 1] + m[..., 1, 2]], -1)
-    z = torch.stack([w[..., 3], x[..., 3], y[..., 3], 1 - m00 - m11 + m22], -1)
-    candidates = torch.stack([w, x, y, z], -2)
-    best = torch.stack([w[..., 0], x[..., 1], y[..., 2], z[..., 3]], -1).argmax(-1)
+    candidates = (m.flatten(-2) @ _QUATERNIONS.to(m)).unflatten(-1, (4, 4)) + torch.eye(4).to(m)
+    best = candidates.diagonal(dim1=-2, dim2=-1).argmax(-1)
     q = torch.gather(candidates, -2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
     q = q / q.norm(dim=-1, keepdim=True)
     q = torch.where(q[..., :1] < 0, -q, q)
@@ -126,8 +134,7 @@ def _cofactors(m):
 
     Written out: a batched LAPACK call waits for torch's threads, for tens of milliseconds on a busy machine.
     """
-    a, b, c = m.unbind(-2)
-    return torch.stack([torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], -2)
+    return torch.linalg.cross(m.roll(-1, -2), m.roll(-2, -2))
 
 
 def rotation_part(linear, steps=6):
@@ -138,8 +145,10 @@ def rotation_part(linear, steps=6):
     unit = torch.where(flat, torch.ones_like(det), det.abs()).pow(1 / 3)  # centimetres converge like metres
     r = torch.where(flat[..., None, None], torch.eye(3).to(linear), linear / unit[..., None, None])
     for _ in range(steps):
-        cofactors = _cofactors(r)
+        cofactors, before = _cofactors(r), r
         r = 0.5 * (r + cofactors / (r[..., 0, :] * cofactors[..., 0, :]).sum(-1)[..., None, None])
+        if r.device.type == "cpu" and not r.requires_grad and (r - before).abs().max() < 1e-6:
+            break  # rigid bones: there at once; on a graphics card, asking would wait for it
     return r
 
 

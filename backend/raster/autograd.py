@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..gaussians import Gaussians
+from ..recycling import empty
 from .draw import Scene, View, camera_numbers, draw
 from .gradient import backward
 from .inputs import Shot
@@ -23,8 +24,8 @@ def _draw(means, covariances, opacities, colors, features, background, viewmat, 
     scene = Scene(*arrays, depth=shot.depth)
     numbers, size = camera_numbers(shot.camera, _array(viewmat)), (shot.camera.width, shot.camera.height)
     view = View(numbers, *size, shot.antialiased, _array(shot.scene_depth), _array(background))
-    picture = torch.empty(view.height, view.width, 4, dtype=shot.dtype)
-    layers = torch.empty(view.height, view.width, scene.layers)
+    picture = empty(view.height, view.width, 4, dtype=shot.dtype)
+    layers = empty(view.height, view.width, scene.layers)
     loan = Loan()
     frame = draw(scene, view, picture.numpy(), _array(layers), loan.space)
     return scene, view, frame, loan, picture, layers

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..native import INT, POINTER, Kernel
+from ..recycling import empty
 from ..workers import default_threads, share
 from .draw import Frame, Scene, View, band_arguments, fill_lists, job_of, project, walks
 
@@ -81,7 +82,7 @@ def _room_for_slots(scene: Scene, frame: Frame):
 def _unproject(scene: Scene, view: View, lists, slots, slot_gradients) -> Gradients:
     count = len(scene)
     shapes = ((count, 3), (count, 9), (count,), (count, 3), (count, scene.feature_channels))
-    grads = [np.empty(shape, np.float32) for shape in shapes]
+    grads = [empty(*shape).numpy() for shape in shapes]
     pose = np.empty((len(lists.positions), 12), np.float64)
     inputs = (scene.means, scene.covariances, scene.opacities, view.camera, int(view.antialiased))
     places = (lists.records, lists.boxes, slots, slot_gradients, slot_gradients.shape[1])

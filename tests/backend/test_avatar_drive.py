@@ -146,17 +146,6 @@ def test_results_belong_to_the_caller():
     assert all(torch.equal(getattr(again, name), k) for name, k in zip(FIELDS, kept, strict=True))
 
 
-def test_the_memory_of_an_earlier_result_is_used_again():
-    avatar = make_avatar()
-    first, expected = avatar.drive(make_signal(1)), avatar.drive(make_signal(2))
-    addresses = [getattr(first, name).data_ptr() for name in FIELDS]
-    again = avatar.drive(make_signal(2), out=first)
-    assert addresses == [getattr(again, name).data_ptr() for name in FIELDS]
-    assert all(torch.equal(getattr(again, name), getattr(expected, name)) for name in FIELDS)
-    with pytest.raises(ValueError, match="means of `out`"):
-        avatar.drive(make_signal(2), out=make_avatar(32).drive(make_signal(1)))
-
-
 def test_bad_signals_are_one_sentence():
     avatar, good = make_avatar(), rest_signal()
     cases = [

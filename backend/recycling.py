@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Memory for large results, taken from results that were dropped: pages fresh from the system cost more than
+the skinning of a frame."""
+
+import weakref
+from collections import deque
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SMALL = 1 << 16  # bytes that are not worth it
+_spare: deque[np.ndarray] = deque(maxlen=8)
+
+
+def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """As `torch.empty` on the CPU. When nothing holds the tensor or a view of it any more, its memory serves
+    the next one of its size."""
+    size = prod(shape) * dtype.itemsize
+    if size < SMALL:
+        return torch.empty(shape, dtype=dtype)
+    block = _take(size)
+    lent = block[:]  # lives as long as the tensor
+    weakref.finalize(lent, _spare.append, block).atexit = False
+    return torch.from_numpy(lent).view(dtype).view(shape)
+
+
+def _take(size: int) -> np.ndarray:
+    for _ in range(len(_spare)):
+        try:
+            block = _spare.popleft()
+        except IndexError:  # another thread was faster
+            break
+        if block.nbytes == size:
+            return block
+        _spare.append(block)
+    return np.empty(size, np.uint8)
