@@ -10,19 +10,27 @@ from . import say
 def add(subparsers) -> None:
     p = subparsers.add_parser("eval", help="score a network on people it never saw")
     p.add_argument("--model", default="starter", help="a preset's name or a file")
-    p.add_argument("--people", type=int, default=32)
-    p.add_argument("--data", type=Path, help="folder with rendered people; others are rendered now")
+    p.add_argument(
+        "--split", choices=["studio", "wild"], default="studio", help="how people are photographed"
+    )
+    p.add_argument("--views", type=int, choices=range(1, 9), default=8, help="photos of each person")
+    p.add_argument("--people", type=int, default=64)
+    p.add_argument(
+        "--data", type=Path, default=Path("data/evaluation"), help="where the people are kept once made"
+    )
+    p.add_argument("--shards", type=Path, help="a folder of people of your own instead (docs/data_format.md)")
     p.add_argument("--tokens", type=int)
     p.add_argument("--estimator", type=Path, help="a photo estimator's file (the bundled one)")
-    p.add_argument("--true-maps", action="store_true", help="skip the estimators: an upper bound")
-    p.add_argument("--pictures", type=Path, help="write a PNG sheet: photo target, own, average, swapped")
+    p.add_argument("--true-maps", action="store_true", help="skip the estimator: an upper bound")
+    p.add_argument("--pictures", type=Path, help="write PNGs: photos, own, truth; and a person's expressions")
     p.add_argument("--json", action="store_true")
     p.set_defaults(run=run)
 
 
 def run(args) -> None:
     from ..model.checkpoint import load_model
-    from ..training.evaluate import evaluate
+    from ..training.evaluate import evaluate, held_out_people
+    from ..training.shards import ShardFolder
 
     estimator = None
     if not args.true_maps:
@@ -30,11 +38,20 @@ def run(args) -> None:
 
         estimator = load_estimator(args.estimator or BUNDLED)
     model = load_model(args.model)
-    mean = Path(args.model).with_suffix(".mean.lca") if Path(args.model).is_file() else None
-    pictures: list | None = [] if args.pictures else None
-    result = evaluate(model, args.people, args.data, args.tokens, estimator, mean, say, pictures)
+    if args.shards:
+        people = ShardFolder(args.shards)
+        people.samples = people.samples[: args.people]
+    else:
+        people = held_out_people(args.data, args.split, args.people, say)
+    subjects: list = []
+    numbers = evaluate(model, people, args.views, args.tokens, estimator, None, say, subjects)
+    source = "shards" if args.shards else args.split
+    result = {"model": str(args.model), "split": source, "true_maps": args.true_maps, **numbers}
     if args.pictures:
-        from ..training.sheet import save_sheet
+        from ..training.figures import expression_figure, people_figure
 
-        save_sheet(args.pictures, pictures)
+        people_figure(args.pictures, subjects)
+        beside = args.pictures.with_name(f"{args.pictures.stem}_expressions{args.pictures.suffix}")
+        expression_figure(beside, subjects[0].avatar)
+        say(f"The pictures are {args.pictures} and {beside}.")
     print(json.dumps(result) if args.json else "\n".join(f"{k:18} {v}" for k, v in result.items()))

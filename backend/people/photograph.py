@@ -33,12 +33,14 @@ def _surroundings() -> Backgrounds:
     return Backgrounds(None, 0)
 
 
-def photograph(rng: np.random.Generator, rgba: np.ndarray, regime: str, seed: int, backdrop=None) -> Picture:
+def photograph(
+    rng: np.random.Generator, rgba: np.ndarray, regime: str, seed: int, backdrop=None, worn: bool = True
+) -> Picture:
     """The frame of a render [H, W, 4] uint8, straight alpha.
 
     wild: a random background; blur, noise and compression; sometimes objects before the person; exposure and
-    white balance of the camera, which are `seed`'s but for a little drift. Otherwise: a plain `backdrop` [3]
-    in 0..1, and nothing else.
+    white balance of the camera, which are `seed`'s but for a little drift; not `worn`: a background and the
+    camera's settings alone. Otherwise: a plain `backdrop` [3] in 0..1, and nothing else.
     """
     matte = rgba[..., 3]
     share = matte[..., None].astype(np.float32) / 255
@@ -49,9 +51,11 @@ def photograph(rng: np.random.Generator, rgba: np.ndarray, regime: str, seed: in
     behind = _surroundings()(rng, *matte.shape).astype(np.float32)
     frame = rgba[..., :3] * share + behind * (1 - share)
     visible = matte.copy()
-    if rng.random() < OCCLUDED:
+    if worn and rng.random() < OCCLUDED:
         occlude(rng, frame, visible, _surroundings().put_thing)
     frame = tone(np.random.default_rng([seed, 3]), np.clip(frame, 0, 255).astype(np.uint8), 0.45)
+    if not worn:
+        return Picture((frame + 0.5).astype(np.uint8), matte, np.zeros(matte.shape, bool))
     frame = tone(rng, frame.astype(np.uint8), 0.12)
     return Picture(wear_down(rng, frame.astype(np.uint8)), matte, (matte > 0) & (visible == 0))
 

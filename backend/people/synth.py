@@ -4,6 +4,7 @@
 One sample a person, keys as WebDataset reads them; `<sample>` is the seed, `<view>` counts from 000:
     <sample>.<view>.png | .jpg   the frame, sRGB: PNG from the studio, JPEG from the wild
     <sample>.<view>.mask.png     the person's matte, 8 bits; what something hides is 0
+    <sample>.<view>.covered.png  where there are such: 255 where something stands before the person
     <sample>.<view>.map.npz      `points` [H, W, 3] float16 metres: the template's point of a pixel, or 0
     <sample>.<view>.<pass>.png   on request, see `PASSES`
     <sample>.json                cameras, template fits, expression, gaze, the person and the light
@@ -63,11 +64,12 @@ def _points(template_map: np.ndarray, hidden: np.ndarray) -> bytes:
 
 
 def make_sample(
-    seed: int, regime: str, height: int, width: int, body_views: int, face_views: int, passes=()
+    seed: int, regime: str, height: int, width: int, body_views: int, face_views: int, passes=(), clean=()
 ) -> dict[str, bytes]:
     """All files of one person, name -> bytes; the same arguments give the same bytes.
 
     regime "studio", "wild", "mixed", or "both": in turns by the seed. passes: names out of `PASSES`.
+    clean: numbers of views that are PNG without blur, noise, compression and things before the person.
     """
     from .person import sample_person
 
@@ -78,14 +80,16 @@ def make_sample(
     name, files, views = f"{seed:08d}", {}, []
     for number, shot in enumerate(shots(person, rng, regime, height, width, body_views, face_views)):
         view = render_posed(person, shot.posed, shot.camera, shot.light, extras=bool(passes))
-        picture = photograph(rng, view.rgba, regime, seed, backdrop)
+        picture = photograph(rng, view.rgba, regime, seed, backdrop, number not in clean)
         key = f"{name}.{number:03d}"
-        if regime == "wild":
+        if regime == "wild" and number not in clean:
             files[f"{key}.jpg"] = _encoded(picture.rgb, "JPEG", quality=92)
         else:
             files[f"{key}.png"] = _encoded(picture.rgb, "PNG", compress_level=4)
         visible = np.where(picture.covered, 0, picture.matte).astype(np.uint8)
         files[f"{key}.mask.png"] = _encoded(visible, "PNG", compress_level=4)
+        if picture.covered.any():
+            files[f"{key}.covered.png"] = _encoded(picture.covered.astype(np.uint8) * 255, "PNG")
         files[f"{key}.map.npz"] = _points(view.template_map, picture.covered)
         for each in passes:
             files[f"{key}.{each}.png"] = _pass(view, each)
@@ -157,12 +161,13 @@ def _write_tar(job: tuple[str, list[int], dict]) -> tuple[str, int]:
 
 def write_synth(
     out, people: int, seed: int = 0, regime: str = "both", views: int = 10, size: int = 256, workers: int = 1,
-    passes=(), progress=print, shard: int = SHARD,
+    passes=(), progress=print, shard: int = SHARD, clean=(),
 ) -> int:  # fmt: skip
     """Writes `people` samples of seeds from `seed` on into tar shards in the folder `out`; returns how many
     were made. Shards that are there already stay as they are.
 
     views: of each person, two fifths of them of the head; size: height of a picture in pixels, 3 : 4.
+    clean: see `make_sample`.
     Errors: UserError for a pass or a number that makes no sense, before anything is written.
     """
     unknown = [name for name in passes if name not in PASSES]
@@ -173,7 +178,7 @@ def write_synth(
     face_views = views * 2 // 5
     options = {
         "regime": regime, "height": size, "width": round(size * 0.75), "body_views": views - face_views,
-        "face_views": face_views, "passes": tuple(passes),
+        "face_views": face_views, "passes": tuple(passes), "clean": tuple(clean),
     }  # fmt: skip
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)

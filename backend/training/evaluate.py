@@ -1,94 +1,135 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How good are avatars of people the network never saw? `lca eval --model starter --people 32 --json`.
+"""How good are avatars of people the network never saw? `lca eval --split studio --views 4`.
 
-The photos go the way a user's photos go: random backgrounds, estimated mattes and correspondences. Targets
-are views and poses that no photo shows, driven with the true skeleton, and are compared on the person's
-pixels over grey.
+The photos go the way a user's photos go: estimated mattes, correspondences and bodies. Targets are views,
+poses and expressions that no photo shows; the avatar is driven with the true skeleton, expression and gaze by
+`Avatar.drive`, and compared on the person's pixels, everything over grey.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..avatar import Avatar, Signal
+from ..body.template import load_template
+from ..errors import UserError
 from ..model.create import create_avatar
 from ..model.lca import LCA
 from ..model.views import InputViews, PixelSource
-from ..people.dataset import HELD_OUT
 from ..raster import rasterize
 from ..raster.camera import Camera
 from .losses import over, person_psnr
-from .prepare import body_box, face_box, square, tight_crop
+from .prepare import HEAD_HEIGHT, body_box, face_box, square, tight_crop
+from .shards import ShardFolder
 
-PHOTOS_BODY, PHOTOS_FACE = 4, 2
-MEAN_PEOPLE = 32
+HELD_OUT_SHAPE = {"views": 13, "size": 384, "shard": 1}  # of a synthetic person: 8 of the body, 5 of the head
+TARGETS = (2, 5, 7, 10, 12)  # of these, see `split_views`
+MOST_PHOTOS = 8
+CANDIDATES = 16  # whose avatars retrieval chooses from
+GREY = torch.tensor(0.5)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A person with an avatar: the record, and the views that are targets."""
+    """A person with an avatar: the record, the views that are photos, and those that are targets."""
 
     record: dict
     avatar: Avatar
+    photos: np.ndarray
     targets: np.ndarray
 
 
-def photo_views(record: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Indices of a record's body photos, face photos and targets; they share no view."""
+def held_out_people(folder: str | Path, split: str, people: int, say: Callable[[str], None]) -> ShardFolder:
+    """The first `people` held-out persons of a regime; made where they are not in `folder` yet."""
+    from ..people.dataset import HELD_OUT
+    from ..people.synth import write_synth
+
+    folder = Path(folder) / split
+    write_synth(folder, people, HELD_OUT, split, progress=say, clean=TARGETS, **HELD_OUT_SHAPE)
+    found = ShardFolder(folder)
+    found.samples = found.samples[:people]
+    return found
+
+
+def split_views(record: dict) -> tuple[np.ndarray, np.ndarray]:
+    """(photos, targets): positions of a record's views.
+
+    Of the views of the body and of those of the head, every third and the last are targets. Photos come in
+    the order in which they tell most: the body from the front, the head, the body from behind, the sides.
+    """
     is_face = record["is_face"].astype(bool)
-    bodies, heads = np.flatnonzero(~is_face), np.flatnonzero(is_face)
-    targets = np.concatenate([bodies[PHOTOS_BODY:], heads[PHOTOS_FACE:]])
-    return bodies[:PHOTOS_BODY], heads[:PHOTOS_FACE], targets
+    photos, targets = [], []
+    for kind, joint in ((~is_face, "pelvis"), (is_face, "head")):
+        views = np.flatnonzero(kind)
+        target = (np.arange(len(views)) % 3 == 2) | (np.arange(len(views)) == len(views) - 1)
+        if len(views) > 1:
+            targets.append(views[target])
+            views = views[~target]
+        photos.append([views[i] for i in _from_all_sides(_azimuths(record, views, joint))])
+    bodies, heads = photos
+    order = []
+    for n in range(len(bodies) + len(heads)):  # body, head, body, body, head, body, body, head
+        order.append((heads if heads and (n % 3 == 1 or not bodies) else bodies).pop(0))
+    return np.array(order), np.concatenate(targets)
 
 
-def true_views(record: dict, config) -> InputViews:
-    """A record's photos with its true mattes and correspondences."""
-    bodies, heads, _ = photo_views(record)
+def _azimuths(record: dict, views: Sequence[int], joint: str) -> np.ndarray:
+    """Where the cameras stand round a joint: radians, 0 in front of the person."""
+    template = load_template()
+    j = template.joint_names.index(joint)
+    moved = record["transforms"][views, j].astype(np.float64)
+    at = moved[:, :3, :3] @ template.joint_heads[j] + moved[:, :3, 3]
+    world = np.linalg.inv(record["viewmats"][views].astype(np.float64))[:, :3, 3]
+    x, y, _ = np.einsum("vji,vj->iv", moved[:, :3, :3], world - at)
+    return np.arctan2(x, -y)
+
+
+def _from_all_sides(azimuths: np.ndarray) -> list[int]:
+    """The one nearest the front, then always the one farthest from all before."""
+    if not len(azimuths):
+        return []
+    order = [int(np.argmin(np.abs(azimuths)))]
+    apart = np.abs(np.angle(np.exp(1j * (azimuths[:, None] - azimuths[None]))))
+    while len(order) < len(azimuths):
+        gap = apart[:, order].min(1)
+        gap[order] = -1
+        order.append(int(np.argmax(gap)))
+    return order
+
+
+def true_views(record: dict, config, photos: Sequence[int] | None = None) -> InputViews:
+    """A record's photos (those of `split_views`) with its true mattes and correspondences."""
+    views = split_views(record)[0] if photos is None else photos
     rgba = record["rgba"]
     matte, points = rgba[..., 3].astype(np.float32) / 255, record["template_map"].astype(np.float32)
-    views = np.concatenate([bodies, heads])
+    bodies = [v for v in views if not record["is_face"][v]]
     boxes = {v: face_box(matte[v], points[v]) for v in views}
     faces = [tight_crop(rgba[v], boxes[v], config.face_size) for v in views if boxes[v] is not None]
     return InputViews(
         body=np.stack([tight_crop(rgba[v], body_box(matte[v]), config.body_size) for v in bodies]),
         face=np.stack(faces) if faces else np.zeros((0, *config.face_size, 4), np.float32),
         sources=tuple(
-            PixelSource(rgba[v, ..., :3].astype(np.float32) / 255, matte[v], points[v]) for v in views
+            PixelSource(rgba[v, ..., :3].astype(np.float32) / 255, matte[v] * points[v].any(-1), points[v])
+            for v in views
         ),
     )
 
 
-def estimated_views(record: dict, config, estimator, rng: np.random.Generator) -> InputViews:
-    """A record's photos over random backgrounds, read by the imaging part alone."""
+def estimated_views(record: dict, config, estimator, photos: Sequence[int]) -> InputViews:
+    """A record's frames, read by the imaging part alone."""
     from ..imaging.photos import photo_from_array
     from ..imaging.views import prepare_views
-    from ..people.backgrounds import compose_background
 
-    bodies, heads, _ = photo_views(record)
-    pictures = [compose_background(rng, record["rgba"][v]) for v in np.concatenate([bodies, heads])]
-    return prepare_views([photo_from_array(np.asarray(p)[..., :3]) for p in pictures], estimator, config)
-
-
-def records(seeds: Iterable[int], data: Path | None):
-    """Rendered people, from a dataset folder where it has them, else made now."""
-    from ..people.dataset import PeopleDataset, make_person_record
-    from ..people.records import restore_map
-
-    dataset = PeopleDataset(data) if data is not None else None
-    place = {seed: n for n, seed in enumerate(dataset.seeds)} if dataset is not None else {}
-    for seed in seeds:
-        if seed in place:
-            yield dataset.load(place[seed])
-        else:
-            record = make_person_record(seed)
-            yield {**record, "template_map": restore_map(record["template_map"])}
+    return prepare_views([photo_from_array(record["rgba"][v, ..., :3]) for v in photos], estimator, config)
 
 
 def target_signal(record: dict, view: int) -> Signal:
@@ -113,10 +154,41 @@ def truth(record: dict, view: int) -> Tensor:
 
 def compare(image: Tensor, target: Tensor) -> tuple[float, float]:
     """PSNR on the person's pixels and silhouette IoU."""
+    return _psnr(image, target, target[..., 3] > 0.5), _iou(image, target)
+
+
+def _psnr(image: Tensor, target: Tensor, mask: Tensor) -> float:
+    return float(person_psnr(over(image, GREY)[None], over(target, GREY)[None], mask[None]))
+
+
+def _iou(image: Tensor, target: Tensor) -> float:
     mask, own = target[..., 3] > 0.5, image[..., 3] > 0.5
-    grey = torch.tensor(0.5)
-    value = person_psnr(over(image, grey)[None], over(target, grey)[None], mask[None])
-    return float(value), float((own & mask).sum() / (own | mask).sum().clamp(min=1))
+    return float((own & mask).sum() / (own | mask).sum().clamp(min=1))
+
+
+def scores(image: Tensor, target: Tensor, seen: Tensor, head: Tensor, perceptual=None) -> dict:
+    """One target's numbers. image, target: premultiplied RGBA [H,W,4]; seen, head [H,W] bool: the person's
+    pixels, and those of the head among them.
+
+    l1 and psnr over seen pixels; ssim: the mean over these of Wang's SSIM (2004; Gaussian window of 1.5
+    pixels); psnr_face over the head's; lpips of the whole picture by `perceptual`([1,H,W,3], [1,H,W,3]).
+    """
+    a, b = over(image, GREY), over(target, GREY)
+    similar = structural_similarity(
+        a.numpy(), b.numpy(), channel_axis=-1, data_range=1.0, gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False, full=True,
+    )[1]  # fmt: skip
+    seen_image = torch.where(seen[..., None], a, GREY)
+    return {
+        "l1": float((a - b).abs()[seen].mean()),
+        "ssim": float(similar[seen.numpy()].mean()),
+        "psnr": _psnr(image, target, seen),
+        "psnr_face": _psnr(image, target, head) if head.any() else np.nan,
+        "lpips": float(perceptual(seen_image[None], torch.where(seen[..., None], b, GREY)[None]))
+        if perceptual
+        else np.nan,
+        "iou": _iou(image, target),
+    }
 
 
 def mean_avatar(avatars: list[Avatar]) -> Avatar:
@@ -132,90 +204,113 @@ def mean_avatar(avatars: list[Avatar]) -> Avatar:
         quats=normalize((quats * sign).mean(0), dim=-1),
         scales=scales,
         thumbnails=(),
-        header={**first.header, "name": "Average of the training people", "photos": []},
+        header={**first.header, "name": "Average person", "photos": []},
     )
 
 
-def training_mean(model: LCA, data: Path | None, tokens: int | None, stored: Path | None, say) -> Avatar:
-    """The average avatar of training people; kept in `stored` once made."""
-    if stored is not None and stored.is_file():
-        avatar = Avatar.load(stored)
-        if len(avatar) == (tokens or model.config.tokens) * model.config.gaussians_per_token:
-            return avatar
-    avatars = []
-    for n, record in enumerate(records(range(MEAN_PEOPLE), data)):
-        say(f"Average avatar: person {n + 1} of {MEAN_PEOPLE}")
-        avatars.append(create_avatar(true_views(record, model.config), model, tokens))
-    avatar = mean_avatar(avatars)
-    if stored is not None:
-        avatar.save(stored)
-    return avatar
+def make_subjects(
+    model: LCA, people, views: int, tokens: int | None = None, estimator=None, say=lambda text: None
+) -> tuple[list[Subject], int]:
+    """Avatars of people (records by position) from `views` photos each, and how many could not be made since
+    nobody was found in their photos; estimator None reads true correspondences instead of estimating.
+    """
+    subjects, failed = [], 0
+    for n in range(len(people)):
+        say(f"Avatar {n + 1} of {len(people)}")
+        record = people.load(n)
+        photos, targets = split_views(record)
+        try:
+            if estimator is None:
+                inputs = true_views(record, model.config, photos[:views])
+            else:
+                inputs = estimated_views(record, model.config, estimator, photos[:views])
+        except UserError as error:
+            say(str(error))
+            failed += 1
+            continue
+        avatar = create_avatar(inputs, model, tokens)
+        subjects.append(Subject(record, avatar, photos[:views], targets))
+    if not subjects:
+        raise UserError("In nobody's photos a person was found; there is nothing to compare.")
+    return subjects, failed
+
+
+def score_subject(subject: Subject, perceptual=None) -> list[dict]:
+    """`scores` of every target, with what kind it is: is_face, new_pose (no photo shows its instant)."""
+    record, rows = subject.record, []
+    shown = set(record["instant"][subject.photos].tolist())
+    for view in subject.targets:
+        target = truth(record, view)
+        seen, on_face = target[..., 3] > 0.5, bool(record["is_face"][view])
+        head = torch.zeros_like(seen)
+        if "template_map" in record:
+            points = torch.from_numpy(record["template_map"][view])
+            seen = seen & points.any(-1)
+            head = seen & (points[..., 2] > HEAD_HEIGHT) if on_face else head
+        row = scores(picture(subject.avatar, record, view), target, seen, head, perceptual)
+        rows.append(row | {"is_face": on_face, "new_pose": int(record["instant"][view]) not in shown})
+    return rows
 
 
 def evaluate(
     model: LCA,
-    people: int = 32,
-    data: Path | None = None,
+    people,
+    views: int = MOST_PHOTOS,
     tokens: int | None = None,
     estimator=None,
-    mean_path: Path | None = None,
-    say=lambda text: None,
-    pictures: list | None = None,
+    perceptual=None,
+    say: Callable[[str], None] = lambda text: None,
+    subjects: list | None = None,
 ) -> dict:
-    """Scores over `people` held-out people; estimator None reads true correspondences instead of estimating.
+    """Mean numbers over all targets of `people` (such as `held_out_people`) from `views` photos each.
 
-    psnr; psnr_mean_avatar: the average training person in the same pose; psnr_swapped: the next person's
-    avatar; retrieval_top1: whose avatar matches a target best, among all; iou; psnr_body and psnr_face by
-    kind of target; people; failed: people in whose photos nobody was found. `pictures` collects (target, own,
-    mean, swapped) of every target.
+    l1, ssim, psnr, psnr_face, lpips, iou: see `scores`; psnr_new_view: of poses that a photo shows,
+    psnr_new_pose: of others; psnr_body, psnr_head by what the target shows; psnr_swapped: the next person's
+    avatar in the same pose; psnr_mean_avatar: the average of the others; retrieval_top1: how often the first
+    target is matched best by the own avatar among `CANDIDATES`; None where there is nothing to measure.
+    people, failed: how many; seconds_create, seconds_score per person. `subjects` collects the `Subject`s.
     """
-    subjects, failed = _subjects(model, people, data, tokens, estimator, say)
-    average = training_mean(model, data, tokens, mean_path, say)
-    rows, hits = [], 0
-    for i, subject in enumerate(subjects):
-        say(f"Scoring person {i + 1} of {len(subjects)}")
-        other = subjects[(i + 1) % len(subjects)].avatar
-        for view in subject.targets:
-            target = truth(subject.record, view)
-            images = [picture(a, subject.record, view) for a in (subject.avatar, average, other)]
-            scores = [compare(image, target) for image in images]
-            on_face = bool(subject.record["is_face"][view])
-            rows.append((scores[0][0], scores[1][0], scores[2][0], scores[0][1], on_face))
-            if pictures is not None:
-                pictures.append((target, *images))
-        view = subject.targets[0]
-        target = truth(subject.record, view)
-        all_scores = [compare(picture(s.avatar, subject.record, view), target)[0] for s in subjects]
-        hits += int(np.argmax(all_scores) == i)
-    table = np.array(rows, np.float64)
-    own, average_psnr, swapped, iou = table[:, :4].mean(0)
+    start = time.monotonic()
+    made, failed = make_subjects(model, people, views, tokens, estimator, say)
+    created = time.monotonic()
+    rows, others = [], []
+    for i, subject in enumerate(made):
+        say(f"Scoring person {i + 1} of {len(made)}")
+        rows += score_subject(subject, perceptual)
+        if len(made) > 1:
+            others.append(_against_others(made, i))
+    if subjects is not None:
+        subjects += made
     result = {
-        "psnr": own,
-        "psnr_mean_avatar": average_psnr,
-        "psnr_swapped": swapped,
-        "retrieval_top1": hits / len(subjects),
-        "iou": iou,
-        "psnr_body": table[table[:, 4] == 0, 0].mean(),
-        "psnr_face": table[table[:, 4] == 1, 0].mean() if (table[:, 4] == 1).any() else float("nan"),
+        key: _mean(row[key] for row in rows) for key in ("l1", "ssim", "psnr", "psnr_face", "lpips", "iou")
     }
-    return {**{k: round(float(v), 3) for k, v in result.items()}, "people": len(subjects), "failed": failed}
+    result["psnr_new_view"] = _mean(row["psnr"] for row in rows if not row["new_pose"])
+    result["psnr_new_pose"] = _mean(row["psnr"] for row in rows if row["new_pose"])
+    result["psnr_body"] = _mean(row["psnr"] for row in rows if not row["is_face"])
+    result["psnr_head"] = _mean(row["psnr"] for row in rows if row["is_face"])
+    for key in ("psnr_swapped", "psnr_mean_avatar", "retrieval_top1"):
+        result[key] = _mean(other[key] for other in others)
+    result |= {"views": views, "people": len(made), "failed": failed}
+    result["seconds_create"] = round((created - start) / len(people), 2)
+    result["seconds_score"] = round((time.monotonic() - created) / len(made), 2)
+    return result
 
 
-def _subjects(model, people, data, tokens, estimator, say) -> tuple[list[Subject], int]:
-    from ..errors import UserError
+def _mean(values) -> float | None:
+    known = [value for value in values if np.isfinite(value)]
+    return round(float(np.mean(known)), 4) if known else None
 
-    subjects, failed = [], 0
-    for n, record in enumerate(records(range(HELD_OUT, HELD_OUT + people), data)):
-        say(f"Avatar {n + 1} of {people}")
-        try:
-            if estimator is None:
-                views = true_views(record, model.config)
-            else:
-                views = estimated_views(record, model.config, estimator, np.random.default_rng([7, n]))
-        except UserError:
-            failed += 1
-            continue
-        subjects.append(Subject(record, create_avatar(views, model, tokens), photo_views(record)[2]))
-    if len(subjects) < 2:
-        raise UserError("Fewer than two people could be made into avatars; there is nothing to compare.")
-    return subjects, failed
+
+def _against_others(made: list[Subject], i: int) -> dict:
+    """How well other people's avatars do in a person's place."""
+    subject = made[i]
+    average = mean_avatar([s.avatar for n, s in enumerate(made) if n != i])
+    swapped = made[(i + 1) % len(made)].avatar
+    targets = [(view, truth(subject.record, view)) for view in subject.targets]
+    psnr = lambda avatar, view, target: compare(picture(avatar, subject.record, view), target)[0]  # noqa: E731
+    some = [made[(i + n) % len(made)].avatar for n in range(min(CANDIDATES, len(made)))]
+    return {
+        "psnr_swapped": np.mean([psnr(swapped, *target) for target in targets]),
+        "psnr_mean_avatar": np.mean([psnr(average, *target) for target in targets]),
+        "retrieval_top1": float(np.argmax([psnr(avatar, *targets[0]) for avatar in some]) == 0),
+    }
