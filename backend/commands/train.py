@@ -1,40 +1,78 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`lca train`."""
+"""`lca train prepare`, then `lca train pretrain` and `lca train posttrain`."""
 
+from __future__ import annotations
+
+from dataclasses import replace
 from pathlib import Path
 
 from . import say
 
+CHANGES = ("minutes", "steps", "lr", "seed", "save_seconds")
+
 
 def add(subparsers) -> None:
-    p = subparsers.add_parser("train", help="train a network on synthetic people")
-    p.add_argument("preset", help="starter, small or paper")
-    p.add_argument("--data", type=Path, required=True, help="folder made by `lca demo-data`")
-    p.add_argument("--out", type=Path, help="folder of the run; an existing run is continued")
-    p.add_argument("--minutes", type=float, default=60.0)
-    p.add_argument("--steps", type=int, help="end after this many steps instead")
-    p.add_argument("--batch", type=int, default=8, help="people per step")
-    p.add_argument("--lr", type=float, default=8e-4)
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--save-seconds", type=float, default=120.0)
-    p.add_argument("--fp32", action="store_true", help="no bfloat16")
-    p.set_defaults(run=run)
+    """The three stages and their options."""
+    top = subparsers.add_parser("train", help="train a network on synthetic people")
+    stages = top.add_subparsers(required=True, metavar="stage")
+
+    p = stages.add_parser("prepare", help="turn rendered people into what a step reads; resumable")
+    p.add_argument("--data", type=Path, nargs="+", required=True, help="folders made by `lca demo-data`")
+    p.add_argument("--config", default="starter", help="a preset's name or a JSON file")
+    p.add_argument("--estimates", action="store_true", help="with the photo estimator's own maps")
+    p.add_argument("--estimator", type=Path, help="its file (the bundled one)")
+    p.add_argument("--share", default="0/1", help="1/4: the second of four processes that share the work")
+    p.set_defaults(run=prepare)
+
+    for stage, words in (("pretrain", "from a random start"), ("posttrain", "from a checkpoint")):
+        p = stages.add_parser(stage, help=words)
+        p.add_argument("--data", type=Path, nargs="+", required=True, help="folders of prepared people")
+        p.add_argument("--out", type=Path, required=True, help="folder of the run; a run there is continued")
+        p.add_argument("--config", default="starter", help="a preset's name or a JSON file")
+        p.add_argument("--from", dest="weights", help="the network to start from: a file or a preset's name")
+        p.add_argument("--minutes", type=float, help="length of the whole run, pauses left out")
+        p.add_argument("--steps", type=int, help="end after this many steps instead")
+        p.add_argument("--lr", type=float)
+        p.add_argument("--seed", type=int)
+        p.add_argument("--batch", type=int, help="people per step")
+        p.add_argument("--save-seconds", type=float)
+        p.add_argument("--fp32", action="store_true", help="no bfloat16")
+        p.set_defaults(run=train, stage=stage)
 
 
-def run(args) -> None:
+def prepare(args) -> None:
+    from ..errors import UserError
     from ..model.config import preset
-    from ..training.batches import BatchRecipe
-    from ..training.train import TrainingConfig, train
+    from ..training.config import training_config
+    from ..training.prepare import prepare as run
 
-    config = TrainingConfig(
-        minutes=args.minutes,
-        steps=args.steps,
-        lr=args.lr,
-        seed=args.seed,
-        recipe=BatchRecipe(people=args.batch),
-        bf16=not args.fp32,
-        save_seconds=args.save_seconds,
-    )
-    out = args.out or args.data / "runs" / args.preset
-    train(args.data, out, preset(args.preset), config, say)
-    say(f"The model is in {out / 'model.safetensors'}.")
+    number, _, of = args.share.partition("/")
+    if not (number.isdigit() and of.isdigit() and int(number) < int(of)):
+        raise UserError(f"{args.share!r} is no share of the work.", "Write 0/2 and 1/2 for two processes.")
+    share = (int(number), int(of))
+    config = preset(training_config(args.config, "pretrain").model)
+    report = lambda fraction, text: say(f"{100 * fraction:3.0f} %  {text}")  # noqa: E731
+    for folder in args.data:
+        run(folder, config, report, share)
+    if args.estimates:
+        from ..imaging.correspondence import BUNDLED, load_estimator
+        from ..training.estimates import estimate
+
+        estimator = load_estimator(args.estimator or BUNDLED)
+        for folder in args.data:
+            estimate(folder, config, estimator, report, share)
+
+
+def train(args) -> None:
+    from ..model.checkpoint import load_model
+    from ..training.config import training_config
+    from ..training.train import train as run
+
+    config = training_config(args.config, args.stage)
+    config = replace(config, **{k: v for k in CHANGES if (v := getattr(args, k)) is not None})
+    if args.fp32:
+        config = replace(config, bf16=False)
+    if args.batch:
+        config = replace(config, recipe=replace(config.recipe, people=args.batch))
+    run(args.data, args.out, config, load_model(args.weights) if args.weights else None, say)
+    say(f"The model is in {args.out / 'model.safetensors'}.")

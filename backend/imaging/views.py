@@ -111,26 +111,30 @@ def _load(photos: Iterable[Photo | str | Path], report) -> tuple[list[Photo], li
 def _prepare(photo: Photo, correspondence: Correspondence, config: PhotoSizes) -> _Prepared:
     body_box = correspondence.box.grown(0.05, config.body_size[1] / config.body_size[0])
     body, _ = masked_crop(photo.rgb, correspondence, body_box, *config.body_size)
-    sources = [_source(photo, correspondence, body_box, BODY_SOURCE)]
+    sources = [pixel_source(photo.rgb, correspondence, body_box, BODY_SOURCE)]
     face = None
-    if correspondence.head is not None and correspondence.head.height >= MIN_HEAD:
-        head = correspondence.head
-        face_box = Box.around(
-            (head.left + head.right) / 2,
-            (head.top + head.bottom) / 2,
-            head.height,
-            head.height * config.face_size[1] / config.face_size[0],
-        )
+    if (face_box := head_crop(correspondence, config)) is not None:
         face, _ = masked_crop(photo.rgb, correspondence, face_box, *config.face_size)
         if face_box.height / body_box.height * BODY_SOURCE[0] < FACE_SOURCE[0]:
-            sources.append(_source(photo, correspondence, face_box, FACE_SOURCE))
+            sources.append(pixel_source(photo.rgb, correspondence, face_box, FACE_SOURCE))
     points, confidence = correspondence.points, correspondence.confidence
     step = max(1, round(min(body_box.height, points.shape[0]) / 256))
     coverage = (points[::step, ::step].copy(), confidence[::step, ::step].copy())
     return _Prepared(photo, body, face, sources, coverage)
 
 
-def _source(photo: Photo, correspondence: Correspondence, box: Box, size: tuple[int, int]) -> PixelSource:
+def head_crop(correspondence: Correspondence, config: PhotoSizes) -> Box | None:
+    """The box of the face picture; None where the photo shows no head large enough."""
+    head = correspondence.head
+    if head is None or head.height < MIN_HEAD:
+        return None
+    middle = ((head.left + head.right) / 2, (head.top + head.bottom) / 2)
+    return Box.around(*middle, head.height, head.height * config.face_size[1] / config.face_size[0])
+
+
+def pixel_source(
+    rgb: np.ndarray, correspondence: Correspondence, box: Box, size: tuple[int, int]
+) -> PixelSource:
     """A crop to sample colours from, never larger than the photo shows it, its points laid on the
     template's surface.
 
@@ -138,7 +142,7 @@ def _source(photo: Photo, correspondence: Correspondence, box: Box, size: tuple[
     """
     height = max(32, min(size[0], box.height))
     width = max(24, min(size[1], round(height * size[1] / size[0])))
-    rgba, points = masked_crop(photo.rgb, correspondence, box, height, width)
+    rgba, points = masked_crop(rgb, correspondence, box, height, width)
     confidence = _nearest(correspondence.confidence, box, height, width)
     matte = rgba[..., 3].copy()
     solid = (matte > 0) & (confidence > MIN_CONFIDENCE)

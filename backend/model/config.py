@@ -30,7 +30,7 @@ class ModelConfig:
     # Transformer.
     width: int = 192
     layers: int = 3
-    heads: int = 6  # (open)
+    heads: int = 3  # (open)
     mlp_ratio: float = 4.0  # (open)
     activation: str = "silu"  # (open) of the transformer's feed-forward parts: "gelu" or "silu"
     qk_norm: bool = True  # (open) RMS normalisation of queries and keys
@@ -42,7 +42,7 @@ class ModelConfig:
     # Geometry tokens.
     fourier_bands: int = 8  # (open) 8 bands, both waves, and xyz: 51 numbers
     tokens: int = 2048  # at creation
-    training_tokens: tuple[int, int] = (192, 768)  # range of counts seen in training
+    training_tokens: tuple[int, int] = (192, 1024)  # range of counts seen in training
     face_fraction: float = 0.5
     gaussians_per_token: int = 32
 
@@ -72,7 +72,7 @@ class ModelConfig:
     # Beyond the paper: what a small model without captured data needs. All off in `paper`.
     masked_photos: bool = True  # background replaced by grey, the matte as fourth channel
     pixel_values: bool = True  # a last attention whose values are raw photo pixels
-    pixel_heads: int = 8
+    pixel_heads: int = 4
     pixel_blocks: int = 4  # blocks along a patch's side: the pixels an attention value holds
     sampled_pixels: bool = True  # photo colours at the Gaussians' places on the template
     match_radius_body: float = 0.06  # metres
@@ -158,7 +158,7 @@ SMALL = ModelConfig(
     encoder_layers=2,
     width=384,
     layers=6,
-    heads=12,
+    heads=6,
     global_width=128,
     tokens=2048,
     training_tokens=(512, 2048),

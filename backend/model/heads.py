@@ -139,7 +139,9 @@ class PixelAttention(nn.Module):
             seen = self.attend(query, keys, values)
         tokens = tokens + self.to_token(seen.flatten(2) * 2 - 1)
         # Channels come as 4 planes of blocks² pixels: [B,T,heads,4,blocks²] -> heads * blocks² pixels of 4.
-        palette = seen.unflatten(-1, (4, -1)).transpose(-1, -2).flatten(2, 3).float()
-        weights = torch.softmax(self.mix(tokens).float().unflatten(-1, (-1, palette.shape[2])), -1)
-        mixed = (weights @ palette).flatten(1, 2)
+        palette = seen.unflatten(-1, (4, -1)).transpose(-1, -2).flatten(2, 3)
+        scores = self.mix(tokens).unflatten(-1, (-1, palette.shape[2]))
+        with torch.autocast(scores.device.type, enabled=False):  # it would widen the softmax to float32
+            weights = torch.softmax(scores, -1)
+            mixed = (weights @ palette.to(weights.dtype)).flatten(1, 2).float()
         return tokens, mixed[..., :3] / (mixed[..., 3:] + 1e-3)

@@ -162,6 +162,13 @@ class LCA(nn.Module):
         """signal [B,V,S] -> pose-dependent changes [B,V,M,13]: colour, mean, quaternion, log scale."""
         return self.pose_head(encoding.tokens, signal).flatten(2, 3)
 
+    def forward(
+        self, body: Tensor, face: Tensor | None, anchors: AnchorSet, sampled: Tensor | None, signal: Tensor
+    ) -> tuple[CanonicalGaussians, Tensor]:
+        """`encode`, then `canonical` and `deltas`: one pass of training."""
+        encoding = self.encode(body, face, anchors, sampled)
+        return self.canonical(encoding, anchors), self.deltas(encoding, signal)
+
     def trainable(self):
         """Named parameters that training may change: all but a frozen encoder's."""
         return ((n, p) for n, p in self.named_parameters() if p.requires_grad)

@@ -56,15 +56,17 @@ def pooled(config: ModelConfig, anchors: Anchors, sites: Sites) -> PooledAnchors
     return PooledAnchors(made, site.astype(np.int64), match_radius(config, made))
 
 
-def finest_anchors(config: ModelConfig, sites: Sites) -> PooledAnchors:
-    """The largest set that training sees, in the order that creation uses: where training ends."""
-    return pooled(config, sample_anchors(config.training_tokens[1], config.face_fraction), sites)
+def whole_anchors(config: ModelConfig, sites: Sites, count: int) -> PooledAnchors:
+    """`count` anchors in the order that creation uses."""
+    return pooled(config, sample_anchors(count, config.face_fraction), sites)
 
 
-def anchor_pool(config: ModelConfig, sites: Sites, size: int = 12, seed: int = 0) -> list[PooledAnchors]:
-    """`size` subsets, their counts spread evenly on a log scale over the configuration's training range."""
+def anchor_pool(
+    config: ModelConfig, sites: Sites, counts: tuple[int, int], size: int = 12, seed: int = 0
+) -> list[PooledAnchors]:
+    """`size` subsets, their counts spread evenly on a log scale over the range `counts`."""
     rng = np.random.default_rng(seed)
-    low, high = config.training_tokens
+    low, high = counts
     full = sample_anchors(min(SURPLUS * high, 8192), config.face_fraction)
-    counts = np.exp(np.linspace(np.log(low), np.log(high), size)).round().astype(int)
-    return [pooled(config, subset(full, int(n), config.face_fraction, rng), sites) for n in counts]
+    sizes = np.exp(np.linspace(np.log(low), np.log(high), size)).round().astype(int)
+    return [pooled(config, subset(full, int(n), config.face_fraction, rng), sites) for n in sizes]

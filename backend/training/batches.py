@@ -15,16 +15,18 @@ from ..model.matching import SiteColors, combine
 from ..model.views import GREY
 from ..raster.camera import Camera
 from .anchor_pool import PooledAnchors
+from .config import BatchRecipe
 from .noise import NoiseBank
-from .prepare import DISTANCE_STEP, ROOM, PreparedPeople
+from .prepare import DISTANCE_STEP, ERROR_STEP, ROOM, PreparedPeople, PreparedPerson
 
 
 @dataclass(frozen=True)
 class Batch:
     """B people: photos [B,V,C,H,W], sampled [B,M,4] or None, and R targets each.
 
-    signals [B,R,S], expression [B,R,52], transforms [B,R,J,3,4], targets [B,R,h,w,4] premultiplied,
-    cameras B lists of R.
+    signals [B,R,S], expression [B,R,52], transforms [B,R,J,3,4], targets [B,R,h,w,4] premultiplied, visible
+    [B,R,h,w,1] share of every pixel that nothing else hides (targets are multiplied by it), cameras B lists
+    of R.
     """
 
     anchors: PooledAnchors
@@ -35,36 +37,42 @@ class Batch:
     expression: Tensor
     transforms: Tensor
     targets: Tensor
+    visible: Tensor
     cameras: list[list[Camera]]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which views of a person play which part: indices of body photos, face photos and targets."""
+    """Which views of a person play which part: indices of photos, of close-ups of the head, of targets."""
 
-    body: np.ndarray
-    face: np.ndarray
-    target: np.ndarray
+    photos: np.ndarray
+    faces: np.ndarray
+    targets: np.ndarray
 
 
 def choose_views(
-    rng, is_face: np.ndarray, has_face: np.ndarray, n_body: int, n_face: int, n_target: int
+    rng, is_face: np.ndarray, has_face: np.ndarray, photos: int, faces: int, targets: int
 ) -> Choice:
-    """Photos and targets never share a view. The first target shows the body, later ones head or body."""
+    """Photos and targets never share a view. The first target shows the body, later ones head or body; the
+    first photo shows the body. `faces` close-ups are cut from the photos that show a head, the head's own
+    first; without any, from views that are no targets.
+    """
     bodies, heads = rng.permutation(np.flatnonzero(~is_face)), rng.permutation(np.flatnonzero(is_face))
-    target, bodies, heads = [bodies[0]], bodies[1:], heads
-    for _ in range(n_target - 1):
+    target, bodies = [bodies[0]], bodies[1:]
+    for _ in range(targets - 1):
         if len(heads) > 1 and (rng.random() < 0.5 or len(bodies) <= 1):
             target, heads = [*target, heads[0]], heads[1:]
         else:
             target, bodies = [*target, bodies[0]], bodies[1:]
-    body = bodies[np.arange(n_body) % len(bodies)]
-    if len(heads) and n_body > 1 and rng.random() < 0.1:
-        body = np.append(body[:-1], heads[-1])  # a photo without legs
-    crops = np.concatenate([heads, body[has_face[body]] if rng.random() < 0.3 else heads[:0]])
-    if not len(crops):
-        crops = np.concatenate([bodies, heads])
-    return Choice(body, rng.permutation(crops)[np.arange(n_face) % len(crops)], np.array(target))
+    rest = rng.permutation(np.concatenate([bodies[1:], heads]))
+    order = np.concatenate([bodies[:1], rest])
+    chosen = order[np.arange(photos) % len(order)]
+    near = np.unique(chosen[has_face[chosen]])
+    if not len(near):
+        near = heads if len(heads) else order
+    near = rng.permutation(near)
+    near = near[np.argsort(~is_face[near], kind="stable")]
+    return Choice(chosen, near[np.arange(faces) % len(near)], np.array(target))
 
 
 def jittered(rng, stored: np.ndarray, size: tuple[int, int], jitter: float) -> Tensor:
@@ -80,18 +88,26 @@ def jittered(rng, stored: np.ndarray, size: tuple[int, int], jitter: float) -> T
     return F.grid_sample(image, grid, align_corners=False)
 
 
-def as_photos(rng, premultiplied: Tensor, masked_photos: bool) -> Tensor:
-    """Premultiplied [n,4,H,W] over random colours; where the network wants mattes, with an imperfect one."""
+def as_photos(rng, premultiplied: Tensor, masked_photos: bool, estimated: np.ndarray | None = None) -> Tensor:
+    """Premultiplied [n,4,H,W] as the encoder gets them: over random colours, or masked by their mattes.
+
+    Mattes are made imperfect, but for those that were `estimated` [n].
+    """
     n = len(premultiplied)
     alpha = premultiplied[:, 3:]
     background = torch.from_numpy(rng.random((n, 3, 1, 1)).astype(np.float32))
-    picture = premultiplied[:, :3] + (1 - alpha) * background
+    spoiled = rng.random(n) < 0.5
     if not masked_photos:
-        return picture
+        return premultiplied[:, :3] + (1 - alpha) * background
+    true = np.ones(n, bool) if estimated is None else ~estimated
+    picture = premultiplied[:, :3] + (1 - alpha) * torch.where(
+        torch.from_numpy(true)[:, None, None, None], background, torch.tensor(GREY)
+    )
     matte = alpha.clone()
-    for i in np.flatnonzero(rng.random(n) < 0.5):
+    for i in np.flatnonzero(spoiled & true):
         matte[i] = torch.roll(alpha[i], tuple(rng.integers(-1, 2, 2)), (1, 2))
-    return torch.cat([picture * matte + GREY * (1 - matte), matte], 1)
+    share = torch.where(torch.from_numpy(true)[:, None, None, None], matte, torch.ones(()))
+    return torch.cat([picture * share + GREY * (1 - share), matte], 1)
 
 
 def window(rng, rgba: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int]:
@@ -111,11 +127,11 @@ def window(rng, rgba: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int]
 
 
 def cut_target(rgba: np.ndarray, place: tuple[int, int, int], size: tuple[int, int]) -> np.ndarray:
-    """float32 premultiplied [h,w,4] of a uint8 straight RGBA view."""
+    """float32 premultiplied [h,w,C] of a uint8 straight RGBA view; further channels are averaged with it."""
     left, top, divisor = place
     part = rgba[top : top + size[0] * divisor, left : left + size[1] * divisor].astype(np.float32) / 255
-    part[..., :3] *= part[..., 3:]
-    return part.reshape(size[0], divisor, size[1], divisor, 4).mean((1, 3))
+    part[..., :3] *= part[..., 3:4]
+    return part.reshape(size[0], divisor, size[1], divisor, -1).mean((1, 3))
 
 
 def cut_camera(
@@ -130,34 +146,50 @@ def cut_camera(
     return Camera(viewmat, k, size[1], size[0])
 
 
-def sampled_colors(
-    file, views: np.ndarray, pool: PooledAnchors, rng=None, bank: NoiseBank | None = None
-) -> np.ndarray:
-    """[M,4] colour and log weight of the photos at an anchor set's Gaussians, with estimator-like errors."""
-    rgb, distance = [], []
-    for view in np.unique(views):
-        site, far = pool.site, None
-        if bank is not None:
-            index, lost = bank.draw(rng)
-            site, far = index[pool.site], lost[pool.site]
-        rgb.append(file.get_slice("site_rgb")[view : view + 1][0][site].astype(np.float32) / 255)
-        d = file.get_slice("site_distance")[view : view + 1][0][site].astype(np.float32) * DISTANCE_STEP
-        distance.append(d if far is None else np.where(far, 1.0, d))
-    colors = SiteColors(np.stack(rgb), np.stack(distance), file.get_tensor("pixel_size")[np.unique(views)])
-    return combine(colors, pool.radius)
-
-
 @dataclass(frozen=True)
-class BatchRecipe:
-    """How many people, photos and targets a batch has, and how it is disturbed."""
+class Disturbance:
+    """How a batch's photos differ from what was rendered, drawn per view of a person.
 
-    people: int = 8
-    body_photos: tuple[int, int] = (1, 4)
-    face_photos: tuple[int, int] = (0, 3)
-    targets: int = 2
-    target_size: tuple[int, int] = (128, 96)
-    hidden_fraction: float = 0.5  # of the batches without sampled pixels
-    jitter: float = 0.12
+    gains [V,3] multiply colours; `estimated`: the photos are explained by the estimator, not by the truth.
+    """
+
+    gains: np.ndarray
+    estimated: bool
+
+
+def disturbance(file, recipe: BatchRecipe, rng) -> Disturbance:
+    """Draw one person's."""
+    views = len(file.is_face)
+    gains = rng.normal(0, recipe.photometric, (views, 1)) + rng.normal(0, recipe.photometric / 2, (views, 3))
+    estimated = rng.random() < recipe.estimated_fraction and file.estimated is not None
+    return Disturbance(np.exp(gains).astype(np.float32), estimated)
+
+
+def sampled_colors(
+    file: PreparedPerson,
+    views: np.ndarray,
+    pool: PooledAnchors,
+    change: Disturbance,
+    rng,
+    bank: NoiseBank | None,
+) -> np.ndarray:
+    """[M,4] colour and log weight of the photos at an anchor set's Gaussians: as the estimator found them,
+    or the truth with errors like its own.
+    """
+    rgb, distance, error, size = [], [], [], []
+    for view in np.unique(views):
+        source = file.source(view, change.estimated)
+        site, lost = pool.site, None
+        if bank is not None and not source.estimated:
+            index, holes = bank.draw(rng)
+            site, lost = index[pool.site], holes[pool.site]
+        rgb.append(np.minimum(source.rgb[site] * (change.gains[view] / 255), 1))
+        d = source.distance[site] * np.float32(DISTANCE_STEP)
+        distance.append(d if lost is None else np.where(lost, 1.0, d).astype(np.float32))
+        error.append(source.error[site] * np.float32(ERROR_STEP))
+        size.append(source.pixel_size)
+    colors = SiteColors(np.stack(rgb), np.stack(distance), np.array(size, np.float32), np.stack(error))
+    return combine(colors, pool.radius)
 
 
 def make_batch(
@@ -167,61 +199,67 @@ def make_batch(
     recipe: BatchRecipe,
     rng,
     bank: NoiseBank | None,
+    share: tuple[int, int] = (0, 1),
 ) -> Batch:
-    """Draw people, views, crops and noise from `rng`."""
-    n_body = int(rng.integers(recipe.body_photos[0], recipe.body_photos[1] + 1))
-    n_face = int(rng.integers(recipe.face_photos[0], recipe.face_photos[1] + 1))
+    """Draw people, views, crops and noise from `rng`; of the recipe's people, those of process `share` =
+    (number, of how many).
+    """
+    photos = int(rng.integers(recipe.photos[0], recipe.photos[1] + 1))
+    faces = int(rng.integers(0, min(photos, recipe.most_faces) + 1))
     show = config.sampled_pixels and rng.random() >= recipe.hidden_fraction
+    chosen = rng.choice(len(people), recipe.people, replace=len(people) < recipe.people)
+    seeds = rng.integers(0, 2**63, recipe.people)
+    number, of = share
     rows = []
-    for n in rng.choice(len(people), recipe.people, replace=len(people) < recipe.people):
+    for n, seed in list(zip(chosen, seeds, strict=True))[number::of]:
         with people.open(int(n)) as file:
-            rows.append(_person(file, pool, recipe, rng, bank, (n_body, n_face), show))
+            rows.append(
+                _person(file, pool, config, recipe, np.random.default_rng(seed), bank, (photos, faces), show)
+            )
     stack = lambda key: torch.from_numpy(np.stack([row[key] for row in rows]))  # noqa: E731
-
-    def images(key, size):
-        stored = np.stack([row[key] for row in rows])
-        if not stored.shape[1]:
-            return torch.zeros(len(rows), 0, config.image_channels, *size)
-        flat = as_photos(
-            rng,
-            jittered(rng, stored.reshape(-1, *stored.shape[2:]), size, recipe.jitter),
-            config.masked_photos,
-        )
-        return flat.unflatten(0, stored.shape[:2])
-
+    targets = stack("targets")
     return Batch(
         anchors=pool,
-        body=images("body", config.body_size),
-        face=images("face", config.face_size),
+        body=torch.stack([row["body"] for row in rows]),
+        face=torch.stack([row["face"] for row in rows]),
         sampled=stack("sampled") if show else None,
         signals=stack("signals"),
         expression=stack("expression"),
         transforms=stack("transforms")[..., :3, :],
-        targets=stack("targets"),
+        targets=targets[..., :4] * targets[..., 4:],
+        visible=targets[..., 4:],
         cameras=[row["cameras"] for row in rows],
     )
 
 
-def _person(file, pool, recipe: BatchRecipe, rng, bank, counts: tuple[int, int], show: bool) -> dict:
-    is_face, has_face = file.get_tensor("is_face"), file.get_tensor("has_face")
-    choice = choose_views(rng, is_face, has_face, *counts, recipe.targets)
-    take = lambda key, views: np.stack([file.get_slice(key)[v : v + 1][0] for v in views])  # noqa: E731
-    crops = file.get_slice("faces").get_shape()[1:]
+def _person(
+    file: PreparedPerson, pool, config, recipe: BatchRecipe, rng, bank, counts: tuple[int, int], show: bool
+) -> dict:
+    change = disturbance(file, recipe, rng)
+    choice = choose_views(rng, file.is_face, file.has_face(change.estimated), *counts, recipe.targets)
     targets, cameras = [], []
-    for v in choice.target:
-        rgba = file.get_slice("targets")[v : v + 1][0]
+    for v in choice.targets:
+        rgba = file.view(v)
         place = window(rng, rgba, recipe.target_size)
         targets.append(cut_target(rgba, place, recipe.target_size))
-        viewmat, k = (file.get_slice(key)[v : v + 1][0] for key in ("viewmats", "Ks"))
-        cameras.append(cut_camera(viewmat, k, place, recipe.target_size))
-    views = np.concatenate([choice.body, choice.face])
+        cameras.append(cut_camera(file["viewmats"][v], file["Ks"][v], place, recipe.target_size))
+    photos = {}
+    for key, views in (("body", choice.photos), ("face", choice.faces)):
+        size = getattr(config, f"{key}_size")
+        if not len(views):
+            photos[key] = torch.zeros(0, config.image_channels, *size)
+            continue
+        stored, estimated = zip(*(file.crop(key, v, change.estimated) for v in views), strict=True)
+        pictures = jittered(rng, np.stack(stored), size, recipe.jitter)
+        gains = torch.from_numpy(change.gains[views])[:, :, None, None]
+        pictures = torch.cat([torch.minimum(pictures[:, :3] * gains, pictures[:, 3:]), pictures[:, 3:]], 1)
+        photos[key] = as_photos(rng, pictures, config.masked_photos, np.array(estimated))
     return {
-        "body": take("bodies", choice.body),
-        "face": take("faces", choice.face) if len(choice.face) else np.zeros((0, *crops), np.uint8),
-        "sampled": sampled_colors(file, views, pool, rng, bank) if show else None,
-        "signals": take("signals", choice.target),
-        "expression": take("expression", choice.target),
-        "transforms": take("driven", choice.target),
+        **photos,
+        "sampled": sampled_colors(file, choice.photos, pool, change, rng, bank) if show else None,
+        "signals": file["signals"][choice.targets],
+        "expression": file["expression"][choice.targets],
+        "transforms": file["driven"][choice.targets],
         "targets": np.stack(targets),
         "cameras": cameras,
     }

@@ -12,7 +12,8 @@ from torch.nn.functional import normalize
 
 from ..model.lca import LCA, CanonicalGaussians, Encoding, drive, select
 from .anchor_pool import PooledAnchors
-from .batches import Batch, BatchRecipe, make_batch
+from .batches import Batch, make_batch
+from .config import BatchRecipe
 from .losses import over, person_psnr
 from .prepare import PreparedPeople
 from .rendering import render_batch
@@ -57,7 +58,7 @@ def mean_of(canonical: CanonicalGaussians) -> CanonicalGaussians:
 
 def score(image: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """PSNR on the person's pixels and silhouette IoU of renders [B,R,h,w,4], per target [B R]."""
-    image, target = image.flatten(0, 1), batch.targets.flatten(0, 1)
+    image, target = (image * batch.visible).flatten(0, 1), batch.targets.flatten(0, 1)
     mask = target[..., 3] > 0.5
     grey = torch.tensor(BACKGROUND)
     value = person_psnr(over(image, grey), over(target, grey), mask)
@@ -68,28 +69,35 @@ def score(image: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def check(
     model: LCA, people: PreparedPeople, anchors: PooledAnchors, recipe: BatchRecipe, seed: int = 5
-) -> dict:
-    """PSNR of the right, the swapped and the average person, retrieval, IoU; with true correspondences.
+) -> tuple[dict, list[tuple[Tensor, ...]]]:
+    """PSNR of the right, the swapped and the average person, retrieval, IoU; and rows of pictures: the truth,
+    the avatar.
 
-    Retrieval among eight: whose avatar, driven as the target, is closest to the target picture.
+    With true correspondences; "_estimated" with the photo estimator's, "_hidden" with none. Retrieval among
+    eight: whose avatar, driven as the target, is closest to the target picture.
     """
     count = min(8, len(people))
-    recipe = replace(recipe, people=count, body_photos=(4, 4), face_photos=(2, 2), jitter=0.0)
-    rows = []
-    for shown in (True, False) if model.config.sampled_pixels else (False,):
-        recipe = replace(recipe, hidden_fraction=0.0 if shown else 1.0)
-        batch = make_batch(people, anchors, model.config, recipe, np.random.default_rng(seed), None)
-        rows.append(_measure(model, batch, count))
-    result = rows[0]
-    if len(rows) > 1:
-        result["psnr_hidden"], result["swapped_hidden"] = rows[1]["psnr"], rows[1]["psnr_swapped"]
-        result["retrieval_hidden"] = rows[1]["retrieval"]
-    return {k: round(float(v), 4) for k, v in result.items()}
+    recipe = replace(recipe, people=count, photos=(4, 4), most_faces=2, jitter=0.0, photometric=0.0)
+    kinds = {"": (0.0, 0.0)}
+    if model.config.sampled_pixels:
+        kinds["_hidden"] = (1.0, 0.0)
+        if all(people.estimates):
+            kinds["_estimated"] = (0.0, 1.0)
+    result, pictures = {}, []
+    for kind, (hidden, estimated) in kinds.items():
+        own = replace(recipe, hidden_fraction=hidden, estimated_fraction=estimated)
+        batch = make_batch(people, anchors, model.config, own, np.random.default_rng(seed), None)
+        values, image = _measure(model, batch, count)
+        kept = values if not kind else {k: values[k] for k in ("psnr", "psnr_swapped", "retrieval")}
+        result |= {k + kind: round(float(v), 4) for k, v in kept.items()}
+        pictures = list(zip(batch.targets.flatten(0, 1), image.flatten(0, 1), strict=True))
+    return result, pictures
 
 
-def _measure(model: LCA, batch: Batch, count: int) -> dict:
+def _measure(model: LCA, batch: Batch, count: int) -> tuple[dict, Tensor]:
     made = encode_batch(model, batch)
-    own, iou = score(render_people(model, made, batch), batch)
+    image = render_people(model, made, batch)
+    own, iou = score(image, batch)
     index = torch.arange(count)
     rolls = [own.unflatten(0, (count, -1))]
     for shift in range(1, count):
@@ -106,4 +114,4 @@ def _measure(model: LCA, batch: Batch, count: int) -> dict:
         "psnr_mean_avatar": average.mean(),
         "retrieval": (values.argmax(0) == 0).float().mean(),
         "iou": iou.mean(),
-    }
+    }, image

@@ -7,6 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..body.template import load_template
+from ..model.tokens import AnchorSet
+from .config import TrainingConfig
+
 ACAP_DISTANCE = 0.05625  # metres: 1.8 / 32
 ASAP_RATIO = 5.0
 
@@ -25,6 +29,25 @@ def asap(log_scales: Tensor, ratio: float = ASAP_RATIO, weights: Tensor | None =
     scales = log_scales.exp()
     excess = (scales.amax(-1) / (scales.amin(-1) + 1e-6)).clamp(min=ratio) - ratio
     return (excess if weights is None else excess * weights).mean()
+
+
+def region_weights(anchors: AnchorSet, config: TrainingConfig) -> Tensor | None:
+    """[M] weights of the regularisers, by the joint that moves a Gaussian most; None: all count alike."""
+    if config.region_weights is None:
+        return None
+    head, hands, upper, lower = config.region_weights
+    names = load_template().joint_names
+    of = [
+        head
+        if name in ("neck2", "head", "jaw") or name.startswith("eye")
+        else hands
+        if name.startswith(("hand", "thumb", "index", "middle", "ring", "pinky"))
+        else lower
+        if name.startswith(("pelvis", "thigh", "shin", "foot", "toe"))
+        else upper
+        for name in names
+    ]
+    return torch.tensor(of, device=anchors.skinning.device)[anchors.skinning.argmax(-1)]
 
 
 def ssim(a: Tensor, b: Tensor, window: int = 6, stride: int = 3) -> Tensor:

@@ -8,7 +8,8 @@ anchor set looks its Gaussians' nearest sites up.
 from __future__ import annotations
 
 import hashlib
-import os
+import json
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from safetensors import safe_open
 from ..body.anchors import sample_anchors
 from ..body.expression import apply_face_joints, expression_code, gaze_vectors
 from ..body.pose import pose_features
+from ..errors import UserError
 from ..imaging.crops import Box, crop
 from ..model.config import ModelConfig
 from ..model.files import write_tensors
@@ -26,12 +28,13 @@ from ..model.matching import site_colors
 from ..model.tokens import child_positions
 from ..model.views import PixelSource
 
-VERSION = 1
+VERSION = 2
 HEAD_HEIGHT = 1.5  # metres: template points above belong to the head
 BODY_MARGIN, FACE_MARGIN = 0.05, 0.22  # of the box, on every side
 ROOM = 1.25  # stored crops are larger than the network's by this factor, for jitter
 MIN_HEAD_PIXELS = 60
 DISTANCE_STEP = 0.0006  # metres per unit of a stored distance
+ERROR_STEP = 0.002  # metres per unit of a stored expected error
 
 
 @dataclass(frozen=True)
@@ -103,35 +106,50 @@ def square(transforms: np.ndarray) -> np.ndarray:
     return np.concatenate([transforms, last], -2).astype(np.float32)
 
 
+def byte_colors(color: np.ndarray) -> np.ndarray:
+    """0..1 -> uint8."""
+    return np.clip(color * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def byte_steps(metres: np.ndarray, step: float) -> np.ndarray:
+    """Metres -> uint8 units of `step`, the largest for all that is more."""
+    return np.clip(metres / step, 0, 255).astype(np.uint8)
+
+
+def hidden_pixels(record: dict) -> np.ndarray:
+    """[V,H,W] bool: pixels of the person that something else hides."""
+    return (record["rgba"][..., 3] > 0) & ~record["template_map"].any(-1)
+
+
 def prepare_record(record: dict, config: ModelConfig, sites: Sites) -> dict[str, np.ndarray]:
-    """Everything a training step needs of one person's rendered views."""
-    rgba = record["rgba"]
+    """Everything a training step needs of one person's rendered views, explained by the truth."""
+    rgba, hidden = record["rgba"], hidden_pixels(record)
     matte = rgba[..., 3].astype(np.float32) / 255
+    seen = np.where(hidden, 0, matte)
     points = record["template_map"].astype(np.float32)
-    is_face = record["is_face"].astype(bool)
-    rgb_u8, distance_u8, sizes = [], [], []
+    colors, distances, sizes = [], [], []
     for view in range(len(rgba)):
-        source = PixelSource(rgba[view, ..., :3].astype(np.float32) / 255, matte[view], points[view])
+        source = PixelSource(rgba[view, ..., :3].astype(np.float32) / 255, seen[view], points[view])
         color, distance, size, _ = site_colors(source, sites.positions)
-        rgb_u8.append(np.clip(color * 255 + 0.5, 0, 255).astype(np.uint8))
-        distance_u8.append(np.clip(distance / DISTANCE_STEP, 0, 255).astype(np.uint8))
+        colors.append(byte_colors(color))
+        distances.append(byte_steps(distance, DISTANCE_STEP))
         sizes.append(size)
     body_boxes = [body_box(m) for m in matte]
     face_boxes = [face_box(m, p) for m, p in zip(matte, points, strict=True)]
+    crops = lambda boxes, size: np.stack(  # noqa: E731
+        [stored_crop(r, b, size) for r, b in zip(rgba, boxes, strict=True)]
+    )
     transforms = square(record["transforms"])
     expression, gaze = (record[key].astype(np.float32) for key in ("expression", "gaze"))
     return {
-        "bodies": np.stack(
-            [stored_crop(r, b, config.body_size) for r, b in zip(rgba, body_boxes, strict=True)]
-        ),
-        "faces": np.stack(
-            [stored_crop(r, b, config.face_size) for r, b in zip(rgba, face_boxes, strict=True)]
-        ),
+        "body": crops(body_boxes, config.body_size),
+        "face": crops(face_boxes, config.face_size),
         "has_face": np.array([b is not None for b in face_boxes]),
-        "is_face": is_face,
-        "targets": rgba,
-        "site_rgb": np.stack(rgb_u8),
-        "site_distance": np.stack(distance_u8),
+        "is_face": record["is_face"].astype(bool),
+        "views": rgba,
+        "hidden": np.packbits(hidden, axis=-1),
+        "site_rgb": np.stack(colors),
+        "site_distance": np.stack(distances),
         "pixel_size": np.array(sizes, np.float32),
         "viewmats": record["viewmats"].astype(np.float32),
         "Ks": record["Ks"].astype(np.float32),
@@ -143,22 +161,92 @@ def prepare_record(record: dict, config: ModelConfig, sites: Sites) -> dict[str,
     }
 
 
-class PreparedPeople:
-    """A folder of prepared people; reads only the views asked for."""
+@dataclass(frozen=True)
+class StoredSource:
+    """One photo at the sites, uint8 in stored units: rgb [S,3], distance, error [S]; pixel_size in metres."""
 
-    def __init__(self, folder: Path, seeds: list[int]):
-        self.folder, self.seeds = folder, seeds
+    rgb: np.ndarray
+    distance: np.ndarray
+    error: np.ndarray
+    pixel_size: float
+    estimated: bool
+
+
+class PreparedPerson:
+    """One person's arrays, read when asked for. `estimated`: what the photo estimator made of the same
+    views, or None.
+    """
+
+    def __init__(self, true, estimated):
+        self.true, self.estimated = true, estimated
+        self.is_face = self["is_face"]
+        self.found = estimated.get_tensor("found") if estimated else np.zeros(len(self.is_face), bool)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.true.get_tensor(name)
+
+    def has_face(self, estimated: bool) -> np.ndarray:
+        """[V] bool: there is a close-up of the head."""
+        if not estimated:
+            return self["has_face"]
+        return np.where(self.found, self.estimated.get_tensor("has_face"), self["has_face"])
+
+    def view(self, v: int) -> np.ndarray:
+        """uint8 [H,W,5]: straight RGBA, and 255 where nothing hides the person."""
+        rgba = _row(self.true, "views", v)
+        hidden = np.unpackbits(_row(self.true, "hidden", v), axis=-1, count=rgba.shape[1])
+        return np.dstack([rgba, (1 - hidden) * np.uint8(255)])
+
+    def crop(self, part: str, v: int, estimated: bool) -> tuple[np.ndarray, bool]:
+        """The stored "body" or "face" crop of a view, and whether it is the estimator's."""
+        own = estimated and self.found[v]
+        if own and (part == "body" or self.estimated.get_tensor("has_face")[v]):
+            return _row(self.estimated, part, v), True
+        return _row(self.true, part, v), False
+
+    def source(self, v: int, estimated: bool) -> StoredSource:
+        """A view at the sites."""
+        own = estimated and bool(self.found[v])
+        file = self.estimated if own else self.true
+        rgb, distance = _row(file, "site_rgb", v), _row(file, "site_distance", v)
+        error = _row(file, "site_error", v) if own else np.zeros_like(distance)
+        return StoredSource(rgb, distance, error, float(file.get_tensor("pixel_size")[v]), own)
+
+
+def _row(file, name: str, v: int) -> np.ndarray:
+    return file.get_slice(name)[v : v + 1][0]
+
+
+class PreparedPeople:
+    """Prepared people of one or more folders: the files of those that a run sees."""
+
+    def __init__(self, files: list[Path], regimes: list[str]):
+        self.files, self.regimes = files, regimes
+        self.estimates = [e if (e := estimate_path(f)).is_file() else None for f in files]
 
     def __len__(self) -> int:
-        return len(self.seeds)
+        return len(self.files)
 
+    @property
+    def seeds(self) -> list[int]:
+        return [int(f.stem) for f in self.files]
+
+    @contextmanager
     def open(self, n: int):
-        """A context manager whose `get_slice(name)[views]` and `get_tensor(name)` read numpy arrays."""
-        return safe_open(self.folder / f"{self.seeds[n]}.safetensors", "np")
+        """A `PreparedPerson`, while the context lasts."""
+        with ExitStack() as stack:
+            both = (self.files[n], self.estimates[n])
+            yield PreparedPerson(*(p and stack.enter_context(safe_open(p, framework="np")) for p in both))
 
-    def part(self, seeds: list[int]) -> PreparedPeople:
-        """Some of the people."""
-        return PreparedPeople(self.folder, seeds)
+    def part(self, chosen) -> PreparedPeople:
+        """Those people for whom `chosen(seed, regime)` is true."""
+        pairs = [(f, r) for f, r in zip(self.files, self.regimes, strict=True) if chosen(int(f.stem), r)]
+        return PreparedPeople([f for f, _ in pairs], [r for _, r in pairs])
+
+
+def estimate_path(file: Path) -> Path:
+    """Where the estimator's own maps of a prepared person lie."""
+    return file.with_suffix(".estimate")
 
 
 def folder_for(data: Path, config: ModelConfig, sites: Sites) -> Path:
@@ -168,24 +256,41 @@ def folder_for(data: Path, config: ModelConfig, sites: Sites) -> Path:
     return data / f"prepared-{digest[:12]}"
 
 
-def prepare(data: Path, config: ModelConfig, seeds=None, progress=None) -> PreparedPeople:
-    """Prepare the people of a dataset folder that are not prepared yet; resumable and safe to kill."""
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], **header) -> None:
+    """Arrays to one file, whole or not at all."""
+    tensors = {k: torch.from_numpy(np.ascontiguousarray(a)) for k, a in arrays.items()}
+    write_tensors(path, tensors, {"version": VERSION, **header})
+
+
+def regime_of(file: Path) -> str:
+    """The regime that a prepared person's file names."""
+    with safe_open(file, "np") as opened:
+        return json.loads(opened.metadata()["header"])["regime"]
+
+
+def prepared(folders: list[Path], config: ModelConfig) -> PreparedPeople:
+    """The people that are prepared in dataset folders. `UserError` where there are none."""
+    sites = make_sites(config)
+    files = [f for d in folders for f in sorted(folder_for(Path(d), config, sites).glob("*.safetensors"))]
+    if not files:
+        raise UserError("No people are prepared for this network.", "Run `lca train prepare` first.")
+    return PreparedPeople(files, [regime_of(f) for f in files])
+
+
+def prepare(data: Path, config: ModelConfig, progress=None, share: tuple[int, int] = (0, 1)) -> None:
+    """Prepare the people of a dataset folder that are not prepared yet; resumable and safe to kill.
+
+    share: (number, of how many) processes that share the work.
+    """
     from ..people.dataset import PeopleDataset
 
     dataset, sites = PeopleDataset(data), make_sites(config)
     folder = folder_for(Path(data), config, sites)
     folder.mkdir(parents=True, exist_ok=True)
-    done = {int(p.stem) for p in folder.glob("*.safetensors")}
-    place = {int(seed): n for n, seed in enumerate(dataset.seeds)}
-    wanted = sorted(place if seeds is None else (int(s) for s in seeds))
-    missing = [s for s in wanted if s not in done]
-    for n, seed in enumerate(missing):
-        arrays = prepare_record(dataset.load(place[seed]), config, sites)
-        tensors = {k: torch.from_numpy(np.ascontiguousarray(a)) for k, a in arrays.items()}
-        write_tensors(folder / f"{seed}.safetensors", tensors, {"version": VERSION, "seed": seed})
-        if progress and n % 20 == 0:
-            progress(n / len(missing), f"Preparing person {n + 1} of {len(missing)}")
-    for rest in folder.glob("*.part"):
-        if rest.stat().st_mtime < os.stat(folder).st_mtime - 3600:
-            rest.unlink(missing_ok=True)
-    return PreparedPeople(folder, wanted)
+    places = list(enumerate(dataset.seeds))[share[0] :: share[1]]
+    missing = [(n, f) for n, seed in places if not (f := folder / f"{seed}.safetensors").is_file()]
+    for done, (n, file) in enumerate(missing):
+        record = dataset.load(n)
+        write_arrays(file, prepare_record(record, config, sites), regime=str(record["regime"]))
+        if progress and done % 20 == 0:
+            progress(done / len(missing), f"Preparing person {done + 1} of {len(missing)}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training the network: `lca train starter --data DIR --minutes M`. Resumable, logged as JSON lines."""
+"""Training the network in either stage: resumable, logged as JSON lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import math
 import queue
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,45 +18,19 @@ from torch import nn
 
 from ..errors import UserError
 from ..model.checkpoint import save_model
-from ..model.config import ModelConfig
+from ..model.config import preset
 from ..model.lca import LCA, drive
 from ..people.dataset import HELD_OUT
-from .anchor_pool import PooledAnchors, anchor_pool, finest_anchors
-from .batches import Batch, BatchRecipe, make_batch
+from .anchor_pool import PooledAnchors, anchor_pool, whole_anchors
+from .batches import Batch, make_batch
 from .check import check
-from .losses import acap, asap, image_loss
+from .config import TrainingConfig
+from .losses import acap, asap, image_loss, region_weights
 from .noise import NoiseBank
-from .prepare import PreparedPeople, make_sites, prepare
+from .prepare import PreparedPeople, make_sites, prepared
 from .rendering import render_batch
+from .sheet import save_sheet
 from .state import Average, Progress, load_state, save_state
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """One run. It ends after `minutes` of training, or after `steps` if that is given."""
-
-    minutes: float = 60.0
-    steps: int | None = None
-    recipe: BatchRecipe = field(default_factory=BatchRecipe)
-    lr: float = 8e-4
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.02
-    warmup_steps: int = 100
-    clip: float = 1.0
-    average_decay: float = 0.999
-    alpha_weight: float = 0.3
-    ssim_weight: float = 0.2
-    acap_weight: float = 1.0
-    asap_weight: float = 0.02
-    canonical_every: int = 2  # steps between canonical renders
-    finish_fraction: float = 0.15  # at the end, only the finest anchors
-    pool_size: int = 12
-    bf16: bool = True
-    seed: int = 0
-    log_every: int = 20
-    save_seconds: float = 120.0
-    check_seconds: float = 300.0
-    check_people: int = 8
 
 
 @dataclass
@@ -70,6 +45,7 @@ class Run:
     held_out: PreparedPeople
     pool: list[PooledAnchors]
     final: PooledAnchors
+    check_anchors: PooledAnchors
     bank: NoiseBank | None
     progress: Progress
 
@@ -81,14 +57,33 @@ class Run:
         return self.progress.seconds / (60 * self.config.minutes)
 
 
+def depth_of(name: str, layers: int) -> int:
+    """How many layers lie below the decoders that the parameter `name` belongs to: 0 for the decoders."""
+    first, _, rest = name.partition(".")
+    if first == "layers":
+        return layers - int(rest.split(".")[0])
+    return layers + 1 if first in ("encoder", "project", "embed", "globe") else 0
+
+
 def make_optimizer(model: LCA, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW; matrices decay, vectors do not."""
-    parameters = [p for _, p in model.trainable()]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, foreach=True)
+    """AdamW; matrices decay, vectors do not. A group's rate is `scale` = layer_decay^depth of the run's."""
+    groups: dict[tuple, list] = {}
+    for name, p in model.trainable():
+        key = (depth_of(name, model.config.layers), p.ndim > 1)
+        groups.setdefault(key, []).append(p)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "weight_decay": config.weight_decay if matrix else 0.0,
+                "scale": config.layer_decay**depth,
+            }
+            for (depth, matrix), parameters in groups.items()
+        ],
+        lr=config.lr,
+        betas=config.betas,
+        foreach=True,
+    )
 
 
 def learning_rate(config: TrainingConfig, step: int, fraction: float) -> float:
@@ -99,21 +94,22 @@ def learning_rate(config: TrainingConfig, step: int, fraction: float) -> float:
 
 def losses(model: LCA, batch: Batch, config: TrainingConfig, step: int, background: torch.Tensor) -> dict:
     """All parts of the loss and their weighted sum `loss`."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
-        anchors = batch.anchors.anchors
-        encoding = model.encode(batch.body, batch.face, anchors, batch.sampled)
-        canonical = model.canonical(encoding, anchors)
-        deltas = model.deltas(encoding, batch.signals)
+    anchors = batch.anchors.anchors
+    with torch.autocast(batch.body.device.type, torch.bfloat16, enabled=config.bf16):
+        canonical, deltas = model(batch.body, batch.face, anchors, batch.sampled, batch.signals)
     posed = drive(canonical, deltas, batch.expression, batch.transforms, anchors)
-    parts = picture_parts(render_batch(posed, batch.cameras), batch.targets, background, config)
+    parts = picture_parts(
+        render_batch(posed, batch.cameras), batch.targets, batch.visible, background, config
+    )
     if step % config.canonical_every == 0:
         one = slice(0, 1)
-        posed = drive(canonical, None, batch.expression[:, one], batch.transforms[:, one], anchors)
-        image = render_batch(posed, [row[one] for row in batch.cameras])
-        first = picture_parts(image, batch.targets[:, one], background[:, one], config)
-        parts = {**parts, "canonical": first["image"]}
-    parts["acap"] = acap(canonical.offsets)
-    parts["asap"] = asap(posed.log_scales)
+        still = drive(canonical, None, batch.expression[:, one], batch.transforms[:, one], anchors)
+        image = render_batch(still, [row[one] for row in batch.cameras])
+        first = picture_parts(image, *(t[:, one] for t in (batch.targets, batch.visible, background)), config)
+        parts["canonical"] = first["image"]
+    weights = region_weights(anchors, config)
+    parts["acap"] = acap(canonical.offsets, weights=weights)
+    parts["asap"] = asap(posed.log_scales, weights=weights)
     parts["loss"] = (
         parts["image"]
         + parts.get("canonical", 0.0)
@@ -123,20 +119,25 @@ def losses(model: LCA, batch: Batch, config: TrainingConfig, step: int, backgrou
     return parts
 
 
-def picture_parts(image, target, background, config: TrainingConfig) -> dict:
-    """The picture loss of renders [B,R,h,w,4], its parts and their sum `image`."""
-    parts = image_loss(image.flatten(0, 1), target.flatten(0, 1), background.flatten(0, 1))
+def picture_parts(image, target, visible, background, config: TrainingConfig) -> dict:
+    """The picture loss of renders [B,R,h,w,4], its parts and their sum `image`; what something else hides in
+    the target counts nothing.
+    """
+    shown = image * visible
+    parts = image_loss(shown.flatten(0, 1), target.flatten(0, 1), background.flatten(0, 1))
     parts["image"] = parts["l1"] + config.alpha_weight * parts["alpha"] + config.ssim_weight * parts["ssim"]
     return parts
 
 
 def draw_batch(run: Run, step: int, final: bool) -> tuple[Batch, torch.Tensor]:
     """A step's batch and the background [B,R,1,1,3] behind its targets, drawn from (seed, step) alone."""
-    rng = np.random.default_rng([run.config.seed, step])
+    config = run.config
+    rng = np.random.default_rng([config.seed, step])
     anchors = run.final if final else run.pool[rng.integers(len(run.pool))]
-    batch = make_batch(run.people, anchors, run.model.config, run.config.recipe, rng, run.bank)
-    background = rng.random((*batch.targets.shape[:2], 1, 1, 3)).astype(np.float32)
-    return batch, torch.from_numpy(background)
+    size = (config.recipe.people, config.recipe.targets, 1, 1, 3)
+    background = torch.from_numpy(rng.random(size).astype(np.float32))
+    batch = make_batch(run.people, anchors, run.model.config, config.recipe, rng, run.bank)
+    return batch, background
 
 
 class Prefetch:
@@ -182,7 +183,7 @@ def step_once(run: Run, batch: Batch, background: torch.Tensor) -> dict[str, flo
     """One optimiser step; returns the loss parts as numbers."""
     rate = learning_rate(run.config, run.progress.step, run.fraction)
     for group in run.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["scale"]
     parts = losses(run.model, batch, run.config, run.progress.step, background)
     run.optimizer.zero_grad(set_to_none=True)
     parts["loss"].backward()
@@ -194,38 +195,51 @@ def step_once(run: Run, batch: Batch, background: torch.Tensor) -> dict[str, flo
     return {**{k: float(v.detach()) for k, v in parts.items()}, "gradient": float(norm), "lr": rate}
 
 
-def split(seeds: list[int], held: int) -> tuple[list[int], list[int]]:
-    """Training and held-out seeds; without people of a held-out seed, the last few are held out."""
-    train, rest = [s for s in seeds if s < HELD_OUT], [s for s in seeds if s >= HELD_OUT]
-    if not rest:
-        train, rest = train[:-held], train[-held:]
-    if not train:
-        raise UserError("There are not enough people to train on.", "Make more with `lca demo-data`.")
-    return train, rest
+def split(people: PreparedPeople, config: TrainingConfig) -> tuple[PreparedPeople, PreparedPeople]:
+    """The people to train on and those to check with: of the stage's first regime, with seeds that never
+    train where there are any, else the last few.
+    """
+    fits = lambda regime: not config.regimes or regime in config.regimes  # noqa: E731
+    train = people.part(lambda seed, regime: seed < HELD_OUT and fits(regime))
+    first = config.regimes[0] if config.regimes else None
+    held = people.part(lambda seed, regime: seed >= HELD_OUT and regime == (first or regime))
+    if len(held) < 2:
+        own = train.part(lambda seed, regime: regime == (first or regime)).seeds
+        last = set(own[-config.check_people :])
+        held = train.part(lambda seed, regime: seed in last)
+        train = train.part(lambda seed, regime: seed not in last)
+    if not len(train):
+        wanted = f" of the regime {' or '.join(config.regimes)}" if config.regimes else ""
+        raise UserError(
+            f"There are not enough people{wanted} to train on.", "Make more with `lca demo-data`."
+        )
+    kept = set(held.seeds[: config.check_people])
+    return train, held.part(lambda seed, regime: seed in kept)
 
 
-def start(data: Path, out: Path, model_config: ModelConfig, config: TrainingConfig, say=print) -> Run:
-    """Prepare the people and a new run, or continue the one in `out`."""
+def start(folders: list[Path], out: Path, config: TrainingConfig, weights: LCA | None = None) -> Run:
+    """A new run on prepared people, or the one in `out` continued. weights: the network it starts from."""
     torch.manual_seed(config.seed)
-    people = prepare(data, model_config, progress=lambda f, text: say(text))
-    train_seeds, held_seeds = split(people.seeds, config.check_people)
-    sites = make_sites(model_config)
-    model = LCA(model_config)
+    model = weights.train() if weights is not None else LCA(preset(config.model))
+    people, held_out = split(prepared(folders, model.config), config)
+    sites = make_sites(model.config)
     average = Average(model, config.average_decay)
     optimizer = make_optimizer(model, config)
     state = out / "state.safetensors"
     progress = load_state(state, model, average, optimizer) if state.is_file() else Progress()
+    counts = config.tokens or model.config.training_tokens
     return Run(
         config=config,
         model=model,
         average=average,
         optimizer=optimizer,
-        people=people.part(train_seeds),
-        held_out=people.part(held_seeds[: config.check_people]),
-        pool=anchor_pool(model_config, sites, config.pool_size, config.seed),
-        final=finest_anchors(model_config, sites),
+        people=people,
+        held_out=held_out,
+        pool=anchor_pool(model.config, sites, counts, config.pool_size, config.seed),
+        final=whole_anchors(model.config, sites, config.finish_tokens or counts[1]),
+        check_anchors=whole_anchors(model.config, sites, counts[1]),
         bank=NoiseBank(sites.positions, sites.is_face, seed=config.seed)
-        if model_config.sampled_pixels
+        if model.config.sampled_pixels
         else None,
         progress=progress,
     )
@@ -242,15 +256,16 @@ def save_run(run: Run, out: Path) -> None:
     save_model(out / "model.safetensors", run.model, run.average.weights, **notes)
 
 
-def check_run(run: Run) -> dict:
-    """`check.check` with the averaged weights."""
+@contextmanager
+def averaged(run: Run):
+    """The network with its averaged weights, in evaluation mode, while the context lasts."""
     own = {k: p.detach().clone() for k, p in run.model.trainable()}
     with torch.no_grad():
         for k, p in run.model.trainable():
             p.copy_(run.average.weights[k])
     run.model.eval()
     try:
-        return check(run.model, run.held_out, run.final, run.config.recipe)
+        yield run.model
     finally:
         run.model.train()
         with torch.no_grad():
@@ -258,19 +273,34 @@ def check_run(run: Run) -> dict:
                 p.copy_(own[k])
 
 
+def check_run(run: Run, out: Path) -> dict:
+    """`check.check` with the averaged weights; the pictures go to `out`/pictures."""
+    with averaged(run) as model:
+        result, pictures = check(model, run.held_out, run.check_anchors, run.config.recipe)
+    folder = out / "pictures"
+    folder.mkdir(exist_ok=True)
+    save_sheet(folder / f"{run.progress.step:07d}.png", pictures, columns=4)
+    return result
+
+
 def train(
-    data: str | Path,
+    folders: list[str | Path],
     out: str | Path,
-    model_config: ModelConfig,
     config: TrainingConfig,
+    weights: LCA | None = None,
     say=print,
     cancelled=None,
 ) -> Run:
-    """Train until the run's end or until `cancelled()`; state, model and log.jsonl lie in `out`."""
-    data, out = Path(data), Path(out)
+    """Train until the run's end or until `cancelled()`; state, model, log.jsonl and pictures lie in `out`.
+
+    folders: datasets whose people are prepared; weights: the network to start from, unless `out` holds a run.
+    """
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    run = start(data, out, model_config, config, say)
-    (out / "training.json").write_text(json.dumps(_plain(config), indent=1))
+    run = start([Path(f) for f in folders], out, config, weights)
+    (out / "training.json").write_text(json.dumps(config.to_json(), indent=1))
+    estimated = sum(e is not None for e in run.people.estimates)
+    say(f"{len(run.people)} people, {estimated} with the estimator's own maps; {len(run.held_out)} held out.")
     ahead = Prefetch(run)
     saved = checked = run.progress.seconds
     recent: list[dict] = []
@@ -296,11 +326,11 @@ def train(
                     save_run(run, out)
                     saved = now
                 if now - checked > config.check_seconds:
-                    write({**_where(run), "check": check_run(run)})
+                    write({**_where(run), "check": check_run(run, out)})
                     checked = now
             save_run(run, out)
             if run.fraction >= 1:
-                write({**_where(run), "check": check_run(run)})
+                write({**_where(run), "check": check_run(run, out)})
     finally:
         ahead.stop()
     return run
@@ -320,7 +350,3 @@ def _where(run: Run) -> dict:
 def _mean(rows: list[dict]) -> dict:
     keys = sorted({k for row in rows for k in row})
     return {k: round(float(np.mean([row[k] for row in rows if k in row])), 5) for k in keys}
-
-
-def _plain(config: TrainingConfig) -> dict:
-    return {**vars(replace(config)), "recipe": vars(config.recipe)}

@@ -4,6 +4,7 @@
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,14 +12,18 @@ import torch
 from lca_blender.backend.avatar import Avatar
 from lca_blender.backend.body.pose import pose_features
 from lca_blender.backend.errors import UserError
+from lca_blender.backend.imaging.correspondence import Correspondence, NoPersonError
+from lca_blender.backend.imaging.crops import Box
 from lca_blender.backend.jobs import Cancelled
 from lca_blender.backend.model.checkpoint import load_model
 from lca_blender.backend.model.create import create_avatar, rest_signal
 from lca_blender.backend.model.lca import drive
 from lca_blender.backend.people.dataset import PeopleDataset, write_shards
 from lca_blender.backend.training import train as training
-from lca_blender.backend.training.batches import BatchRecipe, cut_camera, cut_target, make_batch
+from lca_blender.backend.training.batches import choose_views, cut_camera, cut_target, make_batch
 from lca_blender.backend.training.check import check, encode_batch
+from lca_blender.backend.training.config import PRESETS, BatchRecipe, TrainingConfig, training_config
+from lca_blender.backend.training.estimates import estimate_record
 from lca_blender.backend.training.evaluate import (
     compare,
     mean_avatar,
@@ -28,7 +33,16 @@ from lca_blender.backend.training.evaluate import (
     truth,
 )
 from lca_blender.backend.training.losses import acap, asap, image_loss, person_psnr, ssim
-from lca_blender.backend.training.prepare import signal_of, square
+from lca_blender.backend.training.prepare import (
+    PreparedPeople,
+    estimate_path,
+    make_sites,
+    prepare,
+    prepared,
+    signal_of,
+    square,
+    write_arrays,
+)
 from model_fixtures import TINY, fused_changes
 
 SMALL = TINY.with_(
@@ -39,8 +53,8 @@ SMALL = TINY.with_(
     tokens=64,
     training_tokens=(32, 64),
 )
-RECIPE = BatchRecipe(people=2, body_photos=(1, 3), face_photos=(0, 2), target_size=(64, 48))
-CONFIG = training.TrainingConfig(
+RECIPE = BatchRecipe(people=2, photos=(1, 4), most_faces=2, target_size=(64, 48))
+CONFIG = TrainingConfig(
     steps=4, recipe=RECIPE, warmup_steps=2, pool_size=3, log_every=2, bf16=False, lr=2e-3, check_people=2
 )
 
@@ -48,13 +62,15 @@ CONFIG = training.TrainingConfig(
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("people")
-    write_shards(folder, range(4), 1, lambda text: None, height=128, width=96)
+    write_shards(folder, range(4), 1, lambda text: None, height=128, width=96, regime="both")
+    prepare(folder, SMALL)
     return folder
 
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
-    return training.start(data, tmp_path_factory.mktemp("none"), SMALL, CONFIG, lambda text: None)
+    torch.manual_seed(0)
+    return training.start([data], tmp_path_factory.mktemp("none"), CONFIG, training.LCA(SMALL))
 
 
 def test_acap_by_hand():
@@ -96,7 +112,7 @@ def test_psnr_looks_at_the_person_only():
 
 
 def test_learning_rate_warms_up_and_falls():
-    config = training.TrainingConfig(lr=1.0, warmup_steps=10)
+    config = TrainingConfig(lr=1.0, warmup_steps=10)
     assert training.learning_rate(config, 0, 0.0) == pytest.approx(0.1)
     assert training.learning_rate(config, 50, 0.5) == pytest.approx(0.51)
     assert training.learning_rate(config, 100, 1.0) == pytest.approx(0.02)
@@ -136,10 +152,15 @@ def test_training_drives_as_the_avatar_does(run):
         for p in model.pose_head.last.parameters():
             p.add_(0.3 * torch.randn_like(p))
     model.eval()
-    record = PeopleDataset(run.people.folder.parent).load(0)
+    record = PeopleDataset(run.people.files[0].parents[1]).load(0)
     avatar = create_avatar(true_views(record, SMALL), model)
     batch = make_batch(
-        run.people.part([0]), run.final, SMALL, replace(RECIPE, people=1), np.random.default_rng(0), None
+        run.people.part(lambda seed, regime: seed == 0),
+        run.final,
+        SMALL,
+        replace(RECIPE, people=1),
+        np.random.default_rng(0),
+        None,
     )
     with torch.no_grad():
         people = encode_batch(model, batch)
@@ -196,10 +217,16 @@ def test_one_batch_can_be_learnt(run):
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path):
-    whole = training.train(data, tmp_path / "a", SMALL, CONFIG, lambda text: None)
+    def train(out, cancelled=None, config=SMALL):
+        torch.manual_seed(0)
+        return training.train(
+            [data], tmp_path / out, CONFIG, training.LCA(config), lambda text: None, cancelled
+        )
+
+    whole = train("a")
     calls = iter(range(100))
-    training.train(data, tmp_path / "b", SMALL, CONFIG, lambda text: None, lambda: next(calls) >= 2)
-    rest = training.train(data, tmp_path / "b", SMALL, CONFIG, lambda text: None)
+    train("b", lambda: next(calls) >= 2)
+    rest = train("b")
     assert rest.progress.step == whole.progress.step == 4
     rows = [json.loads(line) for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()]
     other = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
@@ -209,15 +236,16 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data, tmp_path):
     assert load_model(tmp_path / "b" / "model.safetensors").notes["steps"] == 4
     assert not list(tmp_path.rglob("*.part"))
     with pytest.raises(UserError, match="another configuration"):
-        training.train(data, tmp_path / "b", SMALL.with_(layers=1), CONFIG, lambda text: None)
+        train("b", config=SMALL.with_(layers=1))
 
 
 def test_the_check_tells_people_apart(run):
     """Even an untrained network colours Gaussians from the photos: the right person must win."""
-    result = check(run.model.eval(), run.people, run.final, RECIPE)
+    result, pictures = check(run.model.eval(), run.people, run.final, RECIPE)
     run.model.train()
     assert result["psnr"] > result["psnr_swapped"] + 1
     assert math.isfinite(result["psnr_mean_avatar"])
+    assert len(pictures) == 2 * len(run.people)
 
 
 def test_an_avatar_is_created_saved_and_driven(run, data, tmp_path):
@@ -270,3 +298,115 @@ def test_signals_have_the_length_of_the_configuration(data):
     signals = signal_of(square(record["transforms"]), record["expression"], record["gaze"])
     assert signals.shape == (10, SMALL.signal_width)
     assert np.isfinite(signals).all()
+
+
+class Truthful:
+    """Explains photos by the truth: what a perfect estimator would say."""
+
+    def __init__(self, record):
+        self.record, self.turn = record, 0
+
+    def see(self, rgb):
+        if (turn := self.turn) == 1:
+            self.turn += 1
+            raise NoPersonError("No person.", "")
+        self.turn += 1
+        return SimpleNamespace(rgb=rgb, view=turn)
+
+    def explain(self, sightings):
+        found = []
+        for seen in sightings:
+            matte = self.record["rgba"][seen.view, ..., 3].astype(np.float32) / 255
+            points = self.record["template_map"][seen.view].astype(np.float32)
+            confidence = matte * points.any(-1)
+            found.append(Correspondence(matte, points, confidence, Box.of_mask(matte > 0.5), None))
+        return found
+
+
+def test_a_perfect_estimators_maps_are_the_true_ones(run, data):
+    """What is stored of an estimator's answer says the same as what is stored of the truth."""
+    record = PeopleDataset(data).load(0)
+    arrays = estimate_record(record, Truthful(record), SMALL, make_sites(SMALL))
+    assert arrays["found"].tolist() == [True, False, *[True] * 8]
+    file = run.people.files[0]
+    write_arrays(estimate_path(file), arrays)
+    try:
+        with PreparedPeople([file], ["studio"]).open(0) as person:
+            for view in (0, 4):
+                own, true = person.source(view, True), person.source(view, False)
+                assert own.estimated
+                assert not true.estimated
+                near = (true.distance < 30) & (own.distance < 30)  # 1.8 cm
+                assert near.sum() > 30
+                apart = np.abs(own.rgb[near].astype(int) - true.rgb[near])
+                assert np.median(apart) <= 4
+            assert not person.source(1, True).estimated
+            own, true = person.crop("body", 0, True), person.crop("body", 0, False)
+            assert own[1]
+            assert not true[1]
+            both = (own[0][..., 3] > 250) & (true[0][..., 3] > 250)
+            assert both.mean() > 0.05
+            apart = np.abs(own[0][both][:, :3].astype(int) - true[0][both][:, :3])
+            assert np.median(apart) <= 4
+    finally:
+        estimate_path(file).unlink()
+
+
+def test_photos_and_targets_never_share_a_view():
+    is_face = np.array([False] * 6 + [True] * 4)
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        photos, faces = int(rng.integers(1, 9)), int(rng.integers(0, 5))
+        choice = choose_views(rng, is_face, rng.random(10) < 0.4, photos, faces, 2)
+        assert (len(choice.photos), len(choice.faces), len(choice.targets)) == (photos, faces, 2)
+        assert not set(choice.targets) & (set(choice.photos) | set(choice.faces))
+        assert not is_face[choice.photos[0]]
+        assert len(set(choice.photos)) == photos  # ten views, eight photos at most
+
+
+def test_covered_pixels_teach_nothing(run):
+    batch, background = training.draw_batch(run, 0, True)
+    image = torch.rand_like(batch.targets)
+    hidden = torch.zeros_like(batch.visible)
+    parts = training.picture_parts(image, batch.targets * hidden, hidden, background, CONFIG)
+    assert float(parts["image"]) == pytest.approx(0, abs=1e-6)
+
+
+def test_only_the_stages_people_are_seen(data):
+    people = prepared([data], SMALL)
+    assert people.regimes == ["studio", "wild", "studio", "wild"]
+    config = replace(CONFIG, regimes=("wild",), check_people=1)
+    train, held = training.split(people, config)
+    assert (train.seeds, held.seeds) == ([1], [3])
+    with pytest.raises(UserError, match="mixed"):
+        training.split(people, replace(CONFIG, regimes=("mixed",)))
+
+
+def test_layers_far_from_the_decoders_learn_more_slowly():
+    model = training.LCA(SMALL)
+    optimizer = training.make_optimizer(model, replace(CONFIG, layer_decay=0.5))
+    scale = {id(p): group["scale"] for group in optimizer.param_groups for p in group["params"]}
+    of = {name: scale[id(p)] for name, p in model.trainable()}
+    assert of["canonical_head.last.weight"] == of["pose_head.signal.weight"] == of["norm.weight"] == 1
+    assert of["layers.1.geometry.norm1.weight"] == 0.5
+    assert of["layers.0.geometry.norm1.weight"] == 0.25
+    assert of["encoder.patches.weight"] == of["project.weight"] == 0.125
+
+
+def test_a_configuration_is_a_json_file(tmp_path):
+    for (name, stage), config in PRESETS.items():
+        assert training_config(name, stage) == config
+        file = tmp_path / f"{name}.json"
+        file.write_text(json.dumps(config.to_json()))
+        assert training_config(file, stage) == config
+    file.write_text('{"lr": 1e-3, "recipe": {"people": 3}}')
+    config = training_config(file, "posttrain")
+    assert (config.lr, config.recipe.people, config.stage) == (1e-3, 3, "posttrain")
+    file.write_text('{"learning_rate": 1}')
+    with pytest.raises(UserError, match="learning_rate"):
+        training_config(file, "pretrain")
+    file.write_text("{")
+    with pytest.raises(UserError, match="no JSON"):
+        training_config(file, "pretrain")
+    with pytest.raises(UserError, match="no configuration"):
+        training_config("tiny", "pretrain")
