@@ -49,17 +49,19 @@ def create_avatar(
     cancelled=None,
     name: str = "Avatar",
     consent: str = "",
+    anchors: AnchorSet | None = None,
 ) -> Avatar:
     """An avatar of the person in `views`.
 
     tokens: geometry tokens (times `gaussians_per_token` Gaussians), the configuration's count if None.
     progress(fraction, message) is told how far it is; when cancelled() is true, `Cancelled` is raised. The
-    result does not depend on the order of the photos.
+    result does not depend on the order of the photos. anchors: `place_anchors(model.config, tokens)`, where
+    many avatars are made.
     """
     views.check()
     report, config = _Report(progress, cancelled), model.config
     report(0.0, "Placing the anchors")
-    anchors = anchor_set(config, sample_anchors(tokens or config.tokens, config.face_fraction))
+    anchors = anchors or place_anchors(config, tokens)
     sampled = sample_photos(views, config, anchors, report) if config.sampled_pixels else None
     report(0.6, "Creating the avatar")
     with torch.inference_mode():
@@ -81,6 +83,11 @@ def create_avatar(
     avatar = with_thumbnail(avatar)
     report(1.0, "Done")
     return avatar
+
+
+def place_anchors(config: ModelConfig, tokens: int | None = None) -> AnchorSet:
+    """`tokens` anchors on the template, the configuration's count if None, and their Gaussians' places."""
+    return anchor_set(config, sample_anchors(tokens or config.tokens, config.face_fraction))
 
 
 def as_tensor(photos: np.ndarray, config: ModelConfig) -> Tensor:

@@ -22,7 +22,7 @@ from torch.nn.functional import normalize
 from ..avatar import Avatar, Signal
 from ..body.template import load_template
 from ..errors import UserError
-from ..model.create import create_avatar
+from ..model.create import create_avatar, place_anchors
 from ..model.lca import LCA
 from ..model.views import InputViews, PixelSource
 from ..raster import rasterize
@@ -214,7 +214,7 @@ def make_subjects(
     """Avatars of people (records by position) from `views` photos each, and how many could not be made since
     nobody was found in their photos; estimator None reads true correspondences instead of estimating.
     """
-    subjects, failed = [], 0
+    subjects, failed, anchors = [], 0, place_anchors(model.config, tokens)
     for n in range(len(people)):
         say(f"Avatar {n + 1} of {len(people)}")
         record = people.load(n)
@@ -228,7 +228,7 @@ def make_subjects(
             say(str(error))
             failed += 1
             continue
-        avatar = create_avatar(inputs, model, tokens)
+        avatar = create_avatar(inputs, model, tokens, anchors=anchors)
         subjects.append(Subject(record, avatar, photos[:views], targets))
     if not subjects:
         raise UserError("In nobody's photos a person was found; there is nothing to compare.")
