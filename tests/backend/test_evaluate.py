@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `lca eval` measures: pictures whose numbers are known, who is shown what, a whole run on a tiny network."""
+"""What `lca eval` measures: pictures whose numbers are known, who is shown what, a run on a tiny network."""
 
 import io
 import json
