@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from pictures import channels, render, rgba, world
 
+from lca_blender.engine.final import render_layer
 from lca_blender.engine.picture import combine, gather, paint
-from lca_blender.scene.camera import render_camera
+from lca_blender.scene.camera import Frame, render_camera
 
 
 def test_a_frame_is_the_evaluated_splats_seen_by_the_camera(scene, avatar, tmp_path):
@@ -110,6 +111,103 @@ def test_a_missing_avatar_is_an_error_and_not_a_black_picture(scene, avatar, tmp
         render(scene, tmp_path / "a.png", "PNG")
     avatar.hide_render = True  # an avatar that is not rendered need not be there
     render(scene, tmp_path / "a.png", "PNG")
+
+
+def state(scene) -> dict:
+    """What a render has no business changing."""
+    counts = {name: len(getattr(bpy.data, name)) for name in ("objects", "meshes", "materials", "cameras")}
+    places = {obj.name: [list(row) for row in obj.matrix_world] for obj in scene.objects}
+    now = scene.frame_current, scene.frame_subframe, scene.camera, scene.render.engine
+    return {"counts": counts, "places": places, "now": now, "size": Frame.of(scene.render)}
+
+
+def move(avatar):
+    for frame, x in ((1, 0.0), (9, 0.4)):
+        avatar.location.x = x
+        avatar.keyframe_insert("location", index=0, frame=frame)
+
+
+def test_a_failed_render_leaves_the_scene_and_the_next_one_as_they_were(scene, avatar, tmp_path):
+    move(avatar)
+    scene.frame_set(4)
+    scene.render.use_motion_blur = True
+    before = rgba(render(scene, tmp_path / "before.exr"))
+    known, good = state(scene), avatar.lca.filepath
+    avatar.lca.filepath = str(tmp_path / "gone.lca")
+    with pytest.raises(RuntimeError, match=r"gone\.lca"):
+        render(scene, tmp_path / "failed.exr")
+    assert not (tmp_path / "failed.exr").exists()
+    avatar.lca.filepath = good
+    assert state(scene) == known
+    assert np.array_equal(rgba(render(scene, tmp_path / "after.exr")), before)
+
+
+def test_a_cancelled_render_goes_back_to_its_frame(scene, avatar, tmp_path):
+    """Escape in the middle of a motion-blurred picture."""
+    move(avatar)
+    scene.frame_set(4)
+    scene.render.use_motion_blur, scene.lca.motion_blur_steps = True, 8
+    before = rgba(render(scene, tmp_path / "before.exr"))
+    known, asked = state(scene), []
+
+    class Impatient:
+        """An engine during whose work escape is pressed."""
+
+        def __init__(self, engine):
+            self.engine = engine
+
+        def __getattr__(self, name):
+            return getattr(self.engine, name)
+
+        def test_break(self):
+            asked.append(scene.frame_current_final)
+            return len(asked) >= 3
+
+    class Cancelled(bpy.types.RenderEngine):
+        bl_idname, bl_label = "LCA_CANCELLED", "Cancelled"
+
+        def render(self, depsgraph):
+            render_layer(Impatient(self), depsgraph)
+
+    bpy.utils.register_class(Cancelled)
+    try:
+        scene.render.engine = Cancelled.bl_idname
+        bpy.ops.render.render()  # not to a file: only Blender itself can tell Blender not to write it
+        scene.render.engine = "LCA_GAUSSIANS"
+    finally:
+        bpy.utils.unregister_class(Cancelled)
+    assert len(asked) == 4  # three steps of eight, and once more before anything is handed over
+    assert state(scene) == known
+    assert np.array_equal(rgba(render(scene, tmp_path / "after.exr")), before)
+
+
+def test_markers_change_the_camera_and_the_film_its_background(scene, avatar, tmp_path):
+    """Every camera's frames of an animation are those it takes alone, on either film."""
+    side = bpy.data.objects.new("Side", bpy.data.cameras.new("Side"))
+    scene.collection.objects.link(side)
+    side.location, side.rotation_euler = (3.0, -2.0, 1.2), (1.45, 0, 0.98)
+    side.data.lens = 40
+    front = scene.camera
+    world(scene, (0.3, 0.4, 0.5))
+    for transparent in (False, True):
+        scene.render.film_transparent = transparent
+        alone = []
+        for camera in (front, side):
+            scene.camera = camera
+            alone.append(rgba(render(scene, tmp_path / "alone.exr")))
+        scene.frame_start, scene.frame_end = 1, 2
+        for frame, camera in ((1, front), (2, side)):
+            scene.timeline_markers.new(camera.name, frame=frame).camera = camera
+        scene.render.filepath = str(tmp_path / f"{transparent}_")
+        bpy.ops.render.render(animation=True)
+        scene.timeline_markers.clear()
+        for frame, expected in enumerate(alone, 1):
+            found = rgba(channels(tmp_path / f"{transparent}_{frame:04}.exr"))
+            assert np.array_equal(found, expected)
+            assert found[..., 3].min() == (0 if transparent else 1)
+            corner = (0, 0, 0) if transparent else (0.3, 0.4, 0.5)
+            assert found[0, 0, :3] == pytest.approx(np.array(corner))
+        assert not np.array_equal(*alone)
 
 
 def test_a_panoramic_camera_is_an_error(scene, avatar, tmp_path):
