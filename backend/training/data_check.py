@@ -75,7 +75,7 @@ def check_view(sample: Sample, view: dict, name: str) -> tuple[int, int]:
     """Height and width of a view without fault. Errors: UserError with the first fault."""
     wrong = lambda text: sample.wrong(f".{name}: {text}")  # noqa: E731
     arrays = sample.view_arrays(view)
-    picture, points = sample.pixels(name)
+    picture, _, points = sample.pixels(name)
     if not picture[..., 3].any():
         raise wrong("the mask is empty")
     viewmat, K = arrays["viewmats"].astype(np.float64), arrays["Ks"].astype(np.float64)

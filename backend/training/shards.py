@@ -164,7 +164,7 @@ class Sample:
             "transforms": self._in_order(names, fitted),
             "expression": _named(weights_of, weights, ARKIT_NAMES),
             "gaze": self.numbers(view, "gaze", (2, 2), 0),
-            "is_face": np.bool_(view.get("is_face", False)),
+            "is_face": self.numbers(view, "is_face", (), 0) > 0,
             "instant": self.numbers(view, "instant", (), 0).astype(np.int32),
         }
         if "code" in view:
@@ -190,11 +190,11 @@ class Sample:
 
     def load(self, views=None, maps: bool = True) -> dict:
         """The record that `people.dataset.PeopleDataset.load` gives: rgba, viewmats, Ks, transforms,
-        expression, gaze, is_face, instant, joint_heads, regime, seed, here with domain, with code where every
-        view has one, and with template_map if `maps` and every view has one. views: positions, all if None.
+        expression, gaze, is_face, instant, joint_heads, regime, seed and, if `maps`, template_map; with
+        domain, and with code where every view has one. views: positions, all if None.
 
-        The frames keep their background. Where something covers the person, alpha is 255 and the map 0.
-        Errors: also where the views differ in size.
+        A map that the sample lacks is drawn from the template's fit. The frames keep their background. Where
+        something covers the person, alpha is 255 and the map 0. Errors: also where the views differ in size.
         """
         chosen = self.facts["views"]
         chosen = chosen if views is None else [chosen[v] for v in views]
@@ -203,18 +203,23 @@ class Sample:
         shared = set.intersection(*map(set, rows))
         record = {key: np.stack([row[key] for row in rows]) for key in rows[0] if key in shared}
         pixels = [self.pixels(name, maps) for name in names]
-        if len({picture.shape for picture, _ in pixels}) > 1:
+        if len({picture.shape for picture, _, _ in pixels}) > 1:
             raise self.wrong(": its frames are not all of one size")
-        record["rgba"] = np.stack([picture for picture, _ in pixels])
-        if maps and all(points is not None for _, points in pixels):
-            record["template_map"] = np.stack([points for _, points in pixels])
+        record["rgba"] = np.stack([picture for picture, _, _ in pixels])
+        if maps:
+            made = [
+                _points_of(row, seen, points) for row, (_, seen, points) in zip(rows, pixels, strict=True)
+            ]
+            record["template_map"] = np.stack(made)
         record["seed"], record["regime"] = self.seed, self.facts.get("regime", "mixed")
         record["domain"] = self.facts.get("domain", "")
         record["joint_heads"] = self.joint_heads()
         return record
 
-    def pixels(self, view: str, maps: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
-        """(rgba [H,W,4] uint8, template points [H,W,3] or None) of a view, as in `load`."""
+    def pixels(self, view: str, maps: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """(rgba [H,W,4] uint8, the person's pixels that nothing hides [H,W], their points [H,W,3] or None)
+        of a view, as in `load`.
+        """
         frame, mask, covered = self.frame(view), self.mask(view), self.covered(view)
         points = self.points(view) if maps else None
         for name, other in (("mask", mask), ("covered", covered), ("map", points)):
@@ -224,7 +229,7 @@ class Sample:
         alpha = mask if covered is None else np.where(covered, 255, mask)
         if points is not None:
             points = np.where(seen[..., None], points, np.float32(0))
-        return np.dstack([frame, alpha]), points
+        return np.dstack([frame, alpha]), seen, points
 
     def joint_heads(self) -> np.ndarray:
         """Of the person's own skeleton [J,3], the template's where the sample has none."""
@@ -235,6 +240,16 @@ class Sample:
         given = dict(zip(names, self.numbers(self.facts, "joint_heads", (len(names), 3)), strict=True))
         pairs = zip(template.joint_names, template.joint_heads, strict=True)
         return np.stack([given.get(name, head) for name, head in pairs]).astype(np.float32)
+
+
+def _points_of(row: dict, seen: np.ndarray, points: np.ndarray | None) -> np.ndarray:
+    """A view's map: its own, or the fit's."""
+    if points is not None:
+        return points
+    from .fitted_map import fitted_points
+
+    fit = (row[key] for key in ("transforms", "expression", "gaze", "viewmats", "Ks"))
+    return fitted_points(*fit, seen)
 
 
 def _size(picture: np.ndarray) -> str:

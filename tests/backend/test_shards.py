@@ -106,6 +106,18 @@ def test_covered_pixels_are_the_person_without_a_place(files, tmp_path):
     assert not record["template_map"][0, 40:50].any()
 
 
+def test_a_missing_map_is_drawn_from_the_fit(files, tmp_path):
+    plain = ShardFolder(_write(tmp_path / "a", files)).load(0)["template_map"]
+    without = {name: data for name, data in files.items() if not name.endswith(".map.npz")}
+    folder = _write(tmp_path / "b", without)
+    drawn = ShardFolder(folder).load(0)["template_map"]
+    seen = plain.any(-1)
+    assert not drawn[~seen].any()
+    assert drawn[seen].any(-1).mean() > 0.95
+    assert np.median(np.linalg.norm(drawn - plain, axis=-1)[seen]) < 0.05
+    assert list(check_folder(folder)) == []
+
+
 def test_whole_shards_pass_and_the_command_says_so(tmp_path, capsys):
     synth.write_synth(tmp_path, 2, 20, "both", 3, 96, progress=lambda line: None)
     assert lca(["data", "check", str(tmp_path)]) == 0
