@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -24,6 +24,10 @@ class PooledAnchors:
     anchors: AnchorSet
     site: np.ndarray
     radius: np.ndarray
+
+    def to(self, device) -> PooledAnchors:
+        """The same set with its anchors on another device."""
+        return replace(self, anchors=self.anchors.to(device))
 
 
 def farthest_points(points: np.ndarray, count: int, first: int) -> np.ndarray:

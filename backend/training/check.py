@@ -15,6 +15,7 @@ from .anchor_pool import PooledAnchors
 from .batches import Batch, make_batch
 from .config import BatchRecipe
 from .losses import over, person_psnr
+from .parallel import moved
 from .prepare import PreparedPeople
 from .rendering import render_batch
 
@@ -60,7 +61,7 @@ def score(image: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """PSNR on the person's pixels and silhouette IoU of renders [B,R,h,w,4], per target [B R]."""
     image, target = (image * batch.visible).flatten(0, 1), batch.targets.flatten(0, 1)
     mask = target[..., 3] > 0.5
-    grey = torch.tensor(BACKGROUND)
+    grey = torch.tensor(BACKGROUND, device=image.device)
     value = person_psnr(over(image, grey), over(target, grey), mask)
     own = image[..., 3] > 0.5
     return value, (own & mask).sum((1, 2)) / (own | mask).sum((1, 2)).clamp(min=1)
@@ -87,10 +88,11 @@ def check(
     for kind, (hidden, estimated) in kinds.items():
         own = replace(recipe, hidden_fraction=hidden, estimated_fraction=estimated)
         batch = make_batch(people, anchors, model.config, own, np.random.default_rng(seed), None)
+        batch = moved(batch, next(model.parameters()).device)
         values, image = _measure(model, batch, count)
         kept = values if not kind else {k: values[k] for k in ("psnr", "psnr_swapped", "retrieval")}
         result |= {k + kind: round(float(v), 4) for k, v in kept.items()}
-        pictures = list(zip(batch.targets.flatten(0, 1), image.flatten(0, 1), strict=True))
+        pictures = list(zip(batch.targets.flatten(0, 1).cpu(), image.flatten(0, 1).cpu(), strict=True))
     return result, pictures
 
 

@@ -34,6 +34,9 @@ class TrainingConfig:
     stage: str = "pretrain"
     model: str = "starter"  # preset of the network
     regimes: tuple[str, ...] = ()  # of the people it sees; none: all
+    people_share: float = (
+        1.0  # of those people: the same ones for the same share, among them all of a smaller
+    )
     minutes: float = 60.0
     steps: int | None = None
     recipe: BatchRecipe = field(default_factory=BatchRecipe)
@@ -57,19 +60,19 @@ class TrainingConfig:
     region_weights: tuple[float, float, float, float] | None = None  # of both: head, hands, upper, lower body
     canonical_every: int = 2  # steps between canonical renders
     bf16: bool = True
-    shard_model: bool = False  # several GPUs: FSDP instead of DDP
     seed: int = 0
     log_every: int = 20
     save_seconds: float = 120.0
     check_seconds: float = 600.0
     check_people: int = 8
-    pictures_every: int = 0  # steps between sheets of pictures; 0: with every check
 
     def __post_init__(self):
         if self.stage not in STAGES:
             raise UserError(f"There is no stage {self.stage!r}; there are {', '.join(STAGES)}.")
         if not 0 < self.layer_decay <= 1:
             raise UserError("layer_decay must lie between 0 and 1.")
+        if not 0 < self.people_share <= 1:
+            raise UserError("people_share must lie between 0 and 1.")
 
     def to_json(self) -> dict:
         """Plain values."""
@@ -117,7 +120,6 @@ _PAPER = TrainingConfig(
     asap_weight=10.0,
     region_weights=(1.0, 1000.0, 100.0, 1.0),
     canonical_every=1,
-    shard_model=True,
 )
 
 

@@ -30,6 +30,7 @@ from .prepare import (
     roomy,
     write_arrays,
 )
+from .shards import open_people
 
 
 def estimate_record(
@@ -43,7 +44,8 @@ def estimate_record(
     arrays = _empty(views, config, len(sites.positions))
     seen = []
     for v, rgba in enumerate(record["rgba"]):
-        rgb = compose_background(rng, rgba).astype(np.float32) / 255
+        own = rgba[..., :3][rgba[..., 3] == 0].any()  # captured frames keep what stands behind
+        rgb = (rgba[..., :3] if own else compose_background(rng, rgba)).astype(np.float32) / 255
         try:
             seen.append((v, estimator.see(rgb)))
         except NoPersonError:
@@ -94,9 +96,7 @@ def estimate(
 
     Resumable and safe to kill; share: (number, of how many) processes that share the work.
     """
-    from ..people.dataset import PeopleDataset
-
-    dataset, sites = PeopleDataset(data), make_sites(config)
+    dataset, sites = open_people(data), make_sites(config)
     folder = folder_for(Path(data), config, sites)
     files = [folder / f"{seed}.safetensors" for seed in dataset.seeds]
     places = list(enumerate(files))[share[0] :: share[1]]

@@ -27,6 +27,7 @@ from ..model.files import write_tensors
 from ..model.matching import site_colors
 from ..model.tokens import child_positions
 from ..model.views import PixelSource
+from .shards import open_people
 
 VERSION = 2
 HEAD_HEIGHT = 1.5  # metres: template points above belong to the head
@@ -117,16 +118,20 @@ def byte_steps(metres: np.ndarray, step: float) -> np.ndarray:
 
 
 def hidden_pixels(record: dict) -> np.ndarray:
-    """[V,H,W] bool: pixels of the person that something else hides."""
-    return (record["rgba"][..., 3] > 0) & ~record["template_map"].any(-1)
+    """[V,H,W] bool: pixels of the person that something else hides, as far as the record tells."""
+    alpha = record["rgba"][..., 3] > 0
+    return alpha & ~record["template_map"].any(-1) if "template_map" in record else np.zeros_like(alpha)
 
 
 def prepare_record(record: dict, config: ModelConfig, sites: Sites) -> dict[str, np.ndarray]:
-    """Everything a training step needs of one person's rendered views, explained by the truth."""
+    """Everything a training step needs of one person's views, explained by the truth. Captured people come
+    without template maps: their photos colour nothing until the estimator has explained them.
+    """
     rgba, hidden = record["rgba"], hidden_pixels(record)
     matte = rgba[..., 3].astype(np.float32) / 255
-    seen = np.where(hidden, 0, matte)
-    points = record["template_map"].astype(np.float32)
+    known = "template_map" in record
+    seen = np.where(hidden, 0, matte if known else 0)
+    points = record["template_map"].astype(np.float32) if known else np.zeros((*matte.shape, 3), np.float32)
     colors, distances, sizes = [], [], []
     for view in range(len(rgba)):
         source = PixelSource(rgba[view, ..., :3].astype(np.float32) / 255, seen[view], points[view])
@@ -282,9 +287,7 @@ def prepare(data: Path, config: ModelConfig, progress=None, share: tuple[int, in
 
     share: (number, of how many) processes that share the work.
     """
-    from ..people.dataset import PeopleDataset
-
-    dataset, sites = PeopleDataset(data), make_sites(config)
+    dataset, sites = open_people(data), make_sites(config)
     folder = folder_for(Path(data), config, sites)
     folder.mkdir(parents=True, exist_ok=True)
     places = list(enumerate(dataset.seeds))[share[0] :: share[1]]

@@ -25,8 +25,11 @@ from .anchor_pool import PooledAnchors, anchor_pool, whole_anchors
 from .batches import Batch, make_batch
 from .check import check
 from .config import TrainingConfig
-from .losses import acap, asap, image_loss, region_weights
+from .journal import Journal
+from .losses import acap, asap, image_loss, over, region_weights
 from .noise import NoiseBank
+from .parallel import Processes, join, moved, share
+from .perceptual import Lpips, load_lpips
 from .prepare import PreparedPeople, make_sites, prepared
 from .rendering import render_batch
 from .sheet import save_sheet
@@ -48,6 +51,9 @@ class Run:
     check_anchors: PooledAnchors
     bank: NoiseBank | None
     progress: Progress
+    processes: Processes
+    passes: nn.Module  # the network as training calls it
+    perceptual: Lpips | None
 
     @property
     def fraction(self) -> float:
@@ -92,21 +98,26 @@ def learning_rate(config: TrainingConfig, step: int, fraction: float) -> float:
     return config.lr * min(1.0, (step + 1) / config.warmup_steps) * (0.02 + 0.98 * cosine)
 
 
-def losses(model: LCA, batch: Batch, config: TrainingConfig, step: int, background: torch.Tensor) -> dict:
+def losses(
+    model: nn.Module,
+    batch: Batch,
+    config: TrainingConfig,
+    step: int,
+    background: torch.Tensor,
+    perceptual: Lpips | None = None,
+) -> dict:
     """All parts of the loss and their weighted sum `loss`."""
     anchors = batch.anchors.anchors
     with torch.autocast(batch.body.device.type, torch.bfloat16, enabled=config.bf16):
         canonical, deltas = model(batch.body, batch.face, anchors, batch.sampled, batch.signals)
     posed = drive(canonical, deltas, batch.expression, batch.transforms, anchors)
-    parts = picture_parts(
-        render_batch(posed, batch.cameras), batch.targets, batch.visible, background, config
-    )
+    truth = (batch.targets, batch.visible, background)
+    parts = picture_parts(render_batch(posed, batch.cameras), *truth, config, perceptual)
     if step % config.canonical_every == 0:
         one = slice(0, 1)
         still = drive(canonical, None, batch.expression[:, one], batch.transforms[:, one], anchors)
         image = render_batch(still, [row[one] for row in batch.cameras])
-        first = picture_parts(image, *(t[:, one] for t in (batch.targets, batch.visible, background)), config)
-        parts["canonical"] = first["image"]
+        parts["canonical"] = picture_parts(image, *(t[:, one] for t in truth), config, perceptual)["image"]
     weights = region_weights(anchors, config)
     parts["acap"] = acap(canonical.offsets, weights=weights)
     parts["asap"] = asap(posed.log_scales, weights=weights)
@@ -119,25 +130,37 @@ def losses(model: LCA, batch: Batch, config: TrainingConfig, step: int, backgrou
     return parts
 
 
-def picture_parts(image, target, visible, background, config: TrainingConfig) -> dict:
-    """The picture loss of renders [B,R,h,w,4], its parts and their sum `image`; what something else hides in
-    the target counts nothing.
+def picture_parts(
+    image, target, visible, background, config: TrainingConfig, perceptual: Lpips | None = None
+) -> dict:
+    """The picture loss of renders [B,R,h,w,4], its parts and their sum `image`: L1, coverage, and LPIPS or
+    SSIM. What something else hides in the target counts nothing.
     """
-    shown = image * visible
-    parts = image_loss(shown.flatten(0, 1), target.flatten(0, 1), background.flatten(0, 1))
-    parts["image"] = parts["l1"] + config.alpha_weight * parts["alpha"] + config.ssim_weight * parts["ssim"]
+    shown, target, background = (t.flatten(0, 1) for t in (image * visible, target, background))
+    parts = image_loss(shown, target, background)
+    parts["image"] = parts["l1"] + config.alpha_weight * parts["alpha"]
+    if perceptual is None:
+        parts["image"] = parts["image"] + config.ssim_weight * parts["ssim"]
+    else:
+        parts["lpips"] = perceptual(over(shown, background), over(target, background))
+        parts["image"] = parts["image"] + config.perceptual_weight * parts["lpips"]
     return parts
 
 
 def draw_batch(run: Run, step: int, final: bool) -> tuple[Batch, torch.Tensor]:
-    """A step's batch and the background [B,R,1,1,3] behind its targets, drawn from (seed, step) alone."""
+    """A step's batch, of it this process's share, and the background [B,R,1,1,3] behind its targets, drawn
+    from (seed, step) alone.
+    """
     config = run.config
     rng = np.random.default_rng([config.seed, step])
-    anchors = run.final if final else run.pool[rng.integers(len(run.pool))]
+    anchors = run.pool[rng.integers(len(run.pool))]
     size = (config.recipe.people, config.recipe.targets, 1, 1, 3)
     background = torch.from_numpy(rng.random(size).astype(np.float32))
-    batch = make_batch(run.people, anchors, run.model.config, config.recipe, rng, run.bank)
-    return batch, background
+    part = share(run.processes, config.recipe.people)
+    batch = make_batch(
+        run.people, run.final if final else anchors, run.model.config, config.recipe, rng, run.bank, part
+    )
+    return batch, background[part[0] :: part[1]]
 
 
 class Prefetch:
@@ -184,7 +207,9 @@ def step_once(run: Run, batch: Batch, background: torch.Tensor) -> dict[str, flo
     rate = learning_rate(run.config, run.progress.step, run.fraction)
     for group in run.optimizer.param_groups:
         group["lr"] = rate * group["scale"]
-    parts = losses(run.model, batch, run.config, run.progress.step, background)
+    device = run.processes.device
+    batch, background = moved(batch, device), background.to(device)
+    parts = losses(run.passes, batch, run.config, run.progress.step, background, run.perceptual)
     run.optimizer.zero_grad(set_to_none=True)
     parts["loss"].backward()
     norm = nn.utils.clip_grad_norm_([p for _, p in run.model.trainable()], run.config.clip)
@@ -192,7 +217,7 @@ def step_once(run: Run, batch: Batch, background: torch.Tensor) -> dict[str, flo
         return {"loss": float("nan"), "skipped": 1.0}
     run.optimizer.step()
     run.average.update(run.model)
-    return {**{k: float(v.detach()) for k, v in parts.items()}, "gradient": float(norm), "lr": rate}
+    return {**run.processes.mean(parts), "gradient": float(norm), "lr": rate}
 
 
 def split(people: PreparedPeople, config: TrainingConfig) -> tuple[PreparedPeople, PreparedPeople]:
@@ -213,21 +238,32 @@ def split(people: PreparedPeople, config: TrainingConfig) -> tuple[PreparedPeopl
         raise UserError(
             f"There are not enough people{wanted} to train on.", "Make more with `lca demo-data`."
         )
+    order = np.random.default_rng(0).permutation(len(train))
+    chosen = {train.seeds[n] for n in order[: max(1, round(config.people_share * len(train)))]}
+    train = train.part(lambda seed, regime: seed in chosen)
     kept = set(held.seeds[: config.check_people])
     return train, held.part(lambda seed, regime: seed in kept)
 
 
 def start(folders: list[Path], out: Path, config: TrainingConfig, weights: LCA | None = None) -> Run:
     """A new run on prepared people, or the one in `out` continued. weights: the network it starts from."""
+    processes = join()
+    share(processes, config.recipe.people)
     torch.manual_seed(config.seed)
     model = weights.train() if weights is not None else LCA(preset(config.model))
     people, held_out = split(prepared(folders, model.config), config)
     sites = make_sites(model.config)
+    passes = processes.wrapped(model)
     average = Average(model, config.average_decay)
     optimizer = make_optimizer(model, config)
     state = out / "state.safetensors"
     progress = load_state(state, model, average, optimizer) if state.is_file() else Progress()
     counts = config.tokens or model.config.training_tokens
+    whole = lambda n: whole_anchors(model.config, sites, n).to(processes.device)  # noqa: E731
+    pool = anchor_pool(model.config, sites, counts, config.pool_size, config.seed)
+    bank = None
+    if model.config.sampled_pixels:
+        bank = NoiseBank(sites.positions, sites.is_face, seed=config.seed)
     return Run(
         config=config,
         model=model,
@@ -235,18 +271,23 @@ def start(folders: list[Path], out: Path, config: TrainingConfig, weights: LCA |
         optimizer=optimizer,
         people=people,
         held_out=held_out,
-        pool=anchor_pool(model.config, sites, counts, config.pool_size, config.seed),
-        final=whole_anchors(model.config, sites, config.finish_tokens or counts[1]),
-        check_anchors=whole_anchors(model.config, sites, counts[1]),
-        bank=NoiseBank(sites.positions, sites.is_face, seed=config.seed)
-        if model.config.sampled_pixels
-        else None,
+        pool=[anchors.to(processes.device) for anchors in pool],
+        final=whole(config.finish_tokens or counts[1]),
+        check_anchors=whole(counts[1]),
+        bank=bank,
         progress=progress,
+        processes=processes,
+        passes=passes,
+        perceptual=load_lpips(config.perceptual_file).to(processes.device)
+        if config.perceptual_file
+        else None,
     )
 
 
 def save_run(run: Run, out: Path) -> None:
-    """The state to continue from, and the averaged model as a product."""
+    """The state to continue from, and the averaged model as a product, by the first process."""
+    if not run.processes.first:
+        return
     save_state(out / "state.safetensors", run.model, run.average, run.optimizer, run.progress)
     notes = {
         "steps": run.progress.step,
@@ -273,14 +314,17 @@ def averaged(run: Run):
                 p.copy_(own[k])
 
 
-def check_run(run: Run, out: Path) -> dict:
-    """`check.check` with the averaged weights; the pictures go to `out`/pictures."""
-    with averaged(run) as model:
-        result, pictures = check(model, run.held_out, run.check_anchors, run.config.recipe)
-    folder = out / "pictures"
-    folder.mkdir(exist_ok=True)
-    save_sheet(folder / f"{run.progress.step:07d}.png", pictures, columns=4)
-    return result
+def check_run(run: Run, out: Path, journal: Journal) -> None:
+    """`check.check` with the averaged weights, by the first process; the pictures go to `out`/pictures."""
+    if run.processes.first:
+        with averaged(run) as model:
+            result, pictures = check(model, run.held_out, run.check_anchors, run.config.recipe)
+        folder = out / "pictures"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{run.progress.step:07d}.png"
+        save_sheet(path, pictures, columns=4)
+        journal.write(_where(run), {"check": result}, path)
+    run.processes.wait()
 
 
 def train(
@@ -298,41 +342,40 @@ def train(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     run = start([Path(f) for f in folders], out, config, weights)
-    (out / "training.json").write_text(json.dumps(config.to_json(), indent=1))
+    journal = Journal(out, run.processes.first, say)
+    if run.processes.first:
+        (out / "training.json").write_text(json.dumps(config.to_json(), indent=1))
     estimated = sum(e is not None for e in run.people.estimates)
-    say(f"{len(run.people)} people, {estimated} with the estimator's own maps; {len(run.held_out)} held out.")
+    journal.say(
+        f"{len(run.people)} people, {estimated} with the estimator's own maps; {len(run.held_out)} held out. "
+        f"Picture loss: L1 and {'LPIPS' if run.perceptual else 'SSIM (no LPIPS backbone is given)'}."
+    )
     ahead = Prefetch(run)
     saved = checked = run.progress.seconds
     recent: list[dict] = []
     try:
-        with open(out / "log.jsonl", "a") as log:
-
-            def write(row: dict) -> None:
-                log.write(json.dumps(row) + "\n")
-                log.flush()
-                say(" ".join(f"{k} {v}" for k, v in row.items()))
-
-            while run.fraction < 1 and not (cancelled and cancelled()):
-                began = time.monotonic()
-                recent.append(step_once(run, *ahead.next()))
-                run.progress.step += 1
-                run.progress.people += run.config.recipe.people
-                run.progress.seconds += time.monotonic() - began
-                now = run.progress.seconds
-                if run.progress.step % config.log_every == 0:
-                    write({**_where(run), **_mean(recent)})
-                    recent = []
-                if now - saved > config.save_seconds:
-                    save_run(run, out)
-                    saved = now
-                if now - checked > config.check_seconds:
-                    write({**_where(run), "check": check_run(run, out)})
-                    checked = now
-            save_run(run, out)
-            if run.fraction >= 1:
-                write({**_where(run), "check": check_run(run, out)})
+        while run.fraction < 1 and not (cancelled and cancelled()):
+            began = time.monotonic()
+            recent.append(step_once(run, *ahead.next()))
+            run.progress.step += 1
+            run.progress.people += config.recipe.people
+            run.progress.seconds = run.processes.agreed(run.progress.seconds + time.monotonic() - began)
+            now = run.progress.seconds
+            if run.progress.step % config.log_every == 0:
+                journal.write(_where(run), _mean(recent))
+                recent = []
+            if now - saved > config.save_seconds:
+                save_run(run, out)
+                saved = now
+            if now - checked > config.check_seconds:
+                check_run(run, out, journal)
+                checked = now
+        save_run(run, out)
+        if run.fraction >= 1:
+            check_run(run, out, journal)
     finally:
         ahead.stop()
+        journal.close()
     return run
 
 

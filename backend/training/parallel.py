@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several processes under torchrun, one per GPU: each takes its share of every batch, gradients are averaged.
+
+The gradient equals that of one process with the same batch, since every loss is a mean over people.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields, replace
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..errors import UserError
+from .batches import Batch
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process's number, how many there are, and its device."""
+
+    number: int
+    count: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """The one that writes."""
+        return self.number == 0
+
+    def wrapped(self, model: nn.Module) -> nn.Module:
+        """The network on its device, its gradients averaged over the processes."""
+        model.to(self.device)
+        if self.count == 1:
+            return model
+        # Without close-ups of the head in a batch, the face stages have no gradient.
+        return DistributedDataParallel(model, find_unused_parameters=True)
+
+    def agreed(self, value: float) -> float:
+        """The first process's number, in all."""
+        if self.count == 1:
+            return value
+        tensor = torch.tensor([value], dtype=torch.float64, device=self.device)
+        dist.broadcast(tensor, 0)
+        return float(tensor)
+
+    def mean(self, parts: dict[str, Tensor]) -> dict[str, float]:
+        """Scalars averaged over the processes."""
+        values = torch.stack([parts[k].detach().float() for k in sorted(parts)])
+        if self.count > 1:
+            dist.all_reduce(values)
+            values /= self.count
+        return dict(zip(sorted(parts), values.tolist(), strict=True))
+
+    def wait(self) -> None:
+        """Until all have come this far."""
+        if self.count > 1:
+            dist.barrier()
+
+
+def join() -> Processes:
+    """Find the other processes that torchrun started; alone without it. NCCL between GPUs, else gloo."""
+    count, cuda = int(os.environ.get("WORLD_SIZE", 1)), torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    if count > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    return Processes(dist.get_rank() if count > 1 else 0, count, device)
+
+
+def share(processes: Processes, people: int) -> tuple[int, int]:
+    """(number, count) for `make_batch`. `UserError` where the batch does not split evenly."""
+    if people % processes.count:
+        raise UserError(f"{people} people a step do not split among {processes.count} processes.")
+    return processes.number, processes.count
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """The batch's tensors on a device; its anchors are there already."""
+    values = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    return replace(batch, **{k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)})

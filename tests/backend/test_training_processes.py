@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs as other processes: killed in the middle, and two that share every batch."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lca_blender.backend.model.config import preset
+from lca_blender.backend.people.dataset import write_shards
+from lca_blender.backend.training.config import BatchRecipe, TrainingConfig
+from lca_blender.backend.training.prepare import prepare
+
+STEPS = 5
+PROGRAM = Path(__file__).with_name("training_process.py")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    sys.path.insert(0, str(PROGRAM.parent))
+    from training_process import SMALL
+
+    folder = tmp_path_factory.mktemp("people")
+    write_shards(folder, range(4), 1, lambda text: None, height=128, width=96)
+    prepare(folder, SMALL)
+    assert preset("starter")  # the package is there for the processes below, too
+    recipe = BatchRecipe(people=2, photos=(1, 3), most_faces=2, target_size=(64, 48))
+    config = TrainingConfig(
+        steps=STEPS, recipe=recipe, warmup_steps=2, pool_size=2, log_every=1, bf16=False, lr=2e-3,
+        check_people=2, save_seconds=0.0,
+    )  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config.to_json()))
+    return folder
+
+
+def command(data, out, *before):
+    return [*before, str(PROGRAM), str(data), str(out)]
+
+
+def environment(**more):
+    return {**os.environ, "OMP_NUM_THREADS": "1", **more}
+
+
+def rows(out, key: str = "loss") -> dict[int, float]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return {row["step"]: row[key] for row in lines if "loss" in row}
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    subprocess.run(command(data, out, sys.executable), check=True, env=environment())
+    assert sorted(rows(out)) == [1, 2, 3, 4, 5]
+    return out
+
+
+def test_a_run_killed_in_the_middle_goes_on_with_the_same_losses(data, whole, tmp_path):
+    out = tmp_path / "killed"
+    process = subprocess.Popen(
+        command(data, out, sys.executable), env=environment(LCA_TEST_SLOW="1"), stderr=subprocess.DEVNULL
+    )
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not ((out / "log.jsonl").is_file() and len(rows(out)) >= 2):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 2 <= len(rows(out)) < STEPS
+    subprocess.run(command(data, out, sys.executable), check=True, env=environment())
+    assert rows(out) == pytest.approx(rows(whole), rel=1e-5)
+
+
+def test_two_processes_agree_with_one(data, whole, tmp_path):
+    out = tmp_path / "two"
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    subprocess.run(command(data, out, *launcher), check=True, env=environment())
+    assert rows(out) == pytest.approx(rows(whole), rel=2e-3)
+    assert rows(out, "gradient") == pytest.approx(rows(whole, "gradient"), rel=2e-3)

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small training run as a process of its own: training_process.py DATA OUT."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+from lca_blender.backend.model.lca import LCA
+from lca_blender.backend.training.config import training_config
+from lca_blender.backend.training.train import train
+from model_fixtures import TINY
+
+SIZES = {"body_size": (64, 48), "face_size": (64, 48), "tokens": 64, "training_tokens": (32, 64)}
+SMALL = TINY.with_(joints=58, expression_width=128, **SIZES)
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    data, out = Path(sys.argv[1]), Path(sys.argv[2])
+    slow = lambda: bool(time.sleep(0.5 * ("LCA_TEST_SLOW" in os.environ)))  # noqa: E731
+    train([data], out, training_config(data / "config.json", "pretrain"), LCA(SMALL), cancelled=slow)
