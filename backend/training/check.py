@@ -92,7 +92,8 @@ def check(
         values, image = _measure(model, batch, count)
         kept = values if not kind else {k: values[k] for k in ("psnr", "psnr_swapped", "retrieval")}
         result |= {k + kind: round(float(v), 4) for k, v in kept.items()}
-        pictures = list(zip(batch.targets.flatten(0, 1).cpu(), image.flatten(0, 1).cpu(), strict=True))
+        if kind != "_hidden":
+            pictures = list(zip(batch.targets.flatten(0, 1).cpu(), image.flatten(0, 1).cpu(), strict=True))
     return result, pictures
 
 
