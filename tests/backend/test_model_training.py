@@ -33,6 +33,7 @@ from lca_blender.backend.training.evaluate import (
     truth,
 )
 from lca_blender.backend.training.losses import acap, asap, image_loss, person_psnr, ssim
+from lca_blender.backend.training.perceptual import BLOCKS, Lpips, load_lpips
 from lca_blender.backend.training.prepare import (
     PreparedPeople,
     estimate_path,
@@ -410,3 +411,21 @@ def test_a_configuration_is_a_json_file(tmp_path):
         training_config(file, "pretrain")
     with pytest.raises(UserError, match="no configuration"):
         training_config("tiny", "pretrain")
+
+
+def test_lpips_reads_both_files_weights(tmp_path):
+    torch.manual_seed(0)
+    own, state = Lpips(), {}
+    for i, (numbers, block) in enumerate(zip(BLOCKS, own.blocks, strict=True)):
+        for n, layer in zip(numbers, block, strict=True):
+            state |= {f"features.{n}.weight": layer.weight.clone(), f"features.{n}.bias": layer.bias.clone()}
+        state[f"lin{i}.model.1.weight"] = torch.ones_like(own.lines[i])
+    torch.save(state, tmp_path / "vgg.pth")
+    model = load_lpips(tmp_path / "vgg.pth")
+    a, b = torch.rand(2, 2, 32, 32, 3)
+    assert float(model(a, a)) == 0
+    assert 0 < float(model(a, b)) < 5 * 4  # features have length 1: a squared distance is at most 4 a block
+    del state["lin3.model.1.weight"]
+    torch.save(state, tmp_path / "vgg.pth")
+    with pytest.raises(UserError, match="lin3"):
+        load_lpips(tmp_path / "vgg.pth")
