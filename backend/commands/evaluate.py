@@ -21,6 +21,7 @@ def add(subparsers) -> None:
     p.add_argument("--shards", type=Path, help="a folder of people of your own instead (docs/data_format.md)")
     p.add_argument("--tokens", type=int)
     p.add_argument("--estimator", type=Path, help="a photo estimator's file (the bundled one)")
+    p.add_argument("--lpips", type=Path, help="weights of the LPIPS measure (backend/training/perceptual.py)")
     p.add_argument("--true-maps", action="store_true", help="skip the estimator: an upper bound")
     p.add_argument("--pictures", type=Path, help="write PNGs: photos, own, truth; and a person's expressions")
     p.add_argument("--json", action="store_true")
@@ -37,6 +38,11 @@ def run(args) -> None:
         from ..imaging.correspondence import BUNDLED, load_estimator
 
         estimator = load_estimator(args.estimator or BUNDLED)
+    perceptual = None
+    if args.lpips:
+        from ..training.perceptual import load_lpips
+
+        perceptual = load_lpips(args.lpips)
     model = load_model(args.model)
     if args.shards:
         people = ShardFolder(args.shards)
@@ -44,7 +50,7 @@ def run(args) -> None:
     else:
         people = held_out_people(args.data, args.split, args.people, say)
     subjects: list = []
-    numbers = evaluate(model, people, args.views, args.tokens, estimator, None, say, subjects)
+    numbers = evaluate(model, people, args.views, args.tokens, estimator, perceptual, say, subjects)
     source = "shards" if args.shards else args.split
     result = {"model": str(args.model), "split": source, "true_maps": args.true_maps, **numbers}
     if args.pictures:

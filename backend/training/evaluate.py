@@ -235,6 +235,7 @@ def make_subjects(
     return subjects, failed
 
 
+@torch.no_grad()
 def score_subject(subject: Subject, perceptual=None) -> list[dict]:
     """`scores` of every target, with what kind it is: is_face, new_pose (no photo shows its instant)."""
     record, rows = subject.record, []
