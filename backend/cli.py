@@ -41,6 +41,11 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         say(str(error))
         return 1
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        say("This command needs the development packages. pip install 'lca-blender[develop]'")
+        return 1
     return 0
 
 

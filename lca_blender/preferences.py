@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-PACKAGES = ("torch", "numba", "scipy", "gsplat")
+PACKAGES = ("torch", "lca_kernels", "scipy", "gsplat")
 
 
 def _redraw(_preferences, context) -> None:

@@ -13,12 +13,12 @@ import sys
 import types
 from itertools import pairwise
 
+import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..jit import kernel
 
 TILE = 16
 
@@ -35,7 +35,7 @@ def load():
     return _torch_impl, _wrapper
 
 
-@kernel
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 def _pairs(limits, first, last, light, centres, conics, opacities, starts, ids, width, gaussians, pixels):
     """Lists the Gaussians that each pixel blends, of the first..last entries of its tile; returns how many.
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from scipy.spatial import cKDTree
 
 from ..errors import UserError
@@ -200,21 +199,12 @@ def farthest_point_order(vertices, faces, allowed, count, seed=7):
     return pool[picked[order]].astype(np.int32), barycentric[order].astype(np.float32)
 
 
-@njit(cache=False)
 def _farthest(points, count):
-    n = len(points)
-    best = np.full(n, np.inf)
-    order = np.empty(count, np.int64)
-    current = 0
-    for i in range(count):
-        order[i] = current
-        x, y, z = points[current]
-        following, far = 0, -1.0
-        for j in range(n):
-            d = (points[j, 0] - x) ** 2 + (points[j, 1] - y) ** 2 + (points[j, 2] - z) ** 2
-            if d < best[j]:
-                best[j] = d
-            if best[j] > far:
-                far, following = best[j], j
-        current = following
+    """Rows [count] of points [n, 3], from row 0 on each the farthest from those before it."""
+    x, y, z = np.ascontiguousarray(points.T)
+    best, order = np.full(len(points), np.inf), np.zeros(count, np.int64)
+    for i in range(1, count):
+        last = order[i - 1]
+        np.minimum(best, (x - x[last]) ** 2 + (y - y[last]) ** 2 + (z - z[last]) ** 2, out=best)
+        order[i] = best.argmax()
     return order

@@ -17,8 +17,8 @@ from scipy.spatial import cKDTree
 
 from ..body.pose import axis_angles, rotation_matrices
 from ..body.template import load_template
-from .fit_kernels import Riders, Skeleton, joint_frames, posed_points, posed_with_jacobian
 from .pose_prior import load_prior
+from .riders import Frames, Riders, Skeleton, joint_frames, posed_points, posed_with_jacobian
 
 SHAPES = (
     "sex", "height", "weight", "muscle", "bust", "shoulder_width", "hip_width", "leg_length", "arm_length",
@@ -84,12 +84,11 @@ class BodyFit:
 
     def joints(self) -> np.ndarray:
         """[J,3] metres in the camera's axes."""
-        return _frames(self)[1]
+        return _frames(self).place
 
     def vertices(self) -> np.ndarray:
         """[n,3] posed vertices of `body_model().riders`."""
-        turn, place, _, shaped = _frames(self)
-        return posed_points(*body_model().riders, self.betas, turn, place, shaped)
+        return posed_points(body_model().riders, _frames(self))
 
 
 @dataclass(frozen=True)
@@ -202,11 +201,10 @@ class _Problem:
         translation = at - local[0] @ (middle - pelvis) - pelvis
         return BodyFit(local, translation, self.prior_focal, self.centre, np.zeros(len(SHAPES)))
 
-    def choose(self, fit: BodyFit, frames) -> tuple[np.ndarray, np.ndarray]:
+    def choose(self, fit: BodyFit, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
         """The candidate that explains each pixel best: rows of `riders` [n], squared costs of all [n,H]."""
         evidence = self.evidence
-        turn, place, _, shaped = frames
-        points = posed_points(*self.riders, fit.betas, turn, place, shaped).reshape(-1, self.choices, 3)
+        points = posed_points(self.riders, frames).reshape(-1, self.choices, 3)
         z = np.maximum(points[..., 2], 0.1)
         away = points[..., :2] - (evidence.pixels - fit.centre)[:, None] * (z / fit.focal)[..., None]
         squared = (away**2).sum(-1) / evidence.sigma[:, None] ** 2 + 2 * evidence.cost
@@ -217,9 +215,7 @@ class _Problem:
         """Mean of r² / (r² + scale²) over the pixels and the probes that left the matte."""
         frames = _frames(fit)
         _, squared = self.choose(fit, frames)
-        turn, place, _, shaped = frames
-        probes = posed_points(*body_model().probes, fit.betas, turn, place, shaped)
-        distance, _ = self.leaving(fit, probes)
+        distance, _ = self.leaving(fit, posed_points(body_model().probes, frames))
         out = (distance / OUTSIDE_SIGMA) ** 2
         return float((squared / (squared + scale**2)).mean() + 0.5 * (out / (out + scale**2)).mean())
 
@@ -246,7 +242,7 @@ class _Problem:
         model, evidence = body_model(), self.evidence
         frames = _frames(fit)
         rows, squared = self.choose(fit, frames)
-        points, jacobian = _with_jacobian(self.riders.take(rows), fit, frames)
+        points, jacobian = _with_jacobian(self.riders.take(rows), frames)
         flow = _projected(points, jacobian, fit)
         away = points[:, :2] - (evidence.pixels - fit.centre) * (points[:, 2:] / fit.focal)
         weight = (scale**2 / (scale**2 + squared)) ** 2 / evidence.sigma**2
@@ -254,7 +250,7 @@ class _Problem:
         hessian = flat.T @ flow.reshape(-1, model.width)
         gradient = -flat.T @ away.reshape(-1)
 
-        probes, jacobian = _with_jacobian(model.probes, fit, frames)
+        probes, jacobian = _with_jacobian(model.probes, frames)
         distance, direction = self.leaving(fit, probes)
         out = np.flatnonzero(distance > 0)
         if len(out):
@@ -265,7 +261,7 @@ class _Problem:
             weight = ratio * (scale**2 / (scale**2 + squared)) ** 2 / OUTSIDE_SIGMA**2
             hessian += (rowwise * weight[:, None]).T @ rowwise
             gradient -= (rowwise * weight[:, None]).T @ distance[out]
-        self._add_priors(hessian, gradient, fit, frames[0])
+        self._add_priors(hessian, gradient, fit, frames.turn)
         return hessian, gradient
 
     def _add_priors(self, hessian, gradient, fit: BodyFit, turn) -> None:
@@ -295,18 +291,12 @@ def _unusual(fit: BodyFit) -> float:
     return float(((prior.root @ (angles - prior.mean).reshape(-1)) ** 2).mean())
 
 
-def _frames(fit: BodyFit):
-    s = body_model().skeleton
-    return joint_frames(s.parents, s.heads, s.head_deltas, fit.local, fit.translation, fit.betas)
+def _frames(fit: BodyFit) -> Frames:
+    return joint_frames(body_model().skeleton, fit.local, fit.translation, fit.betas)
 
 
-def _with_jacobian(riders: Riders, fit: BodyFit, frames):
-    model = body_model()
-    s = model.skeleton
-    turn, place, moves, shaped = frames
-    return posed_with_jacobian(
-        *riders, fit.betas, turn, place, shaped, moves, s.head_deltas, s.parents, s.column, model.width
-    )
+def _with_jacobian(riders: Riders, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+    return posed_with_jacobian(riders, body_model().skeleton, frames, body_model().width)
 
 
 def _projected(points, jacobian, fit: BodyFit):
@@ -362,7 +352,7 @@ def _move(fit: BodyFit, step: np.ndarray) -> None:
     model, prior = body_model(), load_prior()
     shapes = len(SHAPES)
     own = model.width - shapes
-    turn = _frames(fit)[0]
+    turn = _frames(fit).turn
     turns = np.clip(step[: own - 4].reshape(-1, 3), -0.5, 0.5)
     joints = np.concatenate([[0], prior.joints])
     parents = model.skeleton.parents[joints]

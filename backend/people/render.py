@@ -14,8 +14,9 @@ from ..body.pose import joint_transforms
 from ..body.template import load_template
 from .folds import crease, fold_vectors
 from .lights import Light, neutral_light
-from .mesh_raster import gather_places, rasterize_mesh
+from .mesh_raster import rasterize_mesh
 from .occlusion import ambient_visibility, key_visibility
+from .places import gather_places
 from .shading import linear_to_bytes, lit_colour, srgb_to_linear
 
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}

@@ -83,12 +83,11 @@ def test_jacobian_is_the_limit_of_differences(seed):
     fit = known(seed, rng.uniform(0, 360), rng.uniform(-2, 2, len(body_fit.SHAPES)))
     model = body_model()
     riders = model.riders.take(rng.integers(len(model.riders.places), size=20))
-    points, jacobian = body_fit._with_jacobian(riders, fit, body_fit._frames(fit))
+    points, jacobian = body_fit._with_jacobian(riders, body_fit._frames(fit))
     step = rng.normal(0, 2e-4, model.width)
     moved = BodyFit(fit.local.copy(), fit.translation, fit.focal, fit.centre, fit.betas)
     body_fit._move(moved, step)
-    turn, place, _, shaped = body_fit._frames(moved)
-    after = body_fit.posed_points(*riders, moved.betas, turn, place, shaped)
+    after = body_fit.posed_points(riders, body_fit._frames(moved))
     moves = after - points
     assert np.abs(moves).max() > 2e-5
     assert np.abs(moves - jacobian @ step).max() < 0.03 * np.abs(moves).max()

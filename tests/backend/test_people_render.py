@@ -21,9 +21,10 @@ from lca_blender.backend.people import cameras, dataset, expressions, lights, po
 from lca_blender.backend.people.backgrounds import compose_background
 from lca_blender.backend.people.figure import Figure
 from lca_blender.backend.people.materials import Surface
-from lca_blender.backend.people.mesh_raster import gather_places, rasterize_mesh, to_pixels
+from lca_blender.backend.people.mesh_raster import rasterize_mesh, to_pixels
 from lca_blender.backend.people.occlusion import key_visibility
 from lca_blender.backend.people.person import Person
+from lca_blender.backend.people.places import gather_places
 from lca_blender.backend.people.render import pose_person, render_person, render_posed, skin_mesh
 from lca_blender.backend.raster.camera import Camera, look_at
 
