@@ -149,13 +149,14 @@ class Layer(nn.Module):
     """One layer: per-photo attention, geometry attention, then the two stages of joint attention.
 
     Stage 1 joins face photos with the face's geometry tokens, stage 2 body photos with all geometry tokens.
+    Without `dual_branch` there is one stage, of all photos with all geometry tokens.
     """
 
     def __init__(self, config: ModelConfig, last: bool = False):
         super().__init__()
         self.image_block = ImageBlock(config)
         self.geometry = SelfBlock(config)
-        self.face_stage = JointBlock(config, last)
+        self.face_stage = JointBlock(config, last) if config.dual_branch else None
         self.body_stage = JointBlock(config, last)
 
     def forward(self, geometry, body, face, g, n_face: int, ropes: tuple[Rope2D, Rope2D]):
@@ -164,6 +165,13 @@ class Layer(nn.Module):
         geometry = self.geometry(geometry)
         if face.shape[1]:
             face = self.image_block(face, ropes[1])
+        if self.face_stage is None:
+            both = torch.cat([body.flatten(1, 2), face.flatten(1, 2)], 1)
+            geometry, both = self.body_stage(geometry, both, g)
+            count = body.shape[1] * body.shape[2]
+            parts = both[:, :count], both[:, count:]
+            return geometry, *(t.view_as(x) for t, x in zip(parts, (body, face), strict=True))
+        if face.shape[1]:
             head, flat = self.face_stage(geometry[:, :n_face], face.flatten(1, 2), g)
             face = flat.unflatten(1, face.shape[1:3])
             geometry = torch.cat([head, geometry[:, n_face:]], 1)

@@ -12,6 +12,9 @@ class ConfigError(UserError):
     """A configuration that cannot describe a network."""
 
 
+LATER = {"dual_branch": True}  # what files from before there was a choice were made with
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The LCA network. "(open)" marks a value that the paper does not state: a documented choice of ours."""
@@ -35,6 +38,7 @@ class ModelConfig:
     activation: str = "silu"  # (open) of the transformer's feed-forward parts: "gelu" or "silu"
     qk_norm: bool = True  # (open) RMS normalisation of queries and keys
     register_tokens: int = 4
+    dual_branch: bool = True  # face photos meet the face's tokens apart; else all photos meet all tokens
     rope_base: float = 100.0  # (open)
     gate_init: float = 1.0  # (open) 0 is AdaLN-Zero's start; 1 starts as a plain residual block
     global_width: int = 64  # (open) width of the global feature
@@ -136,8 +140,9 @@ class ModelConfig:
 
     @staticmethod
     def from_json(values: dict) -> ModelConfig:
-        """Inverse of `to_json`; unknown or missing fields are an error."""
+        """Inverse of `to_json`; unknown or missing fields are an error, but for those of `LATER`."""
         known = {f.name for f in fields(ModelConfig)}
+        values = {**LATER, **values} if isinstance(values, dict) else values
         if not isinstance(values, dict) or set(values) != known:
             odd = sorted(set(values) ^ known) if isinstance(values, dict) else "no dictionary"
             raise ConfigError(f"The model's configuration does not fit this version (differs in: {odd}).")

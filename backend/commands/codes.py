@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`lca codes train` and `lca codes read`."""
+
+import json
+from pathlib import Path
+
+from . import say
+
+
+def add(subparsers) -> None:
+    top = subparsers.add_parser("codes", help="expression codes from photos of faces")
+    kinds = top.add_subparsers(required=True, metavar="kind")
+
+    p = kinds.add_parser("train", help="learn them from face crops of synthetic people")
+    p.add_argument("--data", type=Path, required=True, help="folder of the people; the missing are made")
+    p.add_argument("--out", type=Path, required=True, help="folder for codes.safetensors")
+    p.add_argument("--minutes", type=float, default=8.0)
+    p.add_argument("--people", type=int, default=640)
+    p.add_argument("--held-out", type=int, default=64)
+    p.add_argument("--workers", type=int, default=1)
+    p.set_defaults(run=train)
+
+    p = kinds.add_parser("read", help="ARKit's 52 values and the gaze in each photo, as JSON lines")
+    p.add_argument("photos", nargs="+", type=Path)
+    p.add_argument("--codes", type=Path, required=True, help="codes.safetensors")
+    p.add_argument("--with-codes", action="store_true", help="the 128 numbers too")
+    p.set_defaults(run=read)
+
+
+def train(args) -> None:
+    from ..training.expression import CodesConfig, train_codes
+
+    config = CodesConfig(minutes=args.minutes)
+    print(json.dumps(train_codes(args.data, args.out, config, args.people, args.held_out, args.workers, say)))
+
+
+def read(args) -> None:
+    from ..imaging.correspondence import load_estimator
+    from ..model.expression_codes import load_codes, read_photos
+
+    for path, row in read_photos(load_codes(args.codes), args.photos, load_estimator(), args.with_codes):
+        print(json.dumps({"photo": str(path), **row}))

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Expression codes read from photos of faces.
+
+A code has 128 numbers. Which linear mixture of them means what is free, so it is chosen such that the linear
+readouts to and from ARKit's 52 values are `body.expression.arkit_from_code` and `expression_code`, whose rows
+are orthonormal. Sliders therefore give a code without looking at a photo, a photo's code gives slider values,
+and the 76 numbers at right angles to the rows are left for what ARKit has no name for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..body.arkit import ARKIT_NAMES
+from ..body.expression import CODE_SIZE, arkit_from_code, expression_code
+from ..errors import UserError
+from ..imaging.photos import load_photo
+from .files import read_tensors, write_tensors
+from .views import masked
+
+SIZE = (96, 96)  # pixels at which a face is read
+MIDDLE, RADIUS = (0.0, -0.10, 1.555), 0.085  # metres on the template: from the brows to the chin
+FRONT = -0.07  # metres: points behind are no face
+MIN_PIXELS = 100
+FLATTEST = 0.25  # height over width of a circle on a face that is turned away as far as one can read it
+WIDTHS = (4, 24, 48, 96, 160, 192)
+GAZE = 4  # yaw and pitch of both eyes
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class FaceReading:
+    """What faces show: code [...,128], gaze [...,2,2] radians as in a `Signal`."""
+
+    code: Tensor
+    gaze: Tensor
+
+    @property
+    def arkit(self) -> Tensor:
+        """ARKit values [...,52] in 0..1."""
+        return arkit_from_code(self.code).clamp(0, 1)
+
+
+def beyond_arkit(code: Tensor) -> Tensor:
+    """The part [...,128] of codes that ARKit's values do not express."""
+    return code - expression_code(arkit_from_code(code))
+
+
+def face_frame(matte: np.ndarray, points: np.ndarray) -> np.ndarray | None:
+    """How the front of a face lies in a picture: the affine map [2,3] from metres on the template, rightwards
+    and up from the face's middle, to pixels (column, row; the first pixel's corner is 0). None where the face
+    is not seen well.
+
+    matte [H,W] in 0..1, points [H,W,3] metres on the template (any value, NaN too, where the matte is 0).
+    Eyes and mouth lie at the same place in everybody's crop, however the head is turned.
+    """
+    rows, columns = np.nonzero(matte > 0.5)
+    seen = np.nan_to_num(points[rows, columns]).astype(np.float64)
+    near = (((seen - MIDDLE) ** 2).sum(-1) < RADIUS**2) & (seen[:, 1] < FRONT)
+    if near.sum() < MIN_PIXELS:
+        return None
+    plane = np.c_[seen[near][:, [0, 2]] - (MIDDLE[0], MIDDLE[2]), np.ones(near.sum())]
+    pixels = np.c_[columns[near], rows[near]] + 0.5
+    frame = np.linalg.lstsq(plane, pixels, rcond=None)[0].T
+    long, short = np.linalg.svd(frame[:, :2], compute_uv=False)
+    return frame.astype(np.float32) if short > FLATTEST * long else None
+
+
+def face_crop(rgba: np.ndarray, frame: np.ndarray, room: float = 1.0) -> np.ndarray:
+    """Straight RGBA uint8 [n,n,4] of the face at `frame` in a picture uint8 [H,W,4]: `SIZE` and the part of
+    the face that fits it, both times `room`. Clear beyond the picture's border."""
+    side = round(SIZE[0] * room)
+    pixels = max(1.0, 2 * RADIUS / SIZE[0] * float(np.linalg.svd(frame[:, :2], compute_uv=False)[0]))
+    fine = side * min(8, int(np.ceil(pixels)))  # samples enough for a large photo, then their mean
+    image = torch.from_numpy(rgba).permute(2, 0, 1)[None].float() / 255
+    image = torch.cat([image[:, :3] * image[:, 3:], image[:, 3:]], 1)
+    scale = np.array([2.0 / rgba.shape[1], 2.0 / rgba.shape[0]])[:, None]
+    half = RADIUS * side / SIZE[0]
+    theta = frame * (half, -half, 1) * scale - (0, 0, 1)  # rows go down, the template's Z up
+    theta = torch.from_numpy(theta[None].astype(np.float32))
+    crop = F.grid_sample(
+        image, F.affine_grid(theta, (1, 4, fine, fine), align_corners=False), align_corners=False
+    )
+    crop = F.adaptive_avg_pool2d(crop, side)[0]
+    color = crop[:3] / crop[3:].clamp(min=1e-3)
+    return (torch.cat([color, crop[3:]]).clamp(0, 1) * 255 + 0.5).byte().permute(1, 2, 0).numpy()
+
+
+def even_light(photos: Tensor) -> Tensor:
+    """Masked photos [N,3 or 4,H,W] -> [N,4,H,W]: colours of mean 0 and deviation 1 where the matte is 1, the
+    matte. Skin and light leave less of a trace in the code."""
+    matte = photos[:, 3:] if photos.shape[1] == 4 else torch.ones_like(photos[:, :1])
+    count = matte.sum((2, 3), keepdim=True) + 1
+    color = (photos[:, :3] - (photos[:, :3] * matte).sum((2, 3), keepdim=True) / count) * matte
+    deviation = (color.square().sum((1, 2, 3), keepdim=True) / (3 * count)).sqrt()
+    return torch.cat([color / (deviation + 0.02), matte], 1)
+
+
+def face_trunk(training: bool = False) -> nn.Sequential:
+    """Photos by `even_light` [N,4,96,96] -> features [N,192,3,3]; with batch normalisation for `training`."""
+    parts: list[nn.Module] = []
+    for n, (before, after) in enumerate(pairwise(WIDTHS)):
+        size = 3 if n else 5
+        parts.append(nn.Conv2d(before, after, size, 2, size // 2))
+        if training:
+            parts.append(nn.BatchNorm2d(after))
+        parts.append(nn.ReLU())
+    return nn.Sequential(*parts)
+
+
+class FaceEncoder(nn.Module):
+    """Masked photos of faces by `face_crop`, of any size -> `FaceReading`.
+
+    `training`: with the batch normalisation that a start from nothing needs; `folded` takes it out again.
+    """
+
+    def __init__(self, training: bool = False):
+        super().__init__()
+        self.trunk = face_trunk(training)
+        last = nn.Linear(256, CODE_SIZE + GAZE)
+        nn.init.normal_(last.weight, 0, 0.01)
+        nn.init.zeros_(last.bias)
+        self.read = nn.Sequential(nn.Flatten(), nn.Linear(WIDTHS[-1] * 9, 256), nn.ReLU(), last)
+
+    def forward(self, faces: Tensor) -> FaceReading:
+        """faces [...,3 or 4,H,W] in 0..1, the background grey."""
+        flat = faces.flatten(0, -4)
+        if flat.shape[-2:] != SIZE:
+            flat = F.interpolate(flat, SIZE, mode="bilinear", antialias=True)
+        out = self.read(self.trunk(even_light(flat))).float().unflatten(0, faces.shape[:-3])
+        return FaceReading(out[..., :CODE_SIZE], out[..., CODE_SIZE:].unflatten(-1, (2, 2)))
+
+    def folded(self) -> FaceEncoder:
+        """The same function as in evaluation mode, without batch normalisation."""
+        out = FaceEncoder()
+        plain = [m for m in out.trunk if isinstance(m, nn.Conv2d)]
+        norms = [m for m in self.trunk if isinstance(m, nn.BatchNorm2d)]
+        own = [m for m in self.trunk if isinstance(m, nn.Conv2d)]
+        for target, convolution, norm in zip(plain, own, norms, strict=True):
+            target.load_state_dict(fuse_conv_bn_eval(convolution.eval(), norm.eval()).state_dict())
+        out.read.load_state_dict(self.read.state_dict())
+        return out.eval()
+
+
+@torch.inference_mode()
+def read_photos(encoder: FaceEncoder, photos: Iterable[str | Path], estimator, with_code: bool = False):
+    """Yields (path, row) of each photo: `arkit` by name, `gaze` in radians, `code` if asked for; or `problem`
+    where no face can be read."""
+    for path in photos:
+        try:
+            photo = load_photo(path)
+            found = estimator.estimate(photo.rgb, photo.alpha, photo.name)
+        except UserError as error:
+            yield path, {"problem": str(error)}
+            continue
+        frame = face_frame(found.matte, found.points)
+        if frame is None:
+            yield path, {"problem": f"{photo.name} shows no face well enough to read it."}
+            continue
+        rgba = (np.dstack([photo.rgb, found.matte]).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        crop = masked(face_crop(rgba, frame).astype(np.float32) / 255)
+        reading = encoder(torch.from_numpy(crop).permute(2, 0, 1)[None])
+        values = zip(ARKIT_NAMES, reading.arkit[0].tolist(), strict=True)
+        row = {"arkit": {k: round(v, 3) for k, v in values}}
+        row["gaze"] = np.round(reading.gaze[0].numpy().astype(float), 3).tolist()
+        yield path, row | ({"code": reading.code[0].tolist()} if with_code else {})
+
+
+def save_codes(path: str | Path, encoder: FaceEncoder, **notes) -> None:
+    """Write the encoder as fp16, with notes in the header."""
+    tensors = {k: v.to("cpu", torch.float16) for k, v in encoder.state_dict().items()}
+    header = {"lca_codes": VERSION, "notes": notes}
+    write_tensors(path, tensors, header)
+
+
+def load_codes(path: str | Path) -> FaceEncoder:
+    """The encoder in `path`, in evaluation mode; `UserError` where the file is none."""
+    tensors, header = read_tensors(path)
+    if header.get("lca_codes") != VERSION:
+        raise UserError(f"{Path(path).name} holds no expression codes of this version.")
+    encoder = FaceEncoder()
+    try:
+        encoder.load_state_dict({k: t.float() for k, t in tensors.items()})
+    except RuntimeError as error:
+        raise UserError(f"{Path(path).name} does not fit the expression codes' network.") from error
+    return encoder.eval()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Face crops of many people with several expressions each: what expression codes are learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..body.arkit import ARKIT_INDEX, ARKIT_NAMES
+from ..body.skeleton import INDEX
+from ..errors import UserError
+from ..model.expression_codes import SIZE, face_crop, face_frame
+from ..people.dataset import HELD_OUT, PeopleDataset, write_shards
+from .batches import as_photos, jittered
+from .prepare import ROOM
+
+FRAMES, KEPT = 8, 6  # pictures made of a person, and how many must show the face
+PICTURE = {"height": 160, "width": 120, "body_views": 0, "face_views": FRAMES}
+
+
+@dataclass(frozen=True)
+class Faces:
+    """P people with K frames each.
+
+    crops uint8 straight RGBA [P,K,h,w,4], with `prepare.ROOM` to spare; arkit [P,K,52]; gaze [P,K,2,2];
+    turn [P,K,3,3]: the head's rotation as the camera sees it.
+    """
+
+    crops: np.ndarray
+    arkit: np.ndarray
+    gaze: np.ndarray
+    turn: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+
+def mirrored_names() -> np.ndarray:
+    """For each of ARKit's values, the index of the one that it becomes in a mirror."""
+    swap = {"Left": "Right", "Right": "Left"}
+    other = [next((n.replace(a, b) for a, b in swap.items() if n.endswith(a)), n) for n in ARKIT_NAMES]
+    return np.array([ARKIT_INDEX[name] for name in other])
+
+
+def head_turn(record: dict) -> np.ndarray:
+    """[V,3,3]: rotation of the head joint (its transform carries a size too), then of the camera."""
+    head = record["transforms"][:, INDEX["head"], :3, :3]
+    return record["viewmats"][:, :3, :3] @ (head / np.cbrt(np.linalg.det(head))[:, None, None])
+
+
+def face_frames(record: dict, count: int = KEPT) -> tuple | None:
+    """Crops, ARKit values, gazes and turns of `count` of a record's views that show a face; None if fewer."""
+    matte = record["rgba"][..., 3].astype(np.float32) / 255
+    views = np.argsort(~record["is_face"].astype(bool), kind="stable")
+    frames = {v: face_frame(matte[v], record["template_map"][v]) for v in views}
+    views = [v for v in views if frames[v] is not None][:count]
+    if len(views) < count:
+        return None
+    crops = np.stack([face_crop(record["rgba"][v], frames[v], ROOM) for v in views])
+    return crops, record["expression"][views], record["gaze"][views], head_turn(record)[views]
+
+
+def make_people(folder: Path, train: int, held_out: int, workers: int = 1, say=print) -> None:
+    """Render the people that are missing in a folder for faces; safe to kill and start again."""
+    for seeds in (range(HELD_OUT, HELD_OUT + held_out), range(train)):
+        write_shards(folder, seeds, workers, say, **PICTURE)
+
+
+def load_faces(folder: Path, frames: int = KEPT) -> tuple[Faces, Faces]:
+    """The training and the held-out people of a folder of rendered people who show `frames` faces.
+
+    Errors: `UserError` where fewer than two people remain on either side.
+    """
+    dataset = PeopleDataset(folder)
+    sides: tuple[list, list] = ([], [])
+    for n, seed in enumerate(dataset.seeds):
+        row = face_frames(dataset.load(n), frames)
+        if row is not None:
+            sides[seed >= HELD_OUT].append(row)
+    if min(map(len, sides)) < 2:
+        raise UserError(
+            f"{folder} shows too few people with {frames} pictures of their face each.",
+            "Training and held-out people (seeds from 1,000,000) are both needed.",
+        )
+    train, held = (Faces(*map(np.stack, zip(*rows, strict=True))) for rows in sides)
+    return train, held
+
+
+@dataclass(frozen=True)
+class FaceBatch:
+    """photos [P,K,4,H,W] masked, truth [P,K,4,H,W] premultiplied RGBA of the same crops, labels as `Faces`
+    has them."""
+
+    photos: Tensor
+    truth: Tensor
+    arkit: Tensor
+    gaze: Tensor
+    turn: Tensor
+
+
+def draw_faces(faces: Faces, rng, people: int, frames: int, jitter: float = 0.04) -> FaceBatch:
+    """Some frames of some people, each crop shifted and scaled; half of the people mirrored."""
+    rows = rng.choice(len(faces), people, replace=len(faces) < people)
+    picks = np.stack([rng.permutation(faces.crops.shape[1])[:frames] for _ in rows])
+    take = lambda a: np.array(a[rows[:, None], picks])  # noqa: E731
+    crops, arkit, gaze, turn = map(take, (faces.crops, faces.arkit, faces.gaze, faces.turn))
+    mirror = rng.random(people) < 0.5
+    crops[mirror] = crops[mirror][..., ::-1, :]
+    arkit[mirror] = arkit[mirror][..., mirrored_names()]
+    gaze[mirror] = gaze[mirror][..., ::-1, :] * np.array([-1, 1], np.float32)
+    turn[mirror] = turn[mirror] * np.outer([-1, 1, 1], [-1, 1, 1]).astype(np.float32)
+    truth = jittered(rng, crops.reshape(-1, *crops.shape[2:]), SIZE, jitter)
+    photos = as_photos(rng, truth, True)
+    split = lambda t: t.unflatten(0, (people, frames))  # noqa: E731
+    tensor = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32))  # noqa: E731
+    return FaceBatch(split(photos), split(truth), tensor(arkit), tensor(gaze), tensor(turn))
+
+
+def plain_photos(crops: np.ndarray) -> Tensor:
+    """Stored crops [n,h,w,4] as masked photos [n,4,H,W], undisturbed."""
+    truth = jittered(np.random.default_rng(0), crops, SIZE, 0.0)
+    return as_photos(np.random.default_rng(0), truth, True)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Expression codes: crops, terms, readouts, and that they can be learned."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lca_blender.backend.body.arkit import ARKIT_INDEX
+from lca_blender.backend.body.expression import arkit_from_code, expression_code
+from lca_blender.backend.errors import UserError
+from lca_blender.backend.model.expression_codes import (
+    MIDDLE,
+    SIZE,
+    FaceEncoder,
+    FaceReading,
+    beyond_arkit,
+    even_light,
+    face_crop,
+    face_frame,
+    load_codes,
+    save_codes,
+)
+from lca_blender.backend.people.dataset import HELD_OUT
+from lca_blender.backend.training import expression as codes
+from lca_blender.backend.training.faces import (
+    PICTURE,
+    Faces,
+    draw_faces,
+    load_faces,
+    make_people,
+    mirrored_names,
+)
+
+
+def painted(frame: np.ndarray, height=120, width=160):
+    """A picture of a flat face at an affine frame: matte, template points, colours that tell the place."""
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    plane = np.linalg.solve(frame[:, :2], (np.stack([columns, rows], -1) - frame[:, 2])[..., None])[..., 0]
+    matte = ((plane**2).sum(-1) < 0.084**2).astype(np.float32)
+    points = np.stack([plane[..., 0], np.full_like(rows, MIDDLE[1]), plane[..., 1] + MIDDLE[2]], -1)
+    color = np.clip(np.dstack([plane / 0.2 + 0.5, np.full_like(rows, 0.3)]), 0, 1)
+    return matte, points, (np.dstack([color, np.ones_like(rows)]) * 255 + 0.5).astype(np.uint8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.floats(-3.1, 3.1),
+    st.floats(250, 600),
+    st.floats(0.4, 1.0),
+    st.tuples(st.floats(70, 90), st.floats(55, 65)),
+)
+def test_a_face_is_found_and_straightened(roll, scale, narrow, middle):
+    turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    frame = np.c_[turn @ np.diag([narrow * scale, -scale]), middle]
+    matte, points, rgba = painted(frame)
+    found = face_frame(matte, points)
+    np.testing.assert_allclose(found, frame, rtol=1e-3, atol=1e-2)
+    crop = face_crop(rgba, found).astype(float) / 255
+    assert crop.shape == (*SIZE, 4)
+    place = (np.arange(SIZE[0]) + 0.5) / SIZE[0] * 2 - 1
+    inner = slice(30, 66)
+    np.testing.assert_allclose(crop[48, inner, 0], np.clip(0.085 * place / 0.2 + 0.5, 0, 1)[inner], atol=0.02)
+    np.testing.assert_allclose(
+        crop[inner, 48, 1], np.clip(-0.085 * place / 0.2 + 0.5, 0, 1)[inner], atol=0.02
+    )
+
+
+def test_no_face_no_frame():
+    matte, points, _ = painted(np.array([[400.0, 0, 80], [0, -400, 60]]))
+    assert face_frame(matte, points) is not None
+    assert face_frame(matte * 0, points) is None
+    assert face_frame(matte, points + np.array([0, 0.05, 0])) is None  # the back of the head
+    assert face_frame(matte, points * np.nan) is None
+    flat, flat_points, _ = painted(np.array([[50.0, 0, 80], [0, -400, 60]]))
+    assert face_frame(flat, flat_points) is None  # from the side
+
+
+def test_what_lies_beyond_the_picture_is_clear():
+    _, _, rgba = painted(np.array([[400.0, 0, 80], [0, -400, 60]]))
+    crop = face_crop(rgba, np.array([[400.0, 0, 0], [0, -400, 60]], np.float32))
+    assert crop[:, :40, 3].max() == 0
+    assert crop[:, 60:, 3].min() == 255
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31), st.floats(0.1, 1.0))
+def test_readouts_turn_round_without_loss(seed, size):
+    rng = np.random.default_rng(seed)
+    arkit = torch.from_numpy(rng.random((3, 52)) * size)
+    code = expression_code(arkit)
+    torch.testing.assert_close(arkit_from_code(code), arkit, atol=1e-6, rtol=0)
+    assert beyond_arkit(code).abs().max() < 1e-6
+    other = torch.from_numpy(rng.normal(size=(3, 128)))
+    torch.testing.assert_close(expression_code(arkit_from_code(other)) + beyond_arkit(other), other)
+    torch.testing.assert_close(
+        arkit_from_code(code + beyond_arkit(other)), arkit, atol=1e-5, rtol=0
+    )  # what has no name in ARKit moves no slider
+
+
+def test_independence_counts_what_tells_people_apart():
+    g = torch.Generator().manual_seed(0)
+    alike = torch.randn(200, 4, 16, generator=g)
+    assert float(codes.independence(alike)) < 0.02
+    apart = alike + torch.randn(200, 1, 16, generator=g)
+    assert float(codes.independence(apart)) == pytest.approx(1.0, abs=0.1)  # as much between as within
+    assert codes.leakage(alike[:40].numpy()) < 0.15
+    assert codes.leakage((alike[:40] + 4 * torch.randn(40, 1, 16, generator=g)).numpy()) > 0.9
+
+
+def test_ridge_finds_an_affine_map():
+    rng = np.random.default_rng(0)
+    x, map_ = rng.normal(3, 1, (500, 6)), rng.normal(size=(7, 2))
+    found = codes.ridge(x, codes.apply_affine(x, map_), 1e-9)
+    np.testing.assert_allclose(found, map_, atol=1e-5)
+
+
+def test_a_mirror_twice_is_nothing():
+    names = mirrored_names()
+    assert np.array_equal(names[names], np.arange(52))
+    assert names[ARKIT_INDEX["eyeBlinkLeft"]] == ARKIT_INDEX["eyeBlinkRight"]
+    assert names[ARKIT_INDEX["mouthLeft"]] == ARKIT_INDEX["mouthRight"]
+    assert names[ARKIT_INDEX["jawOpen"]] == ARKIT_INDEX["jawOpen"]
+
+
+def test_skin_and_light_do_not_reach_the_encoder():
+    photos = torch.rand(2, 4, *SIZE, generator=torch.Generator().manual_seed(0))
+    photos[:, 3:] = (photos[:, 3:] > 0.3).float()
+    brighter = torch.cat([photos[:, :3] * 0.5 + 0.2, photos[:, 3:]], 1)
+    torch.testing.assert_close(even_light(brighter), even_light(photos), atol=0.15, rtol=0.1)
+
+
+def test_folding_the_normalisation_keeps_the_function(tmp_path):
+    torch.manual_seed(0)
+    encoder = FaceEncoder(training=True)
+    photos = torch.rand(8, 4, *SIZE)
+    for _ in range(3):
+        encoder(photos)
+    encoder.eval()
+    folded = encoder.folded()
+    torch.testing.assert_close(folded(photos).code, encoder(photos).code, atol=1e-5, rtol=1e-4)
+    save_codes(tmp_path / "codes.safetensors", folded, steps=3)
+    stored = load_codes(tmp_path / "codes.safetensors")
+    torch.testing.assert_close(stored(photos).code, folded(photos).code, atol=2e-3, rtol=2e-2)
+    assert stored(torch.rand(2, 3, 4, 128, 96)).gaze.shape == (2, 3, 2, 2)
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(UserError):
+        load_codes(tmp_path / "bad.safetensors")
+
+
+def test_terms_are_zero_where_no_target_shows_a_face():
+    reading = FaceReading(torch.randn(2, 2, 128, requires_grad=True), torch.zeros(2, 2, 2, 2))
+    labels = torch.rand(2, 2, 52), torch.zeros(2, 2, 2, 2)
+    assert codes.code_terms(reading, *labels, torch.zeros(2, 2, dtype=torch.bool)).item() == 0
+    perfect = FaceReading(expression_code(labels[0]), labels[1])
+    seen = torch.tensor([[True, False], [True, False]])
+    assert float(codes.code_terms(perfect, *labels, seen)) < 1e-6
+    assert codes.code_terms(reading, *labels, seen).item() > 1
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces")
+    make_people(folder, 3, 2, say=lambda text: None)
+    return folder
+
+
+def test_faces_of_made_people(faces):
+    train, held_out = load_faces(faces, 4)
+    assert len(train) >= 2
+    assert len(held_out) >= 2
+    assert train.crops.shape[1:] == (4, 120, 120, 4)
+    shown = train.crops[..., 30:90, 30:90, 3]
+    assert shown.mean() > 150  # a face fills the middle of its crop
+    np.testing.assert_allclose(
+        train.turn @ train.turn.swapaxes(-1, -2), np.eye(3) + 0 * train.turn, atol=1e-4
+    )
+    batch = draw_faces(train, np.random.default_rng(0), 2, 3)
+    assert batch.photos.shape == batch.truth.shape == (2, 3, 4, *SIZE)
+    with pytest.raises(UserError, match="too few"):
+        load_faces(faces, PICTURE["face_views"] + 1)
+    assert HELD_OUT > 3
+
+
+def test_a_few_faces_can_be_learned(faces):
+    train, _ = load_faces(faces, 4)
+    few = Faces(*(getattr(train, k)[:2, :2] for k in ("crops", "arkit", "gaze", "turn")))
+    config = codes.CodesConfig(people=4, frames=2, warmup_steps=5, swap_after=0.8)
+    before = codes.train_faces(few, config, steps=1)
+    after = codes.train_faces(few, config, steps=60)
+    error = lambda e: np.abs(arkit_from_code(codes.read_faces(e, few)[0]) - few.arkit).mean()  # noqa: E731
+    assert error(after) < 0.5 * error(before)
+    result = codes.measure(after, few, few)
+    assert result["arkit_r2"] > 0.5
+    assert result["chance"] == 0.5
