@@ -112,7 +112,7 @@ class Player:
         """A frame. features [S] of the decoder, expression [52], transforms [J,4,4], float32."""
         made = Gaussians(*(empty(self.count, *size) for size in ((3,), (3, 3), (), (3,))))
         made.opacities.numpy()[...] = self.opacities  # torch's threads would go on spinning for a while
-        shift = self.signal_weight @ features
+        shift = np.einsum("ds,s->d", self.signal_weight, features)  # its product would wake BLAS's threads
         inputs = (shift, np.ascontiguousarray(expression), np.ascontiguousarray(transforms))
         outputs = (tensor.numpy() for tensor in (made.means, made.covariances, made.colors))
         threads = min(default_threads(), self.blocks)

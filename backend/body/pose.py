@@ -30,10 +30,15 @@ def _linear(columns: list[dict[int, float]], rows: int) -> torch.Tensor:
     return out
 
 
+def _mapped(values: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """values @ matrix, without the threads of a matrix library, which spin for a while when they are done."""
+    return (values[..., None] * matrix.to(values)).sum(-2)
+
+
 # r -> the matrix of the cross product with r, row by row
 _CROSS = _linear([{}, {2: -1}, {1: 1}, {2: 1}, {}, {0: -1}, {1: -1}, {0: 1}, {}], 3)
-# matrix -> 4 q q^T - I of its quaternion q = (w, x, y, z): rows along q, each exact where its own component is
-# large (Shepperd 1978)
+# matrix -> 4 q q^T - I of its quaternion q = (w, x, y, z): rows along q, each exact where its own component
+# is large (Shepperd 1978)
 _W, _X, _Y, _Z = {0: 1, 4: 1, 8: 1}, {0: 1, 4: -1, 8: -1}, {0: -1, 4: 1, 8: -1}, {0: -1, 4: -1, 8: 1}
 _WX, _WY, _WZ = {7: 1, 5: -1}, {2: 1, 6: -1}, {3: 1, 1: -1}
 _XY, _XZ, _YZ = {3: 1, 1: 1}, {2: 1, 6: 1}, {7: 1, 5: 1}
@@ -48,7 +53,7 @@ def rotation_matrices(axis_angle):
     angle = torch.sqrt(torch.where(small, torch.ones_like(square), square))
     sine = torch.where(small, 1 - square / 6, torch.sin(angle) / angle)
     cosine = torch.where(small, 0.5 - square / 24, (1 - torch.cos(angle)) / angle**2)
-    k = (r @ _CROSS.to(r)).unflatten(-1, (3, 3))
+    k = _mapped(r, _CROSS).unflatten(-1, (3, 3))
     eye = torch.eye(3, dtype=r.dtype, device=r.device)
     return _same_kind(eye + sine * k + cosine * (k @ k), axis_angle)
 
@@ -57,7 +62,7 @@ def axis_angles(matrices):
     """Rotation matrices [..., 3, 3] -> axis-angle [..., 3] with angle in [0, pi], by way of the
     quaternion."""
     m = _tensor(matrices)
-    candidates = (m.flatten(-2) @ _QUATERNIONS.to(m)).unflatten(-1, (4, 4)) + torch.eye(4).to(m)
+    candidates = _mapped(m.flatten(-2), _QUATERNIONS).unflatten(-1, (4, 4)) + torch.eye(4).to(m)
     best = candidates.diagonal(dim1=-2, dim2=-1).argmax(-1)
     q = torch.gather(candidates, -2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
     q = q / q.norm(dim=-1, keepdim=True)
