@@ -21,16 +21,8 @@ from lca_blender.backend.model.expression_codes import (
     load_codes,
     save_codes,
 )
-from lca_blender.backend.people.dataset import HELD_OUT
 from lca_blender.backend.training import expression as codes
-from lca_blender.backend.training.faces import (
-    PICTURE,
-    Faces,
-    draw_faces,
-    load_faces,
-    make_people,
-    mirrored_names,
-)
+from lca_blender.backend.training.faces import mirrored_names
 
 
 def painted(frame: np.ndarray, height=120, width=160):
@@ -156,40 +148,3 @@ def test_terms_are_zero_where_no_target_shows_a_face():
     seen = torch.tensor([[True, False], [True, False]])
     assert float(codes.code_terms(perfect, *labels, seen)) < 1e-6
     assert codes.code_terms(reading, *labels, seen).item() > 1
-
-
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("faces")
-    make_people(folder, 3, 2, say=lambda text: None)
-    return folder
-
-
-def test_faces_of_made_people(faces):
-    train, held_out = load_faces(faces, 4)
-    assert len(train) >= 2
-    assert len(held_out) >= 2
-    assert train.crops.shape[1:] == (4, 120, 120, 4)
-    shown = train.crops[..., 30:90, 30:90, 3]
-    assert shown.mean() > 150  # a face fills the middle of its crop
-    np.testing.assert_allclose(
-        train.turn @ train.turn.swapaxes(-1, -2), np.eye(3) + 0 * train.turn, atol=1e-4
-    )
-    batch = draw_faces(train, np.random.default_rng(0), 2, 3)
-    assert batch.photos.shape == batch.truth.shape == (2, 3, 4, *SIZE)
-    with pytest.raises(UserError, match="too few"):
-        load_faces(faces, PICTURE["face_views"] + 1)
-    assert HELD_OUT > 3
-
-
-def test_a_few_faces_can_be_learned(faces):
-    train, _ = load_faces(faces, 4)
-    few = Faces(*(getattr(train, k)[:2, :2] for k in ("crops", "arkit", "gaze", "turn")))
-    config = codes.CodesConfig(people=4, frames=2, warmup_steps=5, swap_after=0.8)
-    before = codes.train_faces(few, config, steps=1)
-    after = codes.train_faces(few, config, steps=60)
-    error = lambda e: np.abs(arkit_from_code(codes.read_faces(e, few)[0]) - few.arkit).mean()  # noqa: E731
-    assert error(after) < 0.5 * error(before)
-    result = codes.measure(after, few, few)
-    assert result["arkit_r2"] > 0.5
-    assert result["chance"] == 0.5
