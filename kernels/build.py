@@ -23,7 +23,7 @@ VERSION = "0.1.0"
 FLAGS = ["-std=c17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-sanitize=all"]
 FLAGS += ["-fno-strict-aliasing", "-Wall", "-Werror"]
 LIBRARY = ["-fvisibility=hidden", "-shared", "-s"]
-X64 = {"v2": "x86_64_v2", "v3": "x86_64_v3"}
+X64 = {"v2": "x86_64_v2", "v3": "x86_64_v3", "v4": "x86_64_v4"}
 TARGETS = {  # platform: zig's target, processors, ending, the wheel's tag
     "linux-x64": ("x86_64-linux-gnu.2.17", X64, ".so", "manylinux_2_17_x86_64.manylinux2014_x86_64"),
     "linux-arm64": ("aarch64-linux-gnu.2.17", {"neon": "generic"}, ".so", "manylinux_2_17_aarch64"),

@@ -29,6 +29,7 @@ static inline void store(float *p, v8f x) { *(v8f_anywhere *)p = x; }
 
 static inline v8f min8(v8f a, v8f b) { return __builtin_elementwise_min(a, b); }
 static inline v8f max8(v8f a, v8f b) { return __builtin_elementwise_max(a, b); }
+static inline v8f abs8(v8f x) { return __builtin_elementwise_abs(x); }
 static inline v8f sqrt8(v8f x) { return __builtin_elementwise_sqrt(x); }
 static inline v8f floor8(v8f x) { return __builtin_elementwise_floor(x); }
 

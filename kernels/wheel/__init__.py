@@ -16,4 +16,4 @@ def open_library() -> ctypes.CDLL:
     if "v2" not in names:
         return ctypes.CDLL(str(next(iter(names.values()))))
     plain = ctypes.CDLL(str(names["v2"]))
-    return ctypes.CDLL(str(names["v3"])) if plain.lca_instruction_level() >= 3 else plain
+    return ctypes.CDLL(str(names[f"v{plain.lca_instruction_level()}"]))
