@@ -21,17 +21,15 @@ TEMPLATE void clear_tile(v8f *state, int rows, const job_t *job, window_t w, int
 /* Blends one Gaussian over the given blocks; returns those of them that are now opaque. */
 TEMPLATE uint64_t blend_one(v8f *state, const record_t *r, const v8f *values, uint64_t blocks, window_t w,
                                                                  int channels, int rows, int behind) {
-    const v8f mx = spread(r->mx - (float)w.x), my = spread(r->my - (float)w.y);
-    const v8f a = spread(r->a), b = spread(r->b), c = spread(r->c), log = spread(r->log), z = spread(r->z);
+    const ellipse8_t e = ellipse_of(r, w);
     uint64_t dead = 0;
     do {
         int block = __builtin_ctzll(blocks);
         blocks &= blocks - 1;
         v8f *s = state + block * rows;
-        v8f dx = s[X] - mx, dy = s[Y] - my;
-        v8f power = fma8(fma8(a, dx, b * dy), dx, fma8(c * dy, dy, log));
+        v8f dx = s[X] - e.mx, dy = s[Y] - e.my, power = log_alpha(&e, dx, dy);
         v8i inside = power >= LOG_ALPHA_MIN;
-        if (behind) inside &= z <= s[CHANNELS + channels];
+        if (behind) inside &= e.z <= s[CHANNELS + channels];
         v8f alpha = where(inside, min8(exp2_8(power), spread(ALPHA_MAX)));
         v8f light = s[LIGHT], left = fma8(-alpha, light, light);
         v8i alive = left > TRANSMITTANCE_MIN;

@@ -58,18 +58,16 @@ static void load_tile(v8f *state, int rows, int channels, const job_t *job, wind
  * holds this Gaussian. Nothing flows through a capped alpha. */
 TEMPLATE uint64_t replay_one(v8f *state, const record_t *r, const v8f *values, uint64_t blocks, window_t w, int channels, int rows,
                              int behind, v8f *sums) {
-    const v8f mx = spread(r->mx - (float)w.x), my = spread(r->my - (float)w.y);
-    const v8f a = spread(r->a), b = spread(r->b), c = spread(r->c), log = spread(r->log), z = spread(r->z);
+    const ellipse8_t e = ellipse_of(r, w);
     uint64_t dead = 0;
     for (int k = 0; k < GEOMETRY + channels; k++) sums[k] = spread(0);
     do {
         int block = __builtin_ctzll(blocks);
         blocks &= blocks - 1;
         v8f *s = state + block * rows;
-        v8f dx = s[X] - mx, dy = s[Y] - my;
-        v8f power = fma8(fma8(a, dx, b * dy), dx, fma8(c * dy, dy, log));
+        v8f dx = s[X] - e.mx, dy = s[Y] - e.my, power = log_alpha(&e, dx, dy);
         v8i inside = power >= LOG_ALPHA_MIN;
-        if (behind) inside &= z <= s[CHANNELS + channels];
+        if (behind) inside &= e.z <= s[CHANNELS + channels];
         v8f raw = where(inside, exp2_8(power)), alpha = min8(raw, spread(ALPHA_MAX));
         v8f light = s[LIGHT], left = fma8(-alpha, light, light);
         v8i alive = left > TRANSMITTANCE_MIN;

@@ -36,6 +36,18 @@ static inline int64_t first_layer(const job_t *job) {
     return job->geometry ? 0 : job->layer_channels - job->feature_channels + job->first;
 }
 
+/* A Gaussian's ellipse in all lanes, about the tile's corner. */
+typedef struct {
+    v8f mx, my, a, b, c, log, z;
+} ellipse8_t;
+
+TEMPLATE ellipse8_t ellipse_of(const record_t *r, window_t w) {
+    return (ellipse8_t){spread(r->mx - (float)w.x), spread(r->my - (float)w.y), spread(r->a), spread(r->b), spread(r->c), spread(r->log), spread(r->z)};
+}
+
+/* log2 of its alpha at dx, dy from its mean. */
+TEMPLATE v8f log_alpha(const ellipse8_t *e, v8f dx, v8f dy) { return fma8(fma8(e->a, dx, e->b * dy), dx, fma8(e->c * dy, dy, e->log)); }
+
 /* The values that a Gaussian blends, in the order of the channels. */
 TEMPLATE void values_of(const job_t *job, uint32_t gaussian, const record_t *r, int channels, v8f *values) {
     for (int k = 0; k < 3; k++) values[k] = spread(r->color[k]);
