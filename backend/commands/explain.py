@@ -17,7 +17,9 @@ def add(subparsers) -> None:
     p.add_argument("photos", nargs="*", type=Path, help="of one person; a synthetic person if none")
     p.add_argument("--person", type=int, default=1_000_000, help="seed of the synthetic person")
     p.add_argument("--regime", choices=["mixed", *DOMAINS], default="mixed", help="of their photos")
-    p.add_argument("--at", default="nose,spine3,hand.L,foot.R", help="places: nose, or joints of the template")
+    p.add_argument(
+        "--at", default="nose,spine3,hand.L,foot.R", help="places: nose, or joints of the template"
+    )
     p.add_argument("--stage", choices=["last", "all", "pixels"], help="pixels where there is such attention")
     p.set_defaults(run=attention)
 
