@@ -15,17 +15,6 @@ from .inputs import Shot
 FARTHEST = torch.finfo(torch.float32).max
 
 
-def available() -> bool:
-    """Whether this machine can rasterise on CUDA."""
-    if not torch.cuda.is_available():
-        return False
-    try:
-        import gsplat  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def pictures(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tensor]]:
     """What `autograd.pictures` makes, on the tensors' CUDA device, of all cameras of a kind in one batch.
     UserError without gsplat."""

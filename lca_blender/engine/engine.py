@@ -44,11 +44,8 @@ class LCA_GaussiansEngine(bpy.types.RenderEngine):
     def view_draw(self, context, depsgraph):
         """Never lets an exception out: a viewport that raises is drawn again and raises again, for ever."""
         try:
-            from . import viewport, warmup
+            from . import viewport
 
-            if not warmup.ready(depsgraph):
-                self.update_stats("LCA Gaussians", "Compiling the renderer, once after installation")
-                return
             if getattr(self, "view", None) is None:
                 self.view = viewport.View()
             self.view.draw(self, context, depsgraph)

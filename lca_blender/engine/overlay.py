@@ -27,11 +27,10 @@ def draw() -> None:
     if not wanted(context):
         return
     try:
-        from . import viewport, warmup
+        from . import viewport
 
-        depsgraph = context.evaluated_depsgraph_get()
-        if viewport.gpu_draws() and warmup.ready(depsgraph):
-            paint(context, depsgraph)
+        if viewport.gpu_draws():
+            paint(context, context.evaluated_depsgraph_get())
     except Exception as error:
         if report_once(_said, str(error)) and not isinstance(error, UserError):
             log.exception("Drawing splats over the 3D view failed")

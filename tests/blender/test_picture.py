@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's own arithmetic, without a scene: colours, backgrounds, viewport decisions."""
 
-import time
-
 import bpy
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ import torch
 from lca_blender.backend.gaussians import Gaussians
 from mathutils import Color
 
-from lca_blender.engine import picture, viewport, warmup
+from lca_blender.engine import picture, viewport
 from lca_blender.scene import colour
 from lca_blender.scene.camera import viewport_camera
 from lca_blender.scene.world import background_color
@@ -135,12 +133,3 @@ def test_unchanged_avatars_are_not_evaluated_again(avatar):
     avatar.lca.expression.jawOpen = 1.0
     bpy.context.view_layer.update()
     assert picture.gather(bpy.context.evaluated_depsgraph_get())[0] is not first[0]
-
-
-def test_kernels_are_compiled_before_the_first_drawing(avatar):
-    graph = bpy.context.evaluated_depsgraph_get()
-    for _ in range(600):
-        if warmup.ready(graph):
-            break
-        time.sleep(0.1)
-    assert warmup.ready(graph)
