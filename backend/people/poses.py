@@ -12,11 +12,6 @@ from .gait import run, walk
 from .stance import HIP, PALMS, PLACES, angle, arm_down, bearing, hands, stance
 
 
-def a_pose() -> Pose:
-    """The canonical pose."""
-    return Figure().finish()
-
-
 def t_pose() -> Pose:
     figure = Figure()
     for side in "LR":
