@@ -41,6 +41,8 @@ class Gaussians:
         return quats_of(axes).to(self.means.dtype), values.clamp_min(0).sqrt().to(self.means.dtype)
 
     def to(self, device) -> "Gaussians":
+        if self.device == torch.device(device):
+            return self
         moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "linear"}
         return replace(self, **moved)
 

@@ -2,7 +2,7 @@
 """The compiled kernels (`kernels/`), called through ctypes: the interpreter lock is free while one runs."""
 
 import ctypes
-from functools import cache, partial
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Kernel:
     def __init__(self, name: str, *types):
         self.name, self.types = name, types
 
-    @property
+    @cached_property
     def function(self):
         function = getattr(_library(), self.name)
         function.argtypes, function.restype = self.types, ctypes.c_int64

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 SMALL = 1 << 16  # bytes that are not worth it
+LINE = 64  # bytes of a cache line: kernels stream whole ones
 _spare: deque[np.ndarray] = deque(maxlen=8)
 
 
@@ -35,4 +36,10 @@ def _take(size: int) -> np.ndarray:
         if block.nbytes == size:
             return block
         _spare.append(block)
-    return np.empty(size, np.uint8)
+    return on_line(size)
+
+
+def on_line(size: int) -> np.ndarray:
+    """uint8 [size] of any content that begins where a cache line does."""
+    room = np.empty(size + LINE, np.uint8)
+    return room[-room.ctypes.data % LINE :][:size]

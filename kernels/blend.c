@@ -82,11 +82,26 @@ static inline void put_behind(v8f *s, const job_t *job, window_t w, int block) {
     }
 }
 
-static inline void write_floats(const v8f pixels[4], const job_t *job, window_t w, int64_t x, int64_t y) {
-    for (int row = 0; row < 2 && y + row < w.height; row++) {
-        float *to = job->picture + ((w.y + y + row) * job->width + w.x + x) * 4;
-        for (int k = 0; k < 4 && x + k < w.width; k++) __builtin_memcpy(to + 4 * k, (const float *)(pixels + k) + 4 * row, 16);
+/* Writes at most four pixels. A whole cache line goes past the caches, which then need not fetch it first. */
+static inline void write_pixels(float *to, v8f pixels01, v8f pixels23, int64_t count) {
+    if (count >= 4 && (uintptr_t)to % 64 == 0) {
+        __builtin_nontemporal_store(pixels01, (v8f *)to);
+        __builtin_nontemporal_store(pixels23, (v8f *)to + 1);
+    } else {
+        v8f pixels[2] = {pixels01, pixels23};
+        __builtin_memcpy(to, pixels, 16 * (count < 4 ? count : 4));
     }
+}
+
+static inline void write_floats(const v8f *s, const job_t *job, window_t w, int64_t x, int64_t y) {
+    v8f red = s[CHANNELS], green = s[CHANNELS + 1], blue = s[CHANNELS + 2], cover = 1.0f - abs8(s[LIGHT]);
+    v8f t0 = __builtin_shufflevector(red, green, 0, 8, 1, 9, 4, 12, 5, 13), t1 = __builtin_shufflevector(red, green, 2, 10, 3, 11, 6, 14, 7, 15);
+    v8f u0 = __builtin_shufflevector(blue, cover, 0, 8, 1, 9, 4, 12, 5, 13), u1 = __builtin_shufflevector(blue, cover, 2, 10, 3, 11, 6, 14, 7, 15);
+    float *to = job->picture + ((w.y + y) * job->width + w.x + x) * 4;
+    write_pixels(to, __builtin_shufflevector(t0, u0, 0, 1, 8, 9, 2, 3, 10, 11), __builtin_shufflevector(t1, u1, 0, 1, 8, 9, 2, 3, 10, 11), w.width - x);
+    if (y + 1 >= w.height) return;
+    to += 4 * job->width;
+    write_pixels(to, __builtin_shufflevector(t0, u0, 4, 5, 12, 13, 6, 7, 14, 15), __builtin_shufflevector(t1, u1, 4, 5, 12, 13, 6, 7, 14, 15), w.width - x);
 }
 
 static inline void write_bytes(const v8f *s, const job_t *job, window_t w, int64_t x, int64_t y) {
@@ -110,14 +125,7 @@ static void write_tile(v8f *state, const job_t *job, window_t w, int rows) {
         if (x >= w.width || y >= w.height) continue;
         if (job->background) put_behind(s, job, w, block);
         if (job->bytes) write_bytes(s, job, w, x, y);
-        if (!job->picture) continue;
-        v8f red = s[CHANNELS], green = s[CHANNELS + 1], blue = s[CHANNELS + 2], cover = 1.0f - abs8(s[LIGHT]);
-        v8f t0 = __builtin_shufflevector(red, green, 0, 8, 1, 9, 4, 12, 5, 13), t1 = __builtin_shufflevector(red, green, 2, 10, 3, 11, 6, 14, 7, 15);
-        v8f u0 = __builtin_shufflevector(blue, cover, 0, 8, 1, 9, 4, 12, 5, 13), u1 = __builtin_shufflevector(blue, cover, 2, 10, 3, 11, 6, 14, 7, 15);
-        v8f pixels[4] = {
-            __builtin_shufflevector(t0, u0, 0, 1, 8, 9, 4, 5, 12, 13), __builtin_shufflevector(t0, u0, 2, 3, 10, 11, 6, 7, 14, 15),
-            __builtin_shufflevector(t1, u1, 0, 1, 8, 9, 4, 5, 12, 13), __builtin_shufflevector(t1, u1, 2, 3, 10, 11, 6, 7, 14, 15)};
-        write_floats(pixels, job, w, x, y);
+        if (job->picture) write_floats(s, job, w, x, y);
     }
 }
 
@@ -134,7 +142,8 @@ static void write_layers(const v8f *state, const job_t *job, window_t w, int row
 static void write_nothing(const job_t *job, window_t w) {
     for (int64_t y = w.y; y < w.y + w.height; y++) {
         int64_t pixel = y * job->width + w.x;
-        if (job->picture) __builtin_memset(job->picture + 4 * pixel, 0, 16 * w.width);
+        if (job->picture)
+            for (int64_t x = 0; x < w.width; x += 4) write_pixels(job->picture + 4 * (pixel + x), spread(0), spread(0), w.width - x);
         if (job->bytes) __builtin_memset(job->bytes + 4 * pixel, 0, 4 * w.width);
         if (!job->layers) continue;
         float *to = job->layers + pixel * job->layer_channels + first_layer(job);
@@ -168,4 +177,5 @@ API void lca_blend(int64_t *counter, int64_t tiles, const int64_t *order, const 
         if (job->picture || job->bytes) write_tile(state, job, w, rows);
         if (job->layers) write_layers(state, job, w, rows);
     }
+    end_streams();
 }

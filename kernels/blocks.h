@@ -36,8 +36,8 @@ static inline uint64_t touched_blocks(const record_t *r, float x, float y) {
     v8f above = (v8f){0.5f, 2.5f, 4.5f, 6.5f, 8.5f, 10.5f, 12.5f, 14.5f} + (y - r->my), below = above + 1.0f;
     v8f square0 = fma8(-(curve * above), above, reach), square1 = fma8(-(curve * below), below, reach);
     /* a row outside of the ellipse gets a span that ends far before it begins */
-    v8f wide0 = select8(square0 >= 0, sqrt8(max8(square0, spread(0))), spread(-1e6f));
-    v8f wide1 = select8(square1 >= 0, sqrt8(max8(square1, spread(0))), spread(-1e6f));
+    v8f wide0 = select8(square0 >= 0, sqrt_above(square0), spread(-1e6f));
+    v8f wide1 = select8(square1 >= 0, sqrt_above(square1), spread(-1e6f));
     v8f centre0 = fma8(-shear, above, spread(r->mx - x)), centre1 = centre0 - shear;
     v8f left = min8(centre0 - wide0, centre1 - wide1), right = max8(centre0 + wide0, centre1 + wide1);
     /* first and last block that holds a pixel centre within the span and 0.02 px around it */

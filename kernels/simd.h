@@ -31,6 +31,15 @@ static inline v8f min8(v8f a, v8f b) { return __builtin_elementwise_min(a, b); }
 static inline v8f max8(v8f a, v8f b) { return __builtin_elementwise_max(a, b); }
 static inline v8f abs8(v8f x) { return __builtin_elementwise_abs(x); }
 static inline v8f sqrt8(v8f x) { return __builtin_elementwise_sqrt(x); }
+/* The root of max(x, 0) or up to 1/1000 more, soon: for bounds. */
+#ifdef __AVX__
+static inline v8f sqrt_above(v8f x) {
+    x = max8(x, spread(1e-12f));
+    return x * (v8f)_mm256_rsqrt_ps((__m256)x) * 1.0004f;
+}
+#else
+static inline v8f sqrt_above(v8f x) { return sqrt8(max8(x, spread(0))); }
+#endif
 static inline v8f floor8(v8f x) { return __builtin_elementwise_floor(x); }
 
 /* a * b + c: fused where the machine has it; never a call of fmaf. */
@@ -105,6 +114,13 @@ static inline v8f log2_8(v8f x) {
     v8f mantissa = (v8f)(bits - (exponent << 23)), q = (mantissa - 1.0f) / (mantissa + 1.0f), q2 = q * q;
     v8f series = fma8(fma8(fma8(q2, spread(1.0f / 7), spread(1.0f / 5)), q2, spread(1.0f / 3)), q2, spread(1.0f));
     return fma8(q * 2.885390082f, series, to_float8(exponent));
+}
+
+/* Other threads see streamed lines after this. */
+static inline void end_streams(void) {
+#ifdef __x86_64__
+    __builtin_ia32_sfence();
+#endif
 }
 
 /* A ticket is a piece of work; threads draw them until none is left. Whoever draws one, the result is the same. */

@@ -5,7 +5,8 @@ from collections import deque
 
 import numpy as np
 
-LINE = 64  # bytes of a cache line
+from ..recycling import on_line
+
 _spare: deque["Workspace"] = deque(maxlen=4)
 
 
@@ -21,9 +22,7 @@ class Workspace:
         block = self._blocks.get(name)
         if block is None or len(block) < size:
             self._blocks.pop(name, None)
-            room = np.empty(size + size // 4 + 2 * LINE, np.uint8)
-            block = room[-room.ctypes.data % LINE :]
-            self._blocks[name] = block
+            block = self._blocks[name] = on_line(size + size // 4)
         return block[:size].view(dtype).reshape(shape)
 
 
