@@ -45,6 +45,7 @@ def prepare(args) -> None:
     from ..model.config import preset
     from ..training.config import training_config
     from ..training.prepare import prepare as run
+    from ..training.surfaces import write_surfaces
 
     number, _, of = args.share.partition("/")
     if not (number.isdigit() and of.isdigit() and int(number) < int(of)):
@@ -54,6 +55,7 @@ def prepare(args) -> None:
     report = lambda fraction, text: say(f"{100 * fraction:3.0f} %  {text}")  # noqa: E731
     for folder in args.data:
         run(folder, config, report, share)
+        write_surfaces(folder, config, report, share)
     if args.estimates:
         from ..imaging.correspondence import BUNDLED, load_estimator
         from ..training.estimates import estimate

@@ -66,7 +66,7 @@ class ModelConfig:
     scale_init: float = 0.62  # of the child spacing, or metres when absolute
     scale_normal: float = 0.5  # (open) along the surface normal, relative to the tangents
     scale_max: float = 0.15  # (open) metres
-    opacity_init: float = 0.5  # (open)
+    opacity_init: float = 0.8  # (open)
     max_offset: float = 1.0  # (open) metres: offsets lie within half of it
     delta_color: float = 0.3  # (open) units of the pose decoder's outputs
     delta_mean: float = 0.1  # (open) metres

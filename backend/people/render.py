@@ -89,6 +89,14 @@ def _from_person(heads: bytes) -> np.ndarray:
     return np.linalg.inv(to_person.astype(np.float64))
 
 
+def rest_surface(person) -> np.ndarray:
+    """A person's vertices [n, 3] in the mean template's canonical space: what skinning with `View.transforms`
+    poses."""
+    back = _from_person(np.asarray(person.joint_heads, np.float32).tobytes())
+    moves = np.ascontiguousarray(back[:, :3].astype(np.float32))
+    return skin_mesh(person.vertices, person.skin_indices, person.skin_weights, moves)
+
+
 def _with_expression(person, expression: np.ndarray) -> np.ndarray:
     active = np.flatnonzero(expression)
     rest = np.array(person.vertices, np.float32)

@@ -26,7 +26,7 @@ class Batch:
 
     signals [B,R,S], expression [B,R,52], transforms [B,R,J,3,4], targets [B,R,h,w,4] premultiplied, visible
     [B,R,h,w,1] share of every pixel that nothing else hides (targets are multiplied by it), cameras B lists
-    of R.
+    of R, offsets [B,M,3] metres from the template to the true surface, NaN where that is not known.
     """
 
     anchors: PooledAnchors
@@ -39,6 +39,7 @@ class Batch:
     targets: Tensor
     visible: Tensor
     cameras: list[list[Camera]]
+    offsets: Tensor
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,7 @@ def make_batch(
         targets=targets[..., :4] * targets[..., 4:],
         visible=targets[..., 4:],
         cameras=[row["cameras"] for row in rows],
+        offsets=stack("offsets"),
     )
 
 
@@ -262,4 +264,5 @@ def _person(
         "transforms": file["driven"][choice.targets],
         "targets": np.stack(targets),
         "cameras": cameras,
+        "offsets": file.offsets(pool.site),
     }

@@ -57,6 +57,7 @@ class TrainingConfig:
     perceptual_file: str | None = None
     acap_weight: float = 1.0
     asap_weight: float = 0.02
+    surface_weight: float = 2.0  # per metre, where the true surface is known
     region_weights: tuple[float, float, float, float] | None = None  # of both: head, hands, upper, lower body
     canonical_every: int = 2  # steps between canonical renders
     bf16: bool = True
@@ -118,6 +119,7 @@ _PAPER = TrainingConfig(
     average_decay=0.9999,
     acap_weight=1000.0,
     asap_weight=10.0,
+    surface_weight=0.0,
     region_weights=(1.0, 1000.0, 100.0, 1.0),
     canonical_every=1,
 )

@@ -31,6 +31,13 @@ def asap(log_scales: Tensor, ratio: float = ASAP_RATIO, weights: Tensor | None =
     return (excess if weights is None else excess * weights).mean()
 
 
+def surface_distance(offsets: Tensor, true: Tensor) -> Tensor:
+    """Mean distance in metres of offsets [B,M,3] from true ones, where these are known; else 0."""
+    known = true.isfinite().all(-1)
+    distance = ((offsets - true.nan_to_num()).square().sum(-1) + 1e-8).sqrt()
+    return (distance * known).sum() / known.sum().clamp(min=1)
+
+
 def region_weights(anchors: AnchorSet, config: TrainingConfig) -> Tensor | None:
     """[M] weights of the regularisers, by the joint that moves a Gaussian most; None: all count alike."""
     if config.region_weights is None:

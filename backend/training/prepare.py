@@ -179,11 +179,11 @@ class StoredSource:
 
 class PreparedPerson:
     """One person's arrays, read when asked for. `estimated`: what the photo estimator made of the same
-    views, or None.
+    views, or None; surface: what `surfaces` measured, or None.
     """
 
-    def __init__(self, true, estimated):
-        self.true, self.estimated = true, estimated
+    def __init__(self, true, estimated, surface):
+        self.true, self.estimated, self.surface = true, estimated, surface
         self.is_face = self["is_face"]
         self.found = estimated.get_tensor("found") if estimated else np.zeros(len(self.is_face), bool)
 
@@ -195,6 +195,12 @@ class PreparedPerson:
         if not estimated:
             return self["has_face"]
         return np.where(self.found, self.estimated.get_tensor("has_face"), self["has_face"])
+
+    def offsets(self, sites: np.ndarray) -> np.ndarray:
+        """float32 [n,3] metres from the template to the surface at `sites` [n]; NaN where it is not known."""
+        if self.surface is None:
+            return np.full((len(sites), 3), np.nan, np.float32)
+        return self.surface.get_tensor("offsets")[sites].astype(np.float32)
 
     def view(self, v: int) -> np.ndarray:
         """uint8 [H,W,5]: straight RGBA, and 255 where nothing hides the person."""
@@ -228,6 +234,7 @@ class PreparedPeople:
     def __init__(self, files: list[Path], regimes: list[str]):
         self.files, self.regimes = files, regimes
         self.estimates = [e if (e := estimate_path(f)).is_file() else None for f in files]
+        self.surfaces = [s if (s := surface_path(f)).is_file() else None for f in files]
 
     def __len__(self) -> int:
         return len(self.files)
@@ -240,8 +247,8 @@ class PreparedPeople:
     def open(self, n: int):
         """A `PreparedPerson`, while the context lasts."""
         with ExitStack() as stack:
-            both = (self.files[n], self.estimates[n])
-            yield PreparedPerson(*(p and stack.enter_context(safe_open(p, framework="np")) for p in both))
+            paths = (self.files[n], self.estimates[n], self.surfaces[n])
+            yield PreparedPerson(*(p and stack.enter_context(safe_open(p, framework="np")) for p in paths))
 
     def part(self, chosen) -> PreparedPeople:
         """Those people for whom `chosen(seed, regime)` is true."""
@@ -252,6 +259,11 @@ class PreparedPeople:
 def estimate_path(file: Path) -> Path:
     """Where the estimator's own maps of a prepared person lie."""
     return file.with_suffix(".estimate")
+
+
+def surface_path(file: Path) -> Path:
+    """Where the true surface of a prepared synthetic person lies."""
+    return file.with_suffix(".surface")
 
 
 def folder_for(data: Path, config: ModelConfig, sites: Sites) -> Path:

@@ -26,7 +26,7 @@ from .batches import Batch, make_batch
 from .check import check
 from .config import TrainingConfig
 from .journal import Journal
-from .losses import acap, asap, image_loss, over, region_weights
+from .losses import acap, asap, image_loss, over, region_weights, surface_distance
 from .noise import NoiseBank
 from .parallel import Processes, join, moved, share
 from .perceptual import Lpips, load_lpips
@@ -121,11 +121,13 @@ def losses(
     weights = region_weights(anchors, config)
     parts["acap"] = acap(canonical.offsets, weights=weights)
     parts["asap"] = asap(posed.log_scales, weights=weights)
+    parts["surface"] = surface_distance(canonical.offsets, batch.offsets)
     parts["loss"] = (
         parts["image"]
         + parts.get("canonical", 0.0)
         + config.acap_weight * parts["acap"]
         + config.asap_weight * parts["asap"]
+        + config.surface_weight * parts["surface"]
     )
     return parts
 

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a synthetic person's visible surface (build, clothes, hair) stands off the template.
+
+Silhouettes say it too, but of small pictures a network learns it slowly.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..errors import UserError
+from ..model.config import ModelConfig
+from ..people.person import Person, sample_person
+from ..people.render import rest_surface
+from .prepare import Sites, folder_for, make_sites, surface_path, write_arrays
+from .shards import open_people
+
+NEIGHBOURS = 12
+LAYER = 0.012  # metres: vertices this much farther than the nearest still belong to a site
+SOFT = 0.003  # metres
+
+
+def surface_offsets(person: Person, positions: np.ndarray) -> np.ndarray:
+    """[S,3] metres from template points `positions` [S,3] to the person's surface there, all that is worn
+    included, in the mean template's canonical space: the mean of the vertices that belong to the points.
+    """
+    drawn = np.unique(person.faces)
+    below = person.template_points[drawn]
+    offsets = rest_surface(person)[drawn] - below
+    distance, index = cKDTree(below).query(positions, k=NEIGHBOURS)
+    near = distance <= distance[:, :1] + LAYER
+    weight = np.where(near, 1 / (distance + SOFT) ** 2, 0)
+    return np.einsum("sk,skc->sc", weight / weight.sum(1, keepdims=True), offsets[index])
+
+
+def write_surfaces(data: Path, config: ModelConfig, progress=None, share: tuple[int, int] = (0, 1)) -> None:
+    """Store the surfaces of the prepared synthetic people of a dataset folder that have none yet.
+
+    Resumable and safe to kill; share: (number, of how many) processes that share the work. People whom the
+    generator makes otherwise by now, and captured ones, get none.
+    """
+    dataset, sites = open_people(data), make_sites(config)
+    folder = folder_for(Path(data), config, sites)
+    places = list(enumerate(dataset.seeds))[share[0] :: share[1]]
+    files = [(n, seed, folder / f"{seed}.safetensors") for n, seed in places]
+    missing = [(n, seed, f) for n, seed, f in files if f.is_file() and not surface_path(f).is_file()]
+    for done, (n, seed, file) in enumerate(missing):
+        offsets = _offsets(dataset.load(n, views=[0], maps=False), seed, sites)
+        if offsets is not None:
+            write_arrays(surface_path(file), {"offsets": offsets.astype(np.float16)}, seed=seed)
+        if progress and done % 20 == 0:
+            progress(done / len(missing), f"Measuring person {done + 1} of {len(missing)}")
+
+
+def _offsets(record: dict, seed: int, sites: Sites) -> np.ndarray | None:
+    if "betas" not in record or record.get("domain", "synthetic") != "synthetic":
+        return None
+    try:
+        person = sample_person(seed)
+    except UserError:
+        return None
+    if not np.allclose(person.betas, record["betas"], atol=1e-5):
+        return None
+    return surface_offsets(person, sites.positions)
