@@ -108,7 +108,7 @@ def stage_configs(variant: Variant, scale: Scale) -> list[TrainingConfig]:
             minutes=scale.minutes * part,
             steps=max(1, round(scale.steps * part)) if scale.steps else None,
             people_share=variant.share if n == 0 else 1.0,
-            check_seconds=1e9,
+            check_steps=0,
         )
         if stage == "posttrain":
             config = replace(config, layer_decay=variant.decay)

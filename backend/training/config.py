@@ -59,12 +59,13 @@ class TrainingConfig:
     asap_weight: float = 0.02
     surface_weight: float = 2.0  # per metre, where the true surface is known
     region_weights: tuple[float, float, float, float] | None = None  # of both: head, hands, upper, lower body
+    sharded: bool = False  # several processes hold a part of every weight each, not all of it
     canonical_every: int = 2  # steps between canonical renders
     bf16: bool = True
     seed: int = 0
     log_every: int = 20
     save_seconds: float = 120.0
-    check_seconds: float = 600.0
+    check_steps: int = 300  # between checks, which leave pictures; 0: at the end only
     check_people: int = 8
 
     def __post_init__(self):
@@ -121,6 +122,7 @@ _PAPER = TrainingConfig(
     asap_weight=10.0,
     surface_weight=0.0,
     region_weights=(1.0, 1000.0, 100.0, 1.0),
+    sharded=True,
     canonical_every=1,
 )
 

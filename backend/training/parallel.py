@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several processes under torchrun, one per GPU: each takes its share of every batch, gradients are averaged.
 
-The gradient equals that of one process with the same batch, since every loss is a mean over people.
+The gradient equals that of one process with the same batch, since every loss is a mean over people. A network
+too large for one GPU is sharded (FSDP): each process holds a part of every weight, of its average and of the
+optimiser's state.
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from dataclasses import dataclass, fields, replace
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import UserError
+from ..model.lca import LCA
 from .batches import Batch
 
 
@@ -31,11 +36,13 @@ class Processes:
         """The one that writes."""
         return self.number == 0
 
-    def wrapped(self, model: nn.Module) -> nn.Module:
+    def wrapped(self, model: LCA, sharded: bool = False) -> nn.Module:
         """The network on its device, its gradients averaged over the processes."""
         model.to(self.device)
         if self.count == 1:
             return model
+        if sharded:
+            return _shard(model)
         # Without close-ups of the head in a batch, the face stages have no gradient.
         return DistributedDataParallel(model, find_unused_parameters=True)
 
@@ -59,6 +66,31 @@ class Processes:
         """Until all have come this far."""
         if self.count > 1:
             dist.barrier()
+
+
+def _shard(model: LCA) -> LCA:
+    """Its trainable weights become parts, layer by layer; a frozen encoder stays whole in every process."""
+    frozen = {p for p in model.parameters() if not p.requires_grad}
+    for layer in model.layers:
+        fully_shard(layer, ignored_params=frozen)
+    return fully_shard(model, ignored_params=frozen)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A sharded tensor put together, on the CPU: all processes must call this. Any other as it is."""
+    return tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
+
+
+def part(tensor: Tensor) -> Tensor:
+    """This process's part of a sharded tensor. Any other as it is."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def parted(tensor: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor sharded as `like` is, on its device: all processes must call this."""
+    if not isinstance(like, DTensor):
+        return tensor.to(like.device)
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)
 
 
 def join() -> Processes:

@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..model.config import ModelConfig
 from ..model.files import read_tensors, write_tensors
 from ..model.lca import LCA
+from .parallel import part, parted, whole
 
 VERSION = 1
 
@@ -29,7 +30,8 @@ class Average:
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
         own = dict(model.trainable())
-        torch._foreach_lerp_(list(self.weights.values()), [own[k] for k in self.weights], 1 - decay)
+        averages, weights = zip(*((part(w), part(own[k])) for k, w in self.weights.items()), strict=True)
+        torch._foreach_lerp_(averages, weights, 1 - decay)
 
 
 @dataclass
@@ -42,15 +44,19 @@ class Progress:
     checks: list = field(default_factory=list)
 
 
-def save_state(path: Path, model: LCA, average: Average, optimizer, progress: Progress) -> None:
-    """Write the whole run to one file."""
+def save_state(
+    path: Path, model: LCA, average: Average, optimizer, progress: Progress, write: bool = True
+) -> None:
+    """Write the whole run to one file. All processes must call this, one of them with `write`."""
     tensors, names = {}, {id(p): k for k, p in model.trainable()}
     for k, p in model.trainable():
-        tensors[f"weight/{k}"] = p
-        tensors[f"average/{k}"] = average.weights[k]
+        tensors[f"weight/{k}"] = whole(p.detach())
+        tensors[f"average/{k}"] = whole(average.weights[k])
     for p, values in optimizer.state.items():
         for key in ("exp_avg", "exp_avg_sq", "step"):
-            tensors[f"{key}/{names[id(p)]}"] = values[key]
+            tensors[f"{key}/{names[id(p)]}"] = whole(values[key])
+    if not write:
+        return
     header = {
         "lca_training": VERSION,
         "config": model.config.to_json(),
@@ -69,12 +75,11 @@ def load_state(path: Path, model: LCA, average: Average, optimizer) -> Progress:
         )
     with torch.no_grad():
         for k, p in model.trainable():
-            p.copy_(_take(tensors, f"weight/{k}", p))
-            average.weights[k].copy_(_take(tensors, f"average/{k}", p))
+            p.copy_(parted(_take(tensors, f"weight/{k}", p), p))
+            average.weights[k].copy_(parted(_take(tensors, f"average/{k}", p), p))
             if f"step/{k}" in tensors:
-                optimizer.state[p] = {
-                    key: tensors[f"{key}/{k}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")
-                }
+                moments = {m: parted(tensors[f"{m}/{k}"], p).clone() for m in ("exp_avg", "exp_avg_sq")}
+                optimizer.state[p] = {"step": tensors[f"step/{k}"].clone(), **moments}
     average.count = header["average_count"]
     return Progress(**header["progress"])
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import queue
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from .config import TrainingConfig
 from .journal import Journal
 from .losses import acap, asap, image_loss, over, region_weights, surface_distance
 from .noise import NoiseBank
-from .parallel import Processes, join, moved, share
+from .parallel import Processes, join, moved, share, whole
 from .perceptual import Lpips, load_lpips
 from .prepare import PreparedPeople, make_sites, prepared
 from .rendering import render_batch
@@ -53,6 +53,7 @@ class Run:
     progress: Progress
     processes: Processes
     passes: nn.Module  # the network as training calls it
+    product: LCA  # another one, for the averaged weights
     perceptual: Lpips | None
 
     @property
@@ -214,7 +215,7 @@ def step_once(run: Run, batch: Batch, background: torch.Tensor) -> dict[str, flo
     parts = losses(run.passes, batch, run.config, run.progress.step, background, run.perceptual)
     run.optimizer.zero_grad(set_to_none=True)
     parts["loss"].backward()
-    norm = nn.utils.clip_grad_norm_([p for _, p in run.model.trainable()], run.config.clip)
+    norm = whole(nn.utils.clip_grad_norm_([p for _, p in run.model.trainable()], run.config.clip))
     if not torch.isfinite(norm):
         return {"loss": float("nan"), "skipped": 1.0}
     run.optimizer.step()
@@ -255,7 +256,9 @@ def start(folders: list[Path], out: Path, config: TrainingConfig, weights: LCA |
     model = weights.train() if weights is not None else LCA(preset(config.model))
     people, held_out = split(prepared(folders, model.config), config)
     sites = make_sites(model.config)
-    passes = processes.wrapped(model)
+    frozen = {id(p): p for p in model.parameters() if not p.requires_grad}
+    product = copy.deepcopy(model.to(processes.device), frozen).eval()
+    passes = processes.wrapped(model, config.sharded)
     average = Average(model, config.average_decay)
     optimizer = make_optimizer(model, config)
     state = out / "state.safetensors"
@@ -280,6 +283,7 @@ def start(folders: list[Path], out: Path, config: TrainingConfig, weights: LCA |
         progress=progress,
         processes=processes,
         passes=passes,
+        product=product,
         perceptual=load_lpips(config.perceptual_file).to(processes.device)
         if config.perceptual_file
         else None,
@@ -287,40 +291,33 @@ def start(folders: list[Path], out: Path, config: TrainingConfig, weights: LCA |
 
 
 def save_run(run: Run, out: Path) -> None:
-    """The state to continue from, and the averaged model as a product, by the first process."""
-    if not run.processes.first:
+    """The state to continue from, and the averaged model as a product, written by the first process."""
+    first, state = run.processes.first, out / "state.safetensors"
+    save_state(state, run.model, run.average, run.optimizer, run.progress, write=first)
+    averaged(run)
+    if not first:
         return
-    save_state(out / "state.safetensors", run.model, run.average, run.optimizer, run.progress)
     notes = {
         "steps": run.progress.step,
         "people_seen": run.progress.people,
         "seconds": round(run.progress.seconds),
     }
-    save_model(out / "model.safetensors", run.model, run.average.weights, **notes)
+    save_model(out / "model.safetensors", run.product, **notes)
 
 
-@contextmanager
-def averaged(run: Run):
-    """The network with its averaged weights, in evaluation mode, while the context lasts."""
-    own = {k: p.detach().clone() for k, p in run.model.trainable()}
-    with torch.no_grad():
-        for k, p in run.model.trainable():
-            p.copy_(run.average.weights[k])
-    run.model.eval()
-    try:
-        yield run.model
-    finally:
-        run.model.train()
-        with torch.no_grad():
-            for k, p in run.model.trainable():
-                p.copy_(own[k])
+@torch.no_grad()
+def averaged(run: Run) -> LCA:
+    """The network with its averaged weights, in evaluation mode. All processes must call this."""
+    for k, p in run.product.trainable():
+        p.copy_(whole(run.average.weights[k]))
+    return run.product
 
 
 def check_run(run: Run, out: Path, journal: Journal) -> None:
     """`check.check` with the averaged weights, by the first process; the pictures go to `out`/pictures."""
+    model = averaged(run)
     if run.processes.first:
-        with averaged(run) as model:
-            result, pictures = check(model, run.held_out, run.check_anchors, run.config.recipe)
+        result, pictures = check(model, run.held_out, run.check_anchors, run.config.recipe)
         folder = out / "pictures"
         folder.mkdir(exist_ok=True)
         path = folder / f"{run.progress.step:07d}.png"
@@ -353,7 +350,7 @@ def train(
         f"Picture loss: L1 and {'LPIPS' if run.perceptual else 'SSIM (no LPIPS backbone is given)'}."
     )
     ahead = Prefetch(run)
-    saved = checked = run.progress.seconds
+    saved = run.progress.seconds
     recent: list[dict] = []
     try:
         while run.fraction < 1 and not (cancelled and cancelled()):
@@ -362,16 +359,16 @@ def train(
             run.progress.step += 1
             run.progress.people += config.recipe.people
             run.progress.seconds = run.processes.agreed(run.progress.seconds + time.monotonic() - began)
-            now = run.progress.seconds
-            if run.progress.step % config.log_every == 0:
+            now, step = run.progress.seconds, run.progress.step
+            journal.advance(run.fraction, step, recent[-1]["loss"])
+            if step % config.log_every == 0:
                 journal.write(_where(run), _mean(recent))
                 recent = []
             if now - saved > config.save_seconds:
                 save_run(run, out)
                 saved = now
-            if now - checked > config.check_seconds:
+            if config.check_steps and step % config.check_steps == 0:
                 check_run(run, out, journal)
-                checked = now
         save_run(run, out)
         if run.fraction >= 1:
             check_run(run, out, journal)

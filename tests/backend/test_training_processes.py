@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from lca_blender.backend.model.config import preset
+from lca_blender.backend.model.files import read_tensors
 from lca_blender.backend.people.dataset import write_shards
 from lca_blender.backend.training.config import BatchRecipe, TrainingConfig
 from lca_blender.backend.training.prepare import prepare
@@ -79,3 +81,16 @@ def test_two_processes_agree_with_one(data, whole, tmp_path):
     subprocess.run(command(data, out, *launcher), check=True, env=environment())
     assert rows(out) == pytest.approx(rows(whole), rel=2e-3)
     assert rows(out, "gradient") == pytest.approx(rows(whole, "gradient"), rel=2e-3)
+
+
+def test_two_processes_that_share_the_weights_agree_with_one_and_can_be_continued(data, whole, tmp_path):
+    out = tmp_path / "sharded"
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    for stop in ("2", "100"):
+        more = {"LCA_TEST_SHARDED": "1", "LCA_TEST_STOP": stop}
+        subprocess.run(command(data, out, *launcher), check=True, env=environment(**more))
+        assert len(rows(out)) == min(int(stop), STEPS)
+    assert rows(out) == pytest.approx(rows(whole), rel=2e-3)
+    assert rows(out, "gradient") == pytest.approx(rows(whole, "gradient"), rel=2e-3)
+    ours, theirs = (read_tensors(folder / "model.safetensors")[0] for folder in (out, whole))
+    assert all(torch.allclose(ours[k].float(), t.float(), atol=2e-3) for k, t in theirs.items())

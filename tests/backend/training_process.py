@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small training run as a process of its own: training_process.py DATA OUT."""
 
+import itertools
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,5 +21,12 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(0)
     data, out = Path(sys.argv[1]), Path(sys.argv[2])
-    slow = lambda: bool(time.sleep(0.5 * ("LCA_TEST_SLOW" in os.environ)))  # noqa: E731
-    train([data], out, training_config(data / "config.json", "pretrain"), LCA(SMALL), cancelled=slow)
+    config = training_config(data / "config.json", "pretrain")
+    config = replace(config, sharded="LCA_TEST_SHARDED" in os.environ)
+    stop, asked = int(os.environ.get("LCA_TEST_STOP", 1000)), itertools.count()
+
+    def cancelled() -> bool:
+        time.sleep(0.5 * ("LCA_TEST_SLOW" in os.environ))
+        return next(asked) >= stop
+
+    train([data], out, config, LCA(SMALL), cancelled=cancelled)
