@@ -30,6 +30,8 @@ def add(subparsers) -> None:
         p.add_argument("--out", type=Path, required=True, help="folder of the run; a run there is continued")
         p.add_argument("--config", default="starter", help="a preset's name or a JSON file")
         p.add_argument("--from", dest="weights", help="the network to start from: a file or a preset's name")
+        p.add_argument("--encoder", type=Path, help="the Sapiens checkpoint, for networks that use one")
+        p.add_argument("--features", type=Path, help="keep that encoder's features of photos in this folder")
         p.add_argument("--minutes", type=float, help="length of the whole run, pauses left out")
         p.add_argument("--steps", type=int, help="end after this many steps instead")
         p.add_argument("--lr", type=float)
@@ -66,7 +68,6 @@ def prepare(args) -> None:
 
 
 def train(args) -> None:
-    from ..model.checkpoint import load_model
     from ..training.config import training_config
     from ..training.train import train as run
 
@@ -76,5 +77,23 @@ def train(args) -> None:
         config = replace(config, bf16=False)
     if args.batch:
         config = replace(config, recipe=replace(config.recipe, people=args.batch))
-    run(args.data, args.out, config, load_model(args.weights) if args.weights else None, say)
+    run(args.data, args.out, config, _start(args, config), say)
     say(f"The model is in {args.out / 'model.safetensors'}.")
+
+
+def _start(args, config):
+    """The network to start from, or None for a random start of one without a Sapiens encoder."""
+    import torch
+
+    from ..model.checkpoint import load_encoder, load_model
+    from ..model.config import preset
+    from ..model.lca import LCA
+
+    if args.weights:
+        return load_model(args.weights, args.encoder, args.features)
+    if preset(config.model).encoder == "starter":
+        return None
+    torch.manual_seed(config.seed)
+    model = LCA(preset(config.model))
+    load_encoder(model, args.encoder, args.features)
+    return model

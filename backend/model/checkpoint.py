@@ -39,10 +39,14 @@ def save_model(path: str | Path, model: LCA, weights: dict[str, Tensor] | None =
     write_tensors(path, tensors, {"lca_model": VERSION, "config": model.config.to_json(), "notes": notes})
 
 
-def load_model(name_or_path: str | Path = "starter", encoder_weights: str | Path | None = None) -> LCA:
+def load_model(
+    name_or_path: str | Path = "starter",
+    encoder_weights: str | Path | None = None,
+    features: str | Path | None = None,
+) -> LCA:
     """A network in evaluation mode from a preset's bundled weights or from a file.
 
-    encoder_weights: the user's Sapiens checkpoint, where the configuration asks for one.
+    encoder_weights, features: see `load_encoder`, where the configuration asks for a Sapiens encoder.
     """
     path = bundled(str(name_or_path)) if str(name_or_path) in PRESETS else Path(name_or_path)
     if str(name_or_path) in PRESETS and not path.is_file():
@@ -59,13 +63,13 @@ def load_model(name_or_path: str | Path = "starter", encoder_weights: str | Path
     model = LCA(ModelConfig.from_json(header.get("config")))
     fill(model, tensors, path.name)
     if model.config.encoder != "starter":
-        load_encoder(model, encoder_weights)
+        load_encoder(model, encoder_weights, features)
     model.notes = header.get("notes", {})
     return model.eval()
 
 
 def load_encoder(model: LCA, weights: str | Path | None, features: str | Path | None = None) -> None:
-    """Give a network its Sapiens image encoder; features: a folder where those of known photos are kept."""
+    """Give a network the user's Sapiens checkpoint; features: a folder to keep those of photos in."""
     if weights is None:
         raise CheckpointError("This model needs the Sapiens image encoder.", "Download it and give its path.")
     model.encoder.load(weights)
