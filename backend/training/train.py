@@ -225,7 +225,7 @@ def step_once(run: Run, batch: Batch, background: torch.Tensor) -> dict[str, flo
 
 def split(people: PreparedPeople, config: TrainingConfig) -> tuple[PreparedPeople, PreparedPeople]:
     """The people to train on and those to check with: of the stage's first regime, with seeds that never
-    train where there are any, else the last few.
+    train where there are any, else the last few, half of them at most.
     """
     fits = lambda regime: not config.regimes or regime in config.regimes  # noqa: E731
     train = people.part(lambda seed, regime: seed < HELD_OUT and fits(regime))
@@ -233,7 +233,7 @@ def split(people: PreparedPeople, config: TrainingConfig) -> tuple[PreparedPeopl
     held = people.part(lambda seed, regime: seed >= HELD_OUT and regime == (first or regime))
     if len(held) < 2:
         own = train.part(lambda seed, regime: regime == (first or regime)).seeds
-        last = set(own[-config.check_people :])
+        last = set(own[-max(2, min(config.check_people, len(own) // 2)) :])
         held = train.part(lambda seed, regime: seed in last)
         train = train.part(lambda seed, regime: seed not in last)
     if not len(train):

@@ -28,6 +28,16 @@ TINY = ModelConfig(
     pixel_heads=2,
 )
 
+# The same on the body's template.
+SMALL = TINY.with_(
+    joints=58,
+    expression_width=128,
+    body_size=(64, 48),
+    face_size=(64, 48),
+    tokens=64,
+    training_tokens=(32, 64),
+)
+
 
 def sphere_samples(points: np.ndarray) -> SimpleNamespace:
     """Skinning by height and one expression that pushes outwards, at any points."""

@@ -24,17 +24,8 @@ from lca_blender.backend.training.evaluate import (
 )
 from lca_blender.backend.training.figures import people_figure
 from lca_blender.backend.training.shards import ShardFolder
-from model_fixtures import TINY
+from model_fixtures import SMALL
 from PIL import Image
-
-SMALL = TINY.with_(
-    joints=58,
-    expression_width=128,
-    body_size=(64, 48),
-    face_size=(64, 48),
-    tokens=64,
-    training_tokens=(32, 64),
-)
 
 
 @pytest.fixture(scope="module")

@@ -44,16 +44,8 @@ from lca_blender.backend.training.prepare import (
     square,
     write_arrays,
 )
-from model_fixtures import TINY, fused_changes
+from model_fixtures import SMALL, fused_changes
 
-SMALL = TINY.with_(
-    joints=58,
-    expression_width=128,
-    body_size=(64, 48),
-    face_size=(64, 48),
-    tokens=64,
-    training_tokens=(32, 64),
-)
 RECIPE = BatchRecipe(people=2, photos=(1, 4), most_faces=2, target_size=(64, 48))
 CONFIG = TrainingConfig(
     steps=4, recipe=RECIPE, warmup_steps=2, pool_size=3, log_every=2, bf16=False, lr=2e-3, check_people=2

@@ -24,7 +24,7 @@ PROGRAM = Path(__file__).with_name("training_process.py")
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     sys.path.insert(0, str(PROGRAM.parent))
-    from training_process import SMALL
+    from model_fixtures import SMALL
 
     folder = tmp_path_factory.mktemp("people")
     write_shards(folder, range(4), 1, lambda text: None, height=128, width=96)

@@ -12,10 +12,7 @@ import torch
 from lca_blender.backend.model.lca import LCA
 from lca_blender.backend.training.config import training_config
 from lca_blender.backend.training.train import train
-from model_fixtures import TINY
-
-SIZES = {"body_size": (64, 48), "face_size": (64, 48), "tokens": 64, "training_tokens": (32, 64)}
-SMALL = TINY.with_(joints=58, expression_width=128, **SIZES)
+from model_fixtures import SMALL
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
