@@ -13,7 +13,11 @@ from ..raster.camera import Camera
 
 
 def render_batch(posed: PosedGaussians, cameras: list[list[Camera]]) -> Tensor:
-    """Premultiplied RGBA [B,R,h,w,4]; colours are blended as they are, sRGB-encoded."""
+    """Premultiplied RGBA [B,R,h,w,4]; colours are blended as they are, sRGB-encoded.
+
+    Antialiased: in these small pictures the dilation is wider than most Gaussians and would do what their
+    scales have to do in larger ones.
+    """
     rows = []
     for b, line in enumerate(cameras):
         for r, camera in enumerate(line):
@@ -23,5 +27,5 @@ def render_batch(posed: PosedGaussians, cameras: list[list[Camera]]) -> Tensor:
                 opacities=posed.opacities[b],
                 colors=posed.colors[b, r],
             )
-            rows.append(rasterize(gaussians, camera)["combined"])
+            rows.append(rasterize(gaussians, camera, antialiased=True)["combined"])
     return torch.stack(rows).unflatten(0, (len(cameras), -1))
