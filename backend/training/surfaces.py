@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..errors import UserError
 from ..model.config import ModelConfig
 from ..people.person import Person, sample_person
 from ..people.render import rest_surface
@@ -56,12 +55,8 @@ def write_surfaces(data: Path, config: ModelConfig, progress=None, share: tuple[
 
 
 def _offsets(record: dict, seed: int, sites: Sites) -> np.ndarray | None:
-    if "betas" not in record or record.get("domain", "synthetic") != "synthetic":
+    if "joint_heads" not in record or record.get("domain", "synthetic") != "synthetic":
         return None
-    try:
-        person = sample_person(seed)
-    except UserError:
-        return None
-    if not np.allclose(person.betas, record["betas"], atol=1e-5):
-        return None
-    return surface_offsets(person, sites.positions)
+    person = sample_person(seed)
+    same = np.allclose(person.joint_heads, record["joint_heads"], atol=1e-4)
+    return surface_offsets(person, sites.positions) if same else None
