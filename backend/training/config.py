@@ -133,7 +133,16 @@ def _posttrain(pretrain: TrainingConfig, **changes) -> TrainingConfig:
 
 PRESETS = {
     ("starter", "pretrain"): _STARTER,
-    ("starter", "posttrain"): _posttrain(_STARTER, lr=4e-4, finish_fraction=0.2),
+    ("starter", "posttrain"): _posttrain(
+        _STARTER,
+        recipe=BatchRecipe(people=4, hidden_fraction=0.15),
+        tokens=(704, 2048),
+        finish_fraction=0.4,
+        pool_size=6,
+        lr=5e-4,
+        warmup_steps=30,
+        average_decay=0.99,
+    ),
     ("small", "pretrain"): replace(_STARTER, model="small", lr=4e-4),
     ("small", "posttrain"): _posttrain(replace(_STARTER, model="small"), lr=2e-4),
     ("paper", "pretrain"): _PAPER,

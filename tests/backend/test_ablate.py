@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tables of `lca ablate`: what their variants share, how they read, and one made at toy size."""
 
+import json
+
 import pytest
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.model.config import preset
@@ -62,7 +64,11 @@ def test_a_toy_table_is_made_once(tmp_path):
     write_shards(data, range(6), 1, lambda text: None, height=128, width=96, regime="both")
     prepare(data, preset("starter"))
     document.write_text("# Measurements\n")
-    scale = Scale(steps=4, people=1, views=1, tokens=64, batch=2)
+    small = tmp_path / "small.json"
+    small.write_text(
+        json.dumps({"model": "starter", "tokens": [32, 64], "finish_tokens": 64, "pool_size": 2})
+    )
+    scale = Scale(str(small), steps=4, people=1, views=1, tokens=64, batch=2)
     arguments = (["branches"], [data], tmp_path / "runs", tmp_path / "held out", scale, document)
     made = ablate(*arguments, say=told.append)
     assert [line.split(" | ")[0] for line in made.splitlines()[-2:]] == ["| one branch", "| two branches"]
