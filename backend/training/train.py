@@ -233,7 +233,7 @@ def split(people: PreparedPeople, config: TrainingConfig) -> tuple[PreparedPeopl
     held = people.part(lambda seed, regime: seed >= HELD_OUT and regime == (first or regime))
     if len(held) < 2:
         own = train.part(lambda seed, regime: regime == (first or regime)).seeds
-        last = set(own[-max(2, min(config.check_people, len(own) // 2)) :])
+        last = set(own[-min(config.check_people, max(2, len(own) // 2)) :])
         held = train.part(lambda seed, regime: seed in last)
         train = train.part(lambda seed, regime: seed not in last)
     if not len(train):

@@ -112,7 +112,7 @@ def test_an_untrained_avatar_lies_on_the_template(anchors):
     encoding = net.encode(*photos(), anchors)
     gaussians = net.canonical(encoding, anchors)
     assert close(gaussians.means, anchors.children.flatten(0, 1).expand_as(gaussians.means), 1e-6)
-    assert close(gaussians.opacities, torch.full_like(gaussians.opacities, 0.5), 0.2)
+    assert close(gaussians.opacities, torch.full_like(gaussians.opacities, TINY.opacity_init), 0.1)
     wanted = math.log(TINY.scale_init * float(anchors.spacing[0]) / 2)
     assert abs(float(gaussians.log_scales[..., 0].mean()) - wanted) < 0.2
     assert (
