@@ -32,7 +32,7 @@ static inline v8f max8(v8f a, v8f b) { return __builtin_elementwise_max(a, b); }
 static inline v8f abs8(v8f x) { return __builtin_elementwise_abs(x); }
 static inline v8f sqrt8(v8f x) { return __builtin_elementwise_sqrt(x); }
 /* The root of max(x, 0) or up to 1/1000 more, soon: for bounds. */
-#ifdef __AVX__
+#ifdef __AVX2__
 static inline v8f sqrt_above(v8f x) {
     x = max8(x, spread(1e-12f));
     return x * (v8f)_mm256_rsqrt_ps((__m256)x) * 1.0004f;

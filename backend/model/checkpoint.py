@@ -27,13 +27,12 @@ def bundled(name: str) -> Path:
     return DATA / f"{name}.safetensors"
 
 
-def save_model(path: str | Path, model: LCA, weights: dict[str, Tensor] | None = None, **notes) -> None:
-    """Write the network, or `weights` of the same names (a moving average); a frozen encoder is left out.
+def save_model(path: str | Path, model: LCA, **notes) -> None:
+    """Write the network; a frozen encoder is left out.
 
     notes: JSON values kept in the header (steps, people seen).
     """
-    own = weights if weights is not None else dict(model.trainable())
-    tensors = {k: v.detach().to("cpu", torch.float16) for k, v in own.items()}
+    tensors = {k: v.detach().to("cpu", torch.float16) for k, v in model.trainable()}
     if not all(torch.isfinite(t).all() for t in tensors.values()):
         raise CheckpointError("The network's weights do not fit fp16 or are no numbers; nothing was written.")
     write_tensors(path, tensors, {"lca_model": VERSION, "config": model.config.to_json(), "notes": notes})

@@ -5,11 +5,16 @@ import numpy as np
 import pytest
 import torch
 from lca_blender.backend.model.config import preset
+from lca_blender.backend.people.dataset import write_shards
 from lca_blender.backend.people.person import sample_person
 from lca_blender.backend.people.render import pose_person, rest_surface, skin_mesh
+from lca_blender.backend.training.anchor_pool import whole_anchors
+from lca_blender.backend.training.batches import make_batch
+from lca_blender.backend.training.config import BatchRecipe
 from lca_blender.backend.training.losses import surface_distance
-from lca_blender.backend.training.prepare import make_sites
-from lca_blender.backend.training.surfaces import surface_offsets
+from lca_blender.backend.training.prepare import make_sites, prepare, prepared
+from lca_blender.backend.training.surfaces import surface_offsets, write_surfaces
+from model_fixtures import SMALL
 from scipy.spatial import cKDTree
 
 
@@ -50,6 +55,24 @@ def test_sites_moved_by_their_offsets_lie_on_the_person(person, sites):
     assert np.median(after) < 0.003
     assert np.percentile(after, 95) < 0.03
     assert np.percentile(after, 95) < 0.5 * np.percentile(before, 95)
+
+
+def test_a_batch_carries_the_surfaces_that_were_measured(tmp_path):
+    write_shards(tmp_path, range(2), 1, lambda text: None, height=128, width=96)
+    prepare(tmp_path, SMALL)
+    sites = make_sites(SMALL)
+    some = np.array([5, 0, 17])
+    with prepared([tmp_path], SMALL).open(1) as person:
+        assert np.isnan(person.offsets(some)).all()
+    write_surfaces(tmp_path, SMALL)
+    with prepared([tmp_path], SMALL).open(1) as person:
+        found = person.offsets(some)
+    assert np.allclose(found, surface_offsets(sample_person(1), sites.positions)[some], atol=1e-4)
+    recipe = BatchRecipe(people=2, photos=(1, 2), target_size=(64, 48))
+    anchors = whole_anchors(SMALL, sites, 64)
+    batch = make_batch(prepared([tmp_path], SMALL), anchors, SMALL, recipe, np.random.default_rng(0), None)
+    assert batch.offsets.shape == (2, len(anchors.site), 3)
+    assert batch.offsets.isfinite().all()
 
 
 def test_what_is_not_known_counts_nothing():
