@@ -12,7 +12,8 @@ def add(subparsers) -> None:
     p.add_argument("--data", type=Path, nargs="+", required=True, help="folders of prepared people")
     p.add_argument("--out", type=Path, required=True, help="folder of the runs; those there are continued")
     p.add_argument("--minutes", type=float, default=10.0, help="of training for each row")
-    p.add_argument("--config", default="starter", help="a preset's name")
+    p.add_argument("--steps", type=int, help="of training for each row, in place of minutes")
+    p.add_argument("--config", default="starter", help="a preset's name or a JSON file")
     p.add_argument("--people", type=int, default=16, help="unseen ones of each split")
     p.add_argument("--views", type=int, default=4, help="photos of each")
     p.add_argument("--tokens", type=int)
@@ -29,9 +30,7 @@ def run(args) -> None:
     from ..imaging.correspondence import load_estimator
     from ..training.ablate import TABLES, Scale, ablate
 
-    scale = Scale(
-        args.config, args.minutes, people=args.people, views=args.views, tokens=args.tokens, batch=args.batch
-    )
+    scale = Scale(args.config, args.minutes, args.steps, args.people, args.views, args.tokens, args.batch)
     names = args.tables or list(TABLES)
     estimator = None if args.true_maps else load_estimator()
     print(ablate(names, args.data, args.out, args.evaluation, scale, args.write, estimator, say))

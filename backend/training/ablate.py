@@ -27,7 +27,7 @@ from .train import train
 
 SPLITS = ("studio", "wild")
 COLUMNS = ("l1", "ssim", "psnr")
-POST_SHARE = 0.25  # of a two-stage variant's time
+POST_SHARE = 0.5  # of the first stage's length: what a second one comes on top with
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Scale:
-    """What every variant gets: minutes of training or `steps`, and what it is measured with."""
+    """What every variant gets: a preset's name or a JSON file, minutes of training or `steps`; and what it is
+    measured with."""
 
     preset: str = "starter"
     minutes: float = 10.0
@@ -95,12 +96,14 @@ class Scale:
 
 
 def stage_configs(variant: Variant, scale: Scale) -> list[TrainingConfig]:
-    """The variant's runs, one after the other; together they last as long as any other variant's."""
+    """The variant's runs, one after the other. As in the paper, post-training comes on top: its row is the
+    pretrained network of another, trained on.
+    """
     stages = [("pretrain", variant.pre), ("posttrain", variant.post)]
     stages = [(stage, regimes) for stage, regimes in stages if regimes]
     configs = []
     for n, (stage, regimes) in enumerate(stages):
-        part = 1.0 if len(stages) == 1 else (1 - POST_SHARE, POST_SHARE)[n]
+        part = (1.0, POST_SHARE)[n]
         config = training_config(scale.preset, stage)
         config = replace(
             config,
@@ -169,8 +172,9 @@ def markdown(table: Table, results: Sequence[dict], scale: Scale) -> str:
     duration = f"{scale.steps} steps" if scale.steps else f"{scale.minutes:g} minutes"
     lines = [
         f"## {table.title}",
-        f"`lca ablate`, {scale.preset}, {duration} of training a row, {scale.people} unseen people of each"
-        f" split, {scale.views} photos.",
+        f"`lca ablate`, {Path(scale.preset).stem}, {duration} of training a row, {scale.people} unseen people"
+        f" of each split, {scale.views} photos."
+        f" Post-training adds {POST_SHARE:.0%} to that.",
         "",
         f"| {table.first} | " + " | ".join(heads) + " |",
         "| --- |" + " --- |" * len(heads),

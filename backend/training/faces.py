@@ -18,7 +18,7 @@ from ..people.dataset import HELD_OUT, PeopleDataset, write_shards
 from .batches import as_photos, jittered
 from .prepare import ROOM
 
-FRAMES, KEPT = 8, 6  # pictures made of a person, and how many must show the face
+FRAMES, KEPT = 12, 9  # pictures made of a person, and how many must show the face
 PICTURE = {"height": 160, "width": 120, "body_views": 0, "face_views": FRAMES}
 
 
