@@ -12,7 +12,13 @@ def add(subparsers) -> None:
     kinds = top.add_subparsers(required=True, metavar="kind")
 
     p = kinds.add_parser("train", help="learn them from face crops of synthetic people")
-    p.add_argument("--data", type=Path, required=True, help="folder of the people; the missing are made")
+    p.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="folders of people; the first one is filled up",
+    )
     p.add_argument("--out", type=Path, required=True, help="folder for codes.safetensors")
     p.add_argument("--minutes", type=float, default=8.0)
     p.add_argument("--people", type=int, default=640)
@@ -22,7 +28,7 @@ def add(subparsers) -> None:
 
     p = kinds.add_parser("read", help="ARKit's 52 values and the gaze in each photo, as JSON lines")
     p.add_argument("photos", nargs="+", type=Path)
-    p.add_argument("--codes", type=Path, required=True, help="codes.safetensors")
+    p.add_argument("--codes", type=Path, help="codes.safetensors; the bundled ones if not given")
     p.add_argument("--with-codes", action="store_true", help="the 128 numbers too")
     p.set_defaults(run=read)
 
@@ -36,7 +42,8 @@ def train(args) -> None:
 
 def read(args) -> None:
     from ..imaging.correspondence import load_estimator
-    from ..model.expression_codes import load_codes, read_photos
+    from ..model.expression_codes import bundled_codes, load_codes, read_photos
 
-    for path, row in read_photos(load_codes(args.codes), args.photos, load_estimator(), args.with_codes):
+    encoder = load_codes(args.codes or bundled_codes())
+    for path, row in read_photos(encoder, args.photos, load_estimator(), args.with_codes):
         print(json.dumps({"photo": str(path), **row}))

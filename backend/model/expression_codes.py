@@ -23,7 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..body.arkit import ARKIT_NAMES
 from ..body.expression import CODE_SIZE, arkit_from_code, expression_code
 from ..errors import UserError
-from ..imaging.photos import load_photo
+from ..imaging.photos import Photo, load_photo
 from .files import read_tensors, write_tensors
 from .views import masked
 
@@ -152,27 +152,38 @@ class FaceEncoder(nn.Module):
 
 
 @torch.inference_mode()
+def read_face(encoder: FaceEncoder, estimator, photo: Photo) -> FaceReading:
+    """What the largest person's face in a photo shows: code [128], gaze [2,2]. `UserError` where none is seen
+    well enough.
+    """
+    found = estimator.estimate(photo.rgb, photo.alpha, photo.name)
+    frame = face_frame(found.matte, found.points)
+    if frame is None:
+        raise UserError(f"{photo.name} shows no face well enough to read it.")
+    rgba = (np.dstack([photo.rgb, found.matte]).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    crop = masked(face_crop(rgba, frame).astype(np.float32) / 255)
+    reading = encoder(torch.from_numpy(crop).permute(2, 0, 1)[None])
+    return FaceReading(reading.code[0], reading.gaze[0])
+
+
 def read_photos(encoder: FaceEncoder, photos: Iterable[str | Path], estimator, with_code: bool = False):
     """Yields (path, row) of each photo: `arkit` by name, `gaze` in radians, `code` if asked for; or `problem`
     where no face can be read."""
     for path in photos:
         try:
-            photo = load_photo(path)
-            found = estimator.estimate(photo.rgb, photo.alpha, photo.name)
+            reading = read_face(encoder, estimator, load_photo(path))
         except UserError as error:
             yield path, {"problem": str(error)}
             continue
-        frame = face_frame(found.matte, found.points)
-        if frame is None:
-            yield path, {"problem": f"{photo.name} shows no face well enough to read it."}
-            continue
-        rgba = (np.dstack([photo.rgb, found.matte]).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-        crop = masked(face_crop(rgba, frame).astype(np.float32) / 255)
-        reading = encoder(torch.from_numpy(crop).permute(2, 0, 1)[None])
-        values = zip(ARKIT_NAMES, reading.arkit[0].tolist(), strict=True)
+        values = zip(ARKIT_NAMES, reading.arkit.tolist(), strict=True)
         row = {"arkit": {k: round(v, 3) for k, v in values}}
-        row["gaze"] = np.round(reading.gaze[0].numpy().astype(float), 3).tolist()
-        yield path, row | ({"code": reading.code[0].tolist()} if with_code else {})
+        row["gaze"] = np.round(reading.gaze.numpy().astype(float), 3).tolist()
+        yield path, row | ({"code": reading.code.tolist()} if with_code else {})
+
+
+def bundled_codes() -> Path:
+    """Where the codes that come with the package lie."""
+    return Path(__file__).parent / "data" / "codes.safetensors"
 
 
 def save_codes(path: str | Path, encoder: FaceEncoder, **notes) -> None:

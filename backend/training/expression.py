@@ -162,10 +162,11 @@ def train_faces(faces: Faces, config: CodesConfig, steps: int | None = None, say
 
 @torch.no_grad()
 def read_faces(encoder: FaceEncoder, faces: Faces) -> tuple[np.ndarray, np.ndarray]:
-    """Codes [P,K,128] and gazes [P,K,2,2] of all crops."""
+    """Codes [F,128] and gazes [F,2,2] of all crops."""
     encoder.eval()
-    rows = [encoder(plain_photos(crops)) for crops in faces.crops]
-    return tuple(torch.stack([getattr(r, k) for r in rows]).numpy() for k in ("code", "gaze"))
+    parts = np.array_split(faces.crops, max(1, len(faces.crops) // 64))
+    rows = [encoder(plain_photos(crops)) for crops in parts]
+    return tuple(torch.cat([getattr(r, k) for r in rows]).numpy() for k in ("code", "gaze"))
 
 
 def ridge(x: np.ndarray, y: np.ndarray, weight: float = 1e-2) -> np.ndarray:
@@ -183,13 +184,15 @@ def apply_affine(x: np.ndarray, map_: np.ndarray) -> np.ndarray:
     return x @ map_[:-1] + map_[-1]
 
 
-def leakage(code: np.ndarray) -> float:
-    """How often a linear probe that saw half of everybody's codes [P,K,D] names the person of the others."""
-    people, half = len(code), code.shape[1] // 2
-    first, rest = code[:, :half].reshape(-1, code.shape[-1]), code[:, half:].reshape(-1, code.shape[-1])
-    who = np.repeat(np.arange(people), half)
-    guess = apply_affine(rest, ridge(first, np.eye(people)[who])).argmax(-1)
-    return float((guess == np.repeat(np.arange(people), code.shape[1] - half)).mean())
+def leakage(code: np.ndarray, person: np.ndarray) -> float:
+    """How often a linear probe that saw every other code [F,D] of everybody, `person` [F] ascending, names
+    the person of the rest.
+    """
+    first = np.flatnonzero(np.diff(person, prepend=-1))
+    seen = (np.arange(len(code)) - first[person]) % 2 == 0
+    names = np.eye(len(first))[person[seen]]
+    guess = apply_affine(code[~seen], ridge(code[seen], names)).argmax(-1)
+    return float((guess == person[~seen]).mean())
 
 
 def explained(value: np.ndarray, truth: np.ndarray, mean: np.ndarray) -> float:
@@ -203,13 +206,12 @@ def measure(encoder: FaceEncoder, train: Faces, held_out: Faces) -> dict[str, fl
     (and its chance level); beyond: the share of the code's variance that ARKit's values do not express;
     from_arkit_r2: of that part, how much a map from ARKit values predicts."""
     (seen, _), (code, gaze) = read_faces(encoder, train), read_faces(encoder, held_out)
-    flat = lambda a: a.reshape(-1, a.shape[-1])  # noqa: E731
-    truth, mean = flat(held_out.arkit), flat(train.arkit).mean(0)
-    direct = np.clip(arkit_from_code(flat(code)), 0, 1)
-    fitted = np.clip(apply_affine(flat(code), ridge(flat(seen), flat(train.arkit))), 0, 1)
+    truth, mean = held_out.arkit, train.arkit.mean(0)
+    direct = np.clip(arkit_from_code(code), 0, 1)
+    fitted = np.clip(apply_affine(code, ridge(seen, train.arkit)), 0, 1)
     error = lambda value: float(np.abs(value - truth).mean())  # noqa: E731
-    rest, rest_seen = (beyond_arkit(torch.from_numpy(flat(c))).numpy() for c in (code, seen))
-    guess = apply_affine(truth, ridge(flat(train.arkit), rest_seen))
+    rest, rest_seen = (beyond_arkit(torch.from_numpy(c)).numpy() for c in (code, seen))
+    guess = apply_affine(truth, ridge(train.arkit, rest_seen))
     result = {
         "arkit_mae": error(direct),
         "arkit_r2": explained(direct, truth, mean),
@@ -217,20 +219,29 @@ def measure(encoder: FaceEncoder, train: Faces, held_out: Faces) -> dict[str, fl
         "fitted_r2": explained(fitted, truth, mean),
         "mae_of_mean": error(np.broadcast_to(mean, truth.shape)),
         "gaze_degrees": float(np.degrees(np.abs(gaze - held_out.gaze).mean())),
-        "leakage": leakage(code),
-        "chance": 1 / len(code),
-        "beyond": float(rest.var(0).sum() / flat(code).var(0).sum()),
+        "leakage": leakage(code, held_out.person),
+        "chance": 1 / len(held_out),
+        "beyond": float(rest.var(0).sum() / code.var(0).sum()),
         "from_arkit_r2": explained(guess, rest, rest_seen.mean(0)),
     }
     return {k: round(v, 4) for k, v in result.items()}
 
 
 def train_codes(
-    folder: Path, out: Path, config: CodesConfig, people: int, held_out: int, workers: int = 1, say=print
+    folders: list[Path],
+    out: Path,
+    config: CodesConfig,
+    people: int,
+    held_out: int,
+    workers: int = 1,
+    say=print,
 ) -> dict:
-    """Render the people that are missing, train, measure, and write codes.safetensors to `out`."""
-    make_people(folder, people, held_out, workers, say)
-    train, held = load_faces(folder)
+    """Render the people that the first folder lacks, train on all folders, measure, write
+    `out`/codes.safetensors.
+    """
+    make_people(folders[0], people, held_out, workers, say)
+    train, held = load_faces(folders)
+    say(f"{len(train.crops)} pictures of {len(train)} people; {len(held)} held out.")
     encoder = train_faces(train, config, say=say)
     result = measure(encoder, train, held)
     out.mkdir(parents=True, exist_ok=True)

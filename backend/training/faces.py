@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,25 +19,37 @@ from ..people.dataset import HELD_OUT, PeopleDataset, write_shards
 from .batches import as_photos, jittered
 from .prepare import ROOM
 
-FRAMES, KEPT = 12, 9  # pictures made of a person, and how many must show the face
+FRAMES, FEWEST = 12, 3  # pictures made of a person, and how many at least must show the face
 PICTURE = {"height": 160, "width": 120, "body_views": 0, "face_views": FRAMES}
 
 
 @dataclass(frozen=True)
 class Faces:
-    """P people with K frames each.
+    """F pictures of P people: those from `starts[p]` to `starts[p + 1]` are person p's.
 
-    crops uint8 straight RGBA [P,K,h,w,4], with `prepare.ROOM` to spare; arkit [P,K,52]; gaze [P,K,2,2];
-    turn [P,K,3,3]: the head's rotation as the camera sees it.
+    crops uint8 straight RGBA [F,h,w,4], with `prepare.ROOM` to spare; arkit [F,52]; gaze [F,2,2];
+    turn [F,3,3]: the head's rotation as the camera sees it; starts [P+1].
     """
 
     crops: np.ndarray
     arkit: np.ndarray
     gaze: np.ndarray
     turn: np.ndarray
+    starts: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.crops)
+        return len(self.starts) - 1
+
+    @property
+    def person(self) -> np.ndarray:
+        """[F]: whose picture each is."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+    @staticmethod
+    def of_people(rows: list[tuple]) -> Faces:
+        """From each person's crops, ARKit values, gazes and turns."""
+        arrays = [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+        return Faces(*arrays, np.cumsum([0, *(len(row[0]) for row in rows)]))
 
 
 def mirrored_names() -> np.ndarray:
@@ -52,16 +65,18 @@ def head_turn(record: dict) -> np.ndarray:
     return record["viewmats"][:, :3, :3] @ (head / np.cbrt(np.linalg.det(head))[:, None, None])
 
 
-def face_frames(record: dict, count: int = KEPT) -> tuple | None:
-    """Crops, ARKit values, gazes and turns of `count` of a record's views that show a face; None if fewer."""
+def face_frames(record: dict) -> tuple | None:
+    """Crops, ARKit values, gazes and turns of a record's pictures of the head that show a face; None if they
+    are fewer than `FEWEST`.
+    """
     matte = record["rgba"][..., 3].astype(np.float32) / 255
-    views = np.argsort(~record["is_face"].astype(bool), kind="stable")
-    frames = {v: face_frame(matte[v], record["template_map"][v]) for v in views}
-    views = [v for v in views if frames[v] is not None][:count]
-    if len(views) < count:
+    frames = {v: face_frame(matte[v], record["template_map"][v]) for v in np.flatnonzero(record["is_face"])}
+    views = [v for v, frame in frames.items() if frame is not None]
+    if len(views) < FEWEST:
         return None
     crops = np.stack([face_crop(record["rgba"][v], frames[v], ROOM) for v in views])
-    return crops, record["expression"][views], record["gaze"][views], head_turn(record)[views]
+    arkit, gaze = (record[key][views].astype(np.float32) for key in ("expression", "gaze"))
+    return crops, arkit, gaze, head_turn(record)[views].astype(np.float32)
 
 
 def make_people(folder: Path, train: int, held_out: int, workers: int = 1, say=print) -> None:
@@ -70,23 +85,24 @@ def make_people(folder: Path, train: int, held_out: int, workers: int = 1, say=p
         write_shards(folder, seeds, workers, say, **PICTURE)
 
 
-def load_faces(folder: Path, frames: int = KEPT) -> tuple[Faces, Faces]:
-    """The training and the held-out people of a folder of rendered people who show `frames` faces.
+def load_faces(folders: Iterable[Path]) -> tuple[Faces, Faces]:
+    """The training and the held-out people of folders of rendered people.
 
     Errors: `UserError` where fewer than two people remain on either side.
     """
-    dataset = PeopleDataset(folder)
     sides: tuple[list, list] = ([], [])
-    for n, seed in enumerate(dataset.seeds):
-        row = face_frames(dataset.load(n), frames)
-        if row is not None:
-            sides[seed >= HELD_OUT].append(row)
+    for folder in folders:
+        dataset = PeopleDataset(folder)
+        for n, seed in enumerate(dataset.seeds):
+            row = face_frames(dataset.load(n))
+            if row is not None:
+                sides[seed >= HELD_OUT].append(row)
     if min(map(len, sides)) < 2:
         raise UserError(
-            f"{folder} shows too few people with {frames} pictures of their face each.",
+            f"Too few people show their face in {FEWEST} pictures each.",
             "Training and held-out people (seeds from 1,000,000) are both needed.",
         )
-    train, held = (Faces(*map(np.stack, zip(*rows, strict=True))) for rows in sides)
+    train, held = map(Faces.of_people, sides)
     return train, held
 
 
@@ -105,8 +121,11 @@ class FaceBatch:
 def draw_faces(faces: Faces, rng, people: int, frames: int, jitter: float = 0.04) -> FaceBatch:
     """Some frames of some people, each crop shifted and scaled; half of the people mirrored."""
     rows = rng.choice(len(faces), people, replace=len(faces) < people)
-    picks = np.stack([rng.permutation(faces.crops.shape[1])[:frames] for _ in rows])
-    take = lambda a: np.array(a[rows[:, None], picks])  # noqa: E731
+    first, count = faces.starts[rows], np.diff(faces.starts)[rows]
+    picks = np.stack(
+        [a + rng.permutation(n)[np.arange(frames) % n] for a, n in zip(first, count, strict=True)]
+    )
+    take = lambda a: np.array(a[np.stack(picks)])  # noqa: E731
     crops, arkit, gaze, turn = map(take, (faces.crops, faces.arkit, faces.gaze, faces.turn))
     mirror = rng.random(people) < 0.5
     crops[mirror] = crops[mirror][..., ::-1, :]

@@ -186,6 +186,7 @@ class LCA_PT_face(AvatarPanel, bpy.types.Panel):
             name = {"BLINK": "Eyes Closed"}.get(preset, preset.title())
             grid.operator("lca.set_expression", text=name).preset = preset
         layout.operator("lca.reset_expression", icon="LOOP_BACK")
+        layout.operator("lca.face_from_video", icon="OUTLINER_OB_CAMERA")
         column = layout.column(align=True)
         column.prop(avatar.lca, "gaze", index=0, text="Gaze Sideways")
         column.prop(avatar.lca, "gaze", index=1, text="Gaze Up")

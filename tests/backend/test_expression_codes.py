@@ -96,8 +96,10 @@ def test_independence_counts_what_tells_people_apart():
     assert float(codes.independence(alike)) < 0.02
     apart = alike + torch.randn(200, 1, 16, generator=g)
     assert float(codes.independence(apart)) == pytest.approx(1.0, abs=0.1)  # as much between as within
-    assert codes.leakage(alike[:40].numpy()) < 0.15
-    assert codes.leakage((alike[:40] + 4 * torch.randn(40, 1, 16, generator=g)).numpy()) > 0.9
+    person = np.repeat(np.arange(40), 4)
+    assert codes.leakage(alike[:40].flatten(0, 1).numpy(), person) < 0.15
+    own = alike[:40] + 4 * torch.randn(40, 1, 16, generator=g)
+    assert codes.leakage(own.flatten(0, 1).numpy(), person) > 0.9
 
 
 def test_ridge_finds_an_affine_map():

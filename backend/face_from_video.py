@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A movie or a sequence of pictures of a face -> a performance of ARKit's values and the gaze."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from .errors import UserError
+from .imaging.movies import is_movie, movie_frames
+from .imaging.photos import Photo, load_photo
+from .jobs import Cancelled
+
+
+@dataclass(frozen=True)
+class FacePerformance:
+    """What a face does: seconds [n] from the start, ascending; arkit [n,52] in 0..1; gaze [n,2] radians, yaw
+    and pitch of both eyes' mean. `missed`: pictures without a face; their neighbours stand in for them.
+    """
+
+    seconds: np.ndarray
+    arkit: np.ndarray
+    gaze: np.ndarray
+    missed: int = 0
+
+    def at_rate(self, rate: float) -> FacePerformance:
+        """The same performance at every 1/rate seconds, from its start to its end."""
+        times = np.arange(round(self.seconds[-1] * rate) + 1) / rate
+        return replace(self, seconds=times, arkit=self._at(times, "arkit"), gaze=self._at(times, "gaze"))
+
+    def smoothed(self, seconds: float) -> FacePerformance:
+        """Averaged with a Gaussian of that standard deviation; evenly timed, as `at_rate` makes it."""
+        if len(self.seconds) < 2 or seconds <= 0:
+            return self
+        width = seconds / (self.seconds[1] - self.seconds[0])
+        calm = lambda values: gaussian_filter1d(values, width, axis=0, mode="nearest")  # noqa: E731
+        return replace(self, arkit=calm(self.arkit), gaze=calm(self.gaze))
+
+    def from_rest(self) -> FacePerformance:
+        """Less what the first picture shows: a face whose form alone already moves sliders comes to rest."""
+        arkit = np.clip(self.arkit - self.arkit[:1], 0, 1)
+        return replace(self, arkit=arkit, gaze=self.gaze - self.gaze[:1])
+
+    def _at(self, times: np.ndarray, name: str) -> np.ndarray:
+        columns = getattr(self, name).T
+        return np.stack([np.interp(times, self.seconds, column) for column in columns], 1)
+
+
+def face_from_video(
+    pictures: Sequence[str | Path],
+    rate: float,
+    codes: str | Path | None = None,
+    estimator: str | Path | None = None,
+    progress: Callable[..., None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> FacePerformance:
+    """Reads one movie, or pictures in their order at `rate` a second.
+
+    codes, estimator: files of the expression codes and of the photo estimator, the bundled ones if None.
+    Raises UserError where nothing can be read or no picture shows a face, `Cancelled` once `cancelled()`.
+    """
+    from .imaging.correspondence import load_estimator
+    from .imaging.estimator_file import BUNDLED
+    from .model.expression_codes import bundled_codes, load_codes, read_face
+
+    encoder = load_codes(codes or bundled_codes())
+    eyes = load_estimator(Path(estimator) if estimator else BUNDLED)
+    times, readings = [], []
+    for seconds, share, photo in _pictures([Path(p) for p in pictures], rate):
+        if cancelled is not None and cancelled():
+            raise Cancelled
+        if progress is not None:
+            progress(share, f"Reading {photo.name}")
+        times.append(seconds)
+        try:
+            readings.append(read_face(encoder, eyes, photo))
+        except UserError:
+            readings.append(None)
+    seen = [n for n, reading in enumerate(readings) if reading is not None]
+    if not seen:
+        raise UserError(
+            "No picture shows a face well enough to read it.", "Film the face larger and from the front."
+        )
+    found = FacePerformance(
+        np.array(times)[seen],
+        np.stack([readings[n].arkit.numpy() for n in seen]),
+        np.stack([readings[n].gaze.mean(0).numpy() for n in seen]),
+        len(times) - len(seen),
+    )
+    every = np.array(times)
+    return replace(found, seconds=every, arkit=found._at(every, "arkit"), gaze=found._at(every, "gaze"))
+
+
+def _pictures(paths: list[Path], rate: float) -> Iterator[tuple[float, float, Photo]]:
+    """(seconds, share done, picture) of a movie or of picture files."""
+    if not paths:
+        raise UserError(
+            "No movie and no picture was chosen.", "Choose a movie or the pictures of a sequence."
+        )
+    if any(is_movie(path) for path in paths):
+        if len(paths) > 1:
+            raise UserError("Only one movie can be read at a time.", "Choose a single movie.")
+        yield from movie_frames(paths[0])
+        return
+    for number, path in enumerate(paths):
+        yield number / rate, number / len(paths), load_photo(path)

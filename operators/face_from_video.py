@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A filmed face keys the sliders: a movie, or the pictures of a sequence, onto the active avatar."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, StringProperty
+
+from ..backend.errors import UserError
+from ..properties import ARKIT_NAMES
+from .common import active_avatar, need_torch, needs_avatar
+from .photos import chosen_files
+from .running import LongWork
+
+
+class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
+    """Key the face sliders and the gaze from a movie of a face, or from the pictures of a sequence"""
+
+    bl_idname = "lca.face_from_video"
+    bl_label = "Face from Video"
+    bl_options = {"REGISTER", "UNDO"}
+
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    filter_image: BoolProperty(default=True, options={"HIDDEN"})
+    filter_movie: BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+    start: IntProperty(
+        name="Start",
+        description="Frame of the first key; a movie keeps its own speed, pictures count one a frame",
+        default=1,
+        options={"SKIP_SAVE"},
+    )
+    from_rest: BoolProperty(
+        name="Starts at Rest",
+        description="The first picture shows a neutral face that looks straight ahead: what it reads as is "
+        "taken off everywhere",
+        default=True,
+    )
+    smoothing: FloatProperty(
+        name="Smoothing",
+        description="Seconds that trembling is averaged over",
+        default=0.05,
+        min=0.0,
+        soft_max=0.5,
+        unit="TIME_ABSOLUTE",
+    )
+
+    _name = ""
+
+    @classmethod
+    def poll(cls, context):
+        return super().poll(context) and needs_avatar(cls, context)
+
+    def invoke(self, context, _event):
+        self.start = context.scene.frame_current
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        if self.options.is_invoke:  # the file dialog has answered
+            return self.begin(context)
+        return LongWork.execute(self, context)
+
+    def prepare(self, context):
+        pictures = sorted(chosen_files(self), key=_counted)
+        if not pictures:
+            raise UserError("No movie and no picture was chosen.", "Choose a movie or a picture sequence.")
+        need_torch()
+        self._name = active_avatar(context).name
+        rate = context.scene.render.fps / context.scene.render.fps_base
+        from_rest, smoothing = self.from_rest, self.smoothing
+
+        def work(progress, cancelled):
+            from ..backend.face_from_video import face_from_video
+
+            read = face_from_video(pictures, rate, progress=progress, cancelled=cancelled)
+            even = read.at_rate(rate).smoothed(smoothing)
+            return even.from_rest() if from_rest else even
+
+        return work
+
+    def finish(self, context, result):
+        avatar = context.scene.objects.get(self._name)
+        if avatar is None:
+            raise UserError(f"{self._name} is no longer in the scene; nothing was keyed.")
+        for number, (values, gaze) in enumerate(zip(result.arkit, result.gaze, strict=True)):
+            key_face(avatar, values, gaze, self.start + number)
+        last = self.start + len(result.seconds) - 1
+        self.report({"INFO"}, f"{avatar.name}: face keyed on frames {self.start} to {last}")
+        if result.missed:
+            self.report({"WARNING"}, f"{result.missed} pictures showed no face; their neighbours stand in.")
+
+
+def key_face(avatar: bpy.types.Object, values, gaze, frame: int) -> None:
+    """Keys all 52 sliders and the gaze on a frame."""
+    expression = avatar.lca.expression
+    for name, value in zip(ARKIT_NAMES, values, strict=True):
+        setattr(expression, name, float(value))
+        expression.keyframe_insert(name, frame=frame)
+    avatar.lca.gaze = [float(angle) for angle in gaze]
+    avatar.lca.keyframe_insert("gaze", frame=frame)
+
+
+def _counted(path: Path) -> tuple:
+    """Sorts shot_2 before shot_10."""
+    digits = "".join(letter if letter.isdigit() else " " for letter in path.stem).split()
+    return path.parent, [int(number) for number in digits], path.name
+
+
+CLASSES = (LCA_OT_face_from_video,)
