@@ -7,185 +7,24 @@ the learning rate from the weights reached. The log has one JSON object a line. 
 """
 
 import argparse
-import itertools
 import json
 import math
-import multiprocessing
 import os
 import time
-from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
-from ..body.skeleton import INDEX
-from ..body.template import load_template
-from ..people.dataset import HELD_OUT, PeopleDataset
-from .augment import Sample, make_empty_sample, make_sample
-from .backgrounds import Backgrounds
 from .correspondence import HEAD_HEIGHT
+from .correspondence_losses import loss_terms, to_targets
 from .estimator_file import BUNDLED, save_network, start_from
-from .network import CorrespondenceNetwork, NetworkConfig, choose_point
-from .sides import forwardness
+from .network import CorrespondenceNetwork
+from .training_pictures import Folders, TrainingPictures, evaluation_batches, held_out_seeds
 
-EMPTY_SHARE = 0.12
-FULL_SIZE, SMALL_SIZE = NetworkConfig().input_size, (128, 96)
 SMALL_SHARE = 0.3  # of the time is spent on small pictures
-POOL = 20  # records a loader draws from at a time
-VIEWS, LOADED_VIEWS = 10, 5  # of a record; how many of them are decoded
-
-
-class Folders:
-    """The records of several folders of people, one after the other."""
-
-    def __init__(self, folders: list[Path]):
-        self.datasets = [PeopleDataset(folder) for folder in folders]
-
-    def refresh(self) -> int:
-        return sum(dataset.refresh() for dataset in self.datasets)
-
-    @property
-    def seeds(self) -> list[int]:
-        return [seed for dataset in self.datasets for seed in dataset.seeds]
-
-    def load(self, index: int, views=None) -> dict:
-        for dataset in self.datasets:
-            if index < len(dataset):
-                return dataset.load(index, views)
-            index -= len(dataset)
-        raise IndexError(index)
-
-
-class TrainingPictures(IterableDataset):
-    """An endless stream of collated batches; every worker has its own random numbers.
-
-    `full_size` (a shared integer) decides on the size of the batches that are begun from now on. People
-    that are added to the folders meanwhile are found.
-    """
-
-    def __init__(
-        self, folders: list[Path], held_out: set[int], backgrounds: Path | None, batch: int, seed: int
-    ):
-        self.folders, self.held_out, self.backgrounds = folders, held_out, backgrounds
-        self.batch, self.seed = batch, seed
-        self.full_size = multiprocessing.Value("i", 1)
-
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
-        info = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng([self.seed, info.id if info else 0])
-        people = Folders(self.folders)
-        background = Backgrounds(self.backgrounds, self.seed)
-        torch.set_num_threads(1)
-        pool: list[dict] = []
-        for turn in itertools.count():
-            if turn % 200 == 0:
-                people.refresh()
-                usable = [i for i, seed in enumerate(people.seeds) if seed not in self.held_out]
-            views = rng.permutation(VIEWS)[:LOADED_VIEWS]
-            fresh = people.load(usable[rng.integers(len(usable))], views)
-            if len(pool) < POOL:
-                pool.append(fresh)
-                continue
-            pool[rng.integers(POOL)] = fresh
-            size = FULL_SIZE if self.full_size.value else SMALL_SIZE
-            chosen = [pool[index] for index in rng.integers(len(pool), size=self.batch)]
-            yield collate([random_sample(rng, record, background, size) for record in chosen])
-
-
-def view_weights(record: dict) -> np.ndarray:
-    """[V], sum 1: how often each view is drawn. Views from behind and raised hands are rare in the records
-    and hard to tell; they count three times and twice.
-    """
-    transforms, viewmats = record["transforms"], record["viewmats"]
-    is_face = np.asarray(record["is_face"], bool)
-    centre = -np.einsum("vji,vj->vi", viewmats[:, :3, :3], viewmats[:, :3, 3])
-    main = transforms[np.arange(len(is_face)), np.where(is_face, INDEX["head"], INDEX["pelvis"])]
-    head = transforms[:, INDEX["head"]]
-    towards = centre - (head @ [0, 0, 1.6, 1])
-    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
-    ahead = -(main[..., 1] * towards).sum(1)
-    heads = np.concatenate([load_template().joint_heads, np.ones((len(INDEX), 1))], 1)
-    heights = np.einsum("vjk,jk->vj", transforms[:, :, 2], heads)  # of the joints above the ground
-    raised = np.zeros(len(is_face), bool)
-    for side in "LR":
-        raised |= heights[:, INDEX[f"hand.{side}"]] > heights[:, INDEX[f"upper_arm.{side}"]]
-    weight = np.where(ahead < -0.3, 3.0, 1.0) * np.where(raised & ~is_face, 2.0, 1.0)
-    return weight / weight.sum()
-
-
-def random_sample(
-    rng: np.random.Generator, record: dict, background: Backgrounds, size: tuple[int, int]
-) -> Sample:
-    """One augmented picture of a random view of a record, sometimes one without a person."""
-    if rng.random() < EMPTY_SHARE:
-        return make_empty_sample(rng, background, *size, background.put_thing)
-    view = rng.choice(len(record["rgba"]), p=view_weights(record))
-    rgba, points = record["rgba"][view], record["template_map"][view]
-    return make_sample(rng, rgba, points, background, *size, background.put_thing)
-
-
-def collate(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(rgb uint8 [B,H,W,3], alpha uint8 [B,H,W], points float16 [B,H,W,3])"""
-    return tuple(
-        torch.from_numpy(np.stack([getattr(sample, name) for sample in samples]))
-        for name in ("rgb", "alpha", "points")
-    )
-
-
-def to_targets(alpha: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """At the output's half resolution: matte [B,1,h,w], points [B,3,h,w] meaned over the person's pixels,
-    their mask.
-    """
-    matte = functional.avg_pool2d(alpha[:, None].float() / 255, 2)
-    mask = (alpha[:, None] > 127).float()
-    share = functional.avg_pool2d(mask, 2)
-    mean = functional.avg_pool2d(points.permute(0, 3, 1, 2).float() * mask, 2) / share.clamp_min(0.25)
-    return matte, mean, share > 0.6
-
-
-def loss_terms(
-    out: dict[str, torch.Tensor], alpha: torch.Tensor, points: torch.Tensor
-) -> dict[str, torch.Tensor]:
-    """`matte`: binary cross-entropy + soft Dice. `halves`, `sides`: cross-entropy of left and front, where
-    the truth is clear. `points`: mean distance in decimetres of the point on the true half and side.
-    `error`: the Laplace likelihood d / b + log b of the distance d of the chosen point with the predicted
-    error b. Each person counts by the root of its pixels, so small ones matter too.
-    """
-    matte, target, mask = to_targets(alpha, points)
-    logit = out["matte"]
-    bce = functional.binary_cross_entropy_with_logits(logit, matte)
-    probability = logit.sigmoid()
-    overlap = (probability * matte).sum(dim=(1, 2, 3))
-    total = probability.sum(dim=(1, 2, 3)) + matte.sum(dim=(1, 2, 3))
-    dice = (1 - (2 * overlap + 20) / (total + 20)).mean()
-    weight = mask / mask.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1).sqrt()
-    weight = weight / weight.sum().clamp_min(1e-6)
-    x, forward = target[:, :1], forwardness(target.permute(0, 2, 3, 1))[:, None]
-    half = _cross_entropy(out["left"], x > 0) * (x.abs() / 0.04).clamp_max(1)
-    side = _cross_entropy(out["front"], forward > 0) * (forward.abs() / 0.5).clamp_max(1)
-    distance = _distance(choose_point(x > 0, forward > 0, out["across"], out["depth"], out["height"]), target)
-    chosen, log_error = _distance(out["points"], target).detach(), out["log_error"]
-    likelihood = chosen * torch.exp(-log_error) + log_error
-    return {
-        "matte": bce + 0.5 * dice,
-        "halves": 0.5 * (half * weight).sum(),
-        "sides": 0.5 * (side * weight).sum(),
-        "points": 10 * (distance * weight).sum(),
-        "error": 0.2 * (likelihood * weight).sum(),
-    }
-
-
-def _cross_entropy(logit: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    return functional.binary_cross_entropy_with_logits(logit, truth.float(), reduction="none")
-
-
-def _distance(points: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return ((points - target).square().sum(dim=1, keepdim=True) + 1e-6).sqrt()
 
 
 @torch.no_grad()
@@ -315,23 +154,6 @@ class Run:
         self.average.update(self.network)
         self.step += 1
         return {name: term.item() for name, term in terms.items()}
-
-
-def held_out_seeds(dataset: Folders) -> list[int]:
-    """Seeds that are only measured on; without any from HELD_OUT up, the last twentieth of the others."""
-    seeds = sorted(dataset.seeds)
-    return [seed for seed in seeds if seed >= HELD_OUT] or seeds[-max(1, len(seeds) // 20) :]
-
-
-def evaluation_batches(dataset: Folders, seeds: list[int], folder: Path | None, count: int = 96):
-    """The same pictures every time: `count` of them in batches of 16."""
-    rng = np.random.default_rng(7)
-    background = Backgrounds(folder)
-    records = [dataset.load(dataset.seeds.index(seed)) for seed in seeds[:24]]
-    samples = [
-        random_sample(rng, records[index % len(records)], background, FULL_SIZE) for index in range(count)
-    ]
-    return [collate(samples[start : start + 16]) for start in range(0, count, 16)]
 
 
 def train(
