@@ -71,7 +71,8 @@ class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
 def bound(avatar: bpy.types.Object, armature: bpy.types.Object, bones: dict[str, str] | None = None):
     """(BoneMap, Binding) of an avatar object on an armature; `bones` instead of searching. UserError."""
     need_torch()
-    from ..backend.body.binding import BoneMap, bind, map_bones
+    from ..backend.body.binding import bind
+    from ..backend.body.bone_map import BoneMap, map_bones
     from ..scene.armature import rig_of
     from ..scene.avatar_data import load_avatar
 

@@ -17,13 +17,14 @@ How A_j is made:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from ..errors import UserError
-from .bone_map import BoneMap, check, map_bones, parent_of
+from .bone_map import BoneMap, check, parent_of
+from .rig import Rig
 from .rotations import (
     frame,
     half_twist,
@@ -34,8 +35,6 @@ from .rotations import (
     unit,
 )
 from .skeleton import FINGERS, JOINT_NAMES
-
-__all__ = ["Binding", "BoneMap", "Rig", "bind", "map_bones"]
 
 TRUNK = ("pelvis", "spine1", "spine2", "spine3")
 NECK = ("neck1", "neck2")
@@ -51,52 +50,6 @@ class Skeleton(Protocol):
 
     joint_names: tuple[str, ...]
     joint_heads: np.ndarray
-
-
-@dataclass(frozen=True)
-class Rig:
-    """A rig at rest, in its own (armature) space and unit.
-
-    names [B]; parents [B] int, -1 for roots; heads, tails [B,3]; rest_matrices [B,4,4] bone to armature
-    space, which binding does not need.
-    """
-
-    names: tuple[str, ...]
-    parents: np.ndarray
-    heads: np.ndarray
-    tails: np.ndarray
-    rest_matrices: np.ndarray | None = None
-    _indices: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
-
-    def __post_init__(self):
-        for name in ("heads", "tails"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64).reshape(-1, 3))
-        object.__setattr__(self, "parents", np.asarray(self.parents, np.int64))
-        object.__setattr__(self, "names", tuple(self.names))
-        self._indices.update({name: i for i, name in enumerate(self.names)})
-
-    def index(self, name: str) -> int:
-        return self._indices[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._indices
-
-    def children(self) -> list[list[int]]:
-        found: list[list[int]] = [[] for _ in self.names]
-        for bone, parent in enumerate(self.parents):
-            if parent >= 0:
-                found[parent].append(bone)
-        return found
-
-    def ancestors(self, bone: int) -> list[int]:
-        """Parents of a bone, the nearest first."""
-        found = []
-        while (bone := int(self.parents[bone])) >= 0:
-            found.append(bone)
-        return found
-
-    def depth(self, bone: int) -> int:
-        return len(self.ancestors(bone))
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..files import write_text
 from . import bone_names
 from .bone_structure import match_structure, spread
+from .rig import Rig
 from .skeleton import JOINT_NAMES, SIDE_CHAIN
-
-if TYPE_CHECKING:
-    from .binding import Rig
 
 FORMAT, VERSION = "lca-bone-map", 1
 BY_STRUCTURE = 0.6

@@ -9,14 +9,11 @@ one the arms. The bones in the middle between them are the spine, those beyond t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .bone_names import side_of
-
-if TYPE_CHECKING:
-    from .binding import Rig
+from .rig import Rig
 
 TOLERANCE = 0.02  # of the rig's size: how far from the mirror plane a bone may lie and still be in the middle
 

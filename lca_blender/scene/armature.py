@@ -31,7 +31,7 @@ def bone_names(armature: bpy.types.Object) -> tuple[str, ...]:
 
 def rig_of(armature: bpy.types.Object):
     """The backend `Rig` of an armature's rest pose, metres of the armature's own space."""
-    from ..backend.body.binding import Rig
+    from ..backend.body.rig import Rig
 
     bones = armature.data.bones
     names = bone_names(armature)

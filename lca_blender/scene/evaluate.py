@@ -139,7 +139,8 @@ class _Key:
 
 @lru_cache(maxsize=16)
 def _binding(key: _Key):
-    from ..backend.body.binding import BoneMap, bind
+    from ..backend.body.binding import bind
+    from ..backend.body.bone_map import BoneMap
 
     return bind(key.avatar, armatures.rig_of(key.rig), BoneMap(dict(key.pairs)))
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lca_blender.backend.body.binding import Rig, bind, map_bones
-from lca_blender.backend.body.bone_map import BoneMap
+from lca_blender.backend.body.binding import bind
+from lca_blender.backend.body.bone_map import BoneMap, map_bones
 from lca_blender.backend.body.bone_structure import match_structure
 from lca_blender.backend.body.pose import joint_transforms, pose_features
+from lca_blender.backend.body.rig import Rig
 from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.errors import UserError

@@ -67,7 +67,8 @@ def avatar(scene, avatar_file):
 @pytest.fixture
 def bound(avatar):
     """An avatar on an armature whose bones are the template's joints: (avatar object, armature object)."""
-    from lca_blender.backend.body.binding import BoneMap, bind
+    from lca_blender.backend.body.binding import bind
+    from lca_blender.backend.body.bone_map import BoneMap
     from lca_blender.backend.body.template import load_template
 
     from lca_blender.scene.armature import rig_of
