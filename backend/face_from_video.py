@@ -67,10 +67,11 @@ def face_from_video(
     from .imaging.estimator_file import BUNDLED
     from .model.expression_codes import bundled_codes, load_codes, read_face
 
+    source = _pictures([Path(p) for p in pictures], rate)
     encoder = load_codes(codes or bundled_codes())
     eyes = load_estimator(Path(estimator) if estimator else BUNDLED)
     times, readings = [], []
-    for seconds, share, photo in _pictures([Path(p) for p in pictures], rate):
+    for seconds, share, photo in source:
         if cancelled is not None and cancelled():
             raise Cancelled
         if progress is not None:
@@ -101,10 +102,8 @@ def _pictures(paths: list[Path], rate: float) -> Iterator[tuple[float, float, Ph
         raise UserError(
             "No movie and no picture was chosen.", "Choose a movie or the pictures of a sequence."
         )
-    if any(is_movie(path) for path in paths):
-        if len(paths) > 1:
-            raise UserError("Only one movie can be read at a time.", "Choose a single movie.")
-        yield from movie_frames(paths[0])
-        return
-    for number, path in enumerate(paths):
-        yield number / rate, number / len(paths), load_photo(path)
+    if not any(is_movie(path) for path in paths):
+        return ((n / rate, n / len(paths), load_photo(path)) for n, path in enumerate(paths))
+    if len(paths) > 1:
+        raise UserError("Only one movie can be read at a time.", "Choose a single movie.")
+    return movie_frames(paths[0])

@@ -15,6 +15,7 @@ from lca_blender.backend.body.template import load_template
 from lca_blender.backend.ply import read_ply
 from mathutils import Matrix
 from models import write_estimator, write_model, write_photos
+from refusals import fails, state
 
 from lca_blender.scene.evaluate import evaluate
 
@@ -80,16 +81,6 @@ def hand(file, side):
     return parts(file, f"hand.{side}", *fingers)
 
 
-def state():
-    """What a failed operator must leave as it was."""
-    return {
-        "objects": sorted(obj.name for obj in bpy.data.objects),
-        "meshes": sorted(mesh.name for mesh in bpy.data.meshes),
-        "selected": sorted(obj.name for obj in bpy.context.selected_objects),
-        "active": bpy.context.view_layer.objects.active,
-    }
-
-
 # Creating
 
 
@@ -123,17 +114,6 @@ def test_the_avatar_is_written_beside_the_blend(scene, tmp_path, model_file, est
     written = sorted(path.name for path in tmp_path.glob("*.lca"))
     assert len(written) == 2
     assert bpy.context.object.lca.filepath.startswith("//")
-
-
-def fails(sentence, operator, **arguments):
-    """The operator reports the sentence, keeps it for the panel, and changes nothing."""
-    before = state()
-    with pytest.raises(RuntimeError, match=sentence):
-        operator(**arguments)
-    after = state()
-    assert after == before
-    assert bpy.context.scene.lca.message
-    assert not bpy.context.scene.lca.job_running
 
 
 def test_no_person_is_one_sentence_with_a_button(scene, tmp_path, model_file, blind_estimator_file):
@@ -431,36 +411,7 @@ def test_the_proxy_lies_under_the_splats(metarig, rigid_avatar_file):
     assert apart.max() < 0.12
 
 
-# Faces, export
-
-
-def test_expressions_are_set_keyed_and_reset(avatar, scene):
-    rest = splats(avatar)
-    scene.tool_settings.use_keyframe_insert_auto = True
-    bpy.ops.lca.set_expression(preset="SURPRISE", strength=0.5)
-    assert avatar.lca.expression.jawOpen == pytest.approx(0.25)
-    assert avatar.animation_data.action is not None
-    scene.tool_settings.use_keyframe_insert_auto = False
-    avatar.animation_data_clear()
-    assert np.abs(splats(avatar) - rest).max() > 0.005
-    avatar.lca.gaze = (0.3, 0.1)
-    bpy.ops.lca.reset_expression()
-    assert tuple(avatar.lca.gaze) == (0, 0)
-    assert np.array_equal(splats(avatar), rest)
-
-
-def test_every_preset_names_sliders():
-    from lca_blender.operators.expression import PRESETS
-
-    from lca_blender.properties import ARKIT_NAMES
-    from lca_blender.ui.sidebar import EXPRESSIONS, FACE_GROUPS
-
-    assert all(set(values) <= set(ARKIT_NAMES) for _, values in PRESETS.values())
-    assert set(EXPRESSIONS) == set(PRESETS)
-    shown = {
-        name for _, bases in FACE_GROUPS for base in bases for name in (base, f"{base}Left", f"{base}Right")
-    }
-    assert set(ARKIT_NAMES) <= shown
+# Export
 
 
 def test_the_current_frame_is_exported(bound, tmp_path):

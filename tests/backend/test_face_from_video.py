@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Movies and picture sequences of faces: what is decoded, how a performance is timed, and what is read."""
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from lca_blender.backend.body.arkit import ARKIT_INDEX
+from lca_blender.backend.body.template import load_template
+from lca_blender.backend.errors import UserError
+from lca_blender.backend.face_from_video import FacePerformance, face_from_video
+from lca_blender.backend.imaging.movies import LONGEST, is_movie, movie_frames
+from lca_blender.backend.imaging.photos import PhotoError
+from lca_blender.backend.jobs import Cancelled
+from lca_blender.backend.people.person import sample_person
+from lca_blender.backend.people.render import render_person
+from lca_blender.backend.raster.camera import Camera, look_at
+from PIL import Image
+
+RATE = 12
+
+
+def write_movie(path, frames, rate=RATE):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "12"})
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_a_movie_comes_as_its_frames(tmp_path):
+    values = [40, 90, 140, 190]
+    path = write_movie(tmp_path / "grey.mp4", [np.full((96, 160, 3), v, np.uint8) for v in values])
+    assert is_movie(path)
+    assert not is_movie("face.png")
+    seconds, shares, photos = zip(*movie_frames(path), strict=True)
+    np.testing.assert_allclose(seconds, np.arange(4) / RATE, atol=1e-3)
+    assert shares[0] == 0
+    assert list(shares) == sorted(shares)
+    assert all(photo.rgb.shape == (96, 160, 3) for photo in photos)
+    np.testing.assert_allclose([photo.rgb.mean() * 255 for photo in photos], values, atol=3)
+    large = write_movie(tmp_path / "large.mov", [np.zeros((1080, 1920, 3), np.uint8)])
+    assert max(next(movie_frames(large))[2].rgb.shape) == LONGEST
+
+
+def test_what_is_no_movie_is_said(tmp_path):
+    with pytest.raises(PhotoError, match=r"no file lost\.mp4"):
+        next(movie_frames(tmp_path / "lost.mp4"))
+    (tmp_path / "text.mp4").write_text("a film by nobody")
+    with pytest.raises(PhotoError, match="cannot be read as a movie"):
+        next(movie_frames(tmp_path / "text.mp4"))
+    with av.open(str(tmp_path / "sound.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(PhotoError, match="no pictures"):
+        next(movie_frames(tmp_path / "sound.mp4"))
+    with pytest.raises(UserError, match="one movie can be read at a time"):
+        face_from_video([tmp_path / "text.mp4", tmp_path / "sound.mp4"], RATE)
+    with pytest.raises(UserError, match="No movie"):
+        face_from_video([], RATE)
+
+
+values = arrays(np.float64, (9, 52), elements=st.floats(0, 1))
+
+
+@settings(max_examples=25, deadline=None)
+@given(values, st.floats(0.01, 0.4))
+def test_timing_and_smoothing_keep_what_they_should(arkit, seconds):
+    read = FacePerformance(np.arange(9) / RATE, arkit, np.zeros((9, 2)))
+    np.testing.assert_allclose(read.at_rate(RATE).arkit, arkit, atol=1e-9)
+    twice = read.at_rate(2 * RATE)
+    assert len(twice.seconds) == 17
+    np.testing.assert_allclose(twice.arkit[1::2], (arkit[1:] + arkit[:-1]) / 2, atol=1e-9)
+    calm = read.smoothed(seconds)
+    assert calm.arkit.min() >= arkit.min() - 1e-9
+    assert calm.arkit.max() <= arkit.max() + 1e-9
+    assert np.abs(np.diff(calm.arkit, axis=0)).max() <= np.abs(np.diff(arkit, axis=0)).max() + 1e-9
+    rest = read.from_rest().arkit
+    assert not rest[0].any()
+    np.testing.assert_allclose(rest, np.clip(arkit - arkit[:1], 0, 1))
+
+
+@pytest.fixture(scope="module")
+def acted(tmp_path_factory):
+    """Pictures of an unseen person whose mouth opens and closes, and how far it is open."""
+    person, folder = sample_person(1_000_040), tmp_path_factory.mktemp("acting")
+    opening = np.sin(np.linspace(0, np.pi, 7)) ** 2 * 0.9
+    camera = Camera(
+        look_at((0, -1.4, 1.6), (0, 0, 1.6)), [[1000, 0, 150], [0, 1000, 200], [0, 0, 1]], 300, 400
+    )
+    still = np.zeros((len(load_template().joint_heads), 3))
+    paths = []
+    for n, value in enumerate(opening):
+        expression = np.zeros(52)
+        expression[ARKIT_INDEX["jawOpen"]] = value
+        rgba = render_person(person, still, camera, expression).rgba.astype(np.float64)
+        share = rgba[..., 3:] / 255
+        paths.append(folder / f"shot_{n:02d}.png")
+        Image.fromarray((rgba[..., :3] * share + 120 * (1 - share)).astype(np.uint8)).save(paths[-1])
+    return paths, opening
+
+
+def test_an_opening_mouth_is_read(acted, tmp_path):
+    paths, opening = acted
+    read = face_from_video(paths, RATE)
+    np.testing.assert_allclose(read.seconds, np.arange(7) / RATE)
+    assert read.missed == 0
+    jaw = read.arkit[:, ARKIT_INDEX["jawOpen"]]
+    assert np.corrcoef(jaw, opening)[0, 1] > 0.8
+    assert np.ptp(jaw) > 0.3
+    movie = write_movie(tmp_path / "acted.mp4", [np.asarray(Image.open(p)) for p in paths])
+    filmed = face_from_video([movie], RATE).arkit[:, ARKIT_INDEX["jawOpen"]]
+    np.testing.assert_allclose(filmed, jaw, atol=0.15)
+
+
+def test_pictures_without_a_face_take_their_neighbours(acted, tmp_path):
+    paths = list(acted[0])
+    Image.fromarray(np.full((400, 300, 3), 120, np.uint8)).save(tmp_path / "empty.png")
+    whole = face_from_video(paths, RATE)
+    paths[3] = tmp_path / "empty.png"
+    read = face_from_video(paths, RATE)
+    assert read.missed == 1
+    np.testing.assert_allclose(read.arkit[3], (whole.arkit[2] + whole.arkit[4]) / 2, atol=1e-6)
+    with pytest.raises(UserError, match="No picture shows a face"):
+        face_from_video([tmp_path / "empty.png"], RATE)
+
+
+def test_reading_stops_when_told(acted):
+    told = []
+    with pytest.raises(Cancelled):
+        face_from_video(acted[0], RATE, progress=lambda *a: told.append(a), cancelled=lambda: len(told) == 2)
+    assert [fraction for fraction, _ in told] == [0, pytest.approx(1 / 7)]

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faces by one click and from filmed ones."""
+
+import bpy
+import numpy as np
+import pytest
+from lca_blender.backend.body.arkit import ARKIT_INDEX, ARKIT_NAMES
+from lca_blender.backend.face_from_video import face_from_video
+from lca_blender.backend.people.person import sample_person
+from lca_blender.backend.people.render import render_person
+from lca_blender.backend.raster.camera import Camera, look_at
+from PIL import Image
+from refusals import fails
+
+from lca_blender.scene.evaluate import evaluate
+
+
+def splats(avatar):
+    bpy.context.view_layer.update()
+    return evaluate(avatar, bpy.context.evaluated_depsgraph_get()).means.numpy()
+
+
+@pytest.fixture(scope="module")
+def acted(tmp_path_factory):
+    """Three pictures of an opening mouth, the last numbered 10."""
+    person, folder = sample_person(1_000_040), tmp_path_factory.mktemp("acting")
+    K = [[1000, 0, 150], [0, 1000, 200], [0, 0, 1]]
+    camera = Camera(look_at((0, -1.4, 1.6), (0, 0, 1.6)), K, 300, 400)
+    for name, opening in (("shot_1.png", 0.0), ("shot_2.png", 0.4), ("shot_10.png", 0.9)):
+        expression = np.zeros(52)
+        expression[ARKIT_INDEX["jawOpen"]] = opening
+        rgba = render_person(person, np.zeros((58, 3)), camera, expression).rgba.astype(np.float64)
+        share = rgba[..., 3:] / 255
+        Image.fromarray((rgba[..., :3] * share + 120 * (1 - share)).astype(np.uint8)).save(folder / name)
+    return folder
+
+
+def test_expressions_are_set_keyed_and_reset(avatar, scene):
+    rest = splats(avatar)
+    scene.tool_settings.use_keyframe_insert_auto = True
+    bpy.ops.lca.set_expression(preset="SURPRISE", strength=0.5)
+    assert avatar.lca.expression.jawOpen == pytest.approx(0.25)
+    assert avatar.animation_data.action is not None
+    scene.tool_settings.use_keyframe_insert_auto = False
+    avatar.animation_data_clear()
+    assert np.abs(splats(avatar) - rest).max() > 0.005
+    avatar.lca.gaze = (0.3, 0.1)
+    bpy.ops.lca.reset_expression()
+    assert tuple(avatar.lca.gaze) == (0, 0)
+    assert np.array_equal(splats(avatar), rest)
+
+
+def test_every_preset_names_sliders():
+    from lca_blender.operators.expression import PRESETS
+
+    from lca_blender.properties import ARKIT_NAMES
+    from lca_blender.ui.sidebar import EXPRESSIONS, FACE_GROUPS
+
+    assert all(set(values) <= set(ARKIT_NAMES) for _, values in PRESETS.values())
+    assert set(EXPRESSIONS) == set(PRESETS)
+    shown = {
+        name for _, bases in FACE_GROUPS for base in bases for name in (base, f"{base}Left", f"{base}Right")
+    }
+    assert set(ARKIT_NAMES) <= shown
+
+
+def test_a_filmed_face_keys_the_sliders(avatar, scene, acted):
+    scene.render.fps = 24
+    files = [{"name": path.name} for path in sorted(acted.iterdir())]  # 1, 10, 2
+    arguments = {"files": files, "directory": str(acted), "start": 5, "smoothing": 0.0}
+    assert bpy.ops.lca.face_from_video(**arguments, from_rest=False) == {"FINISHED"}
+    read = face_from_video([acted / f"shot_{n}.png" for n in (1, 2, 10)], 24)
+    for number in range(3):
+        scene.frame_set(5 + number)
+        keyed = [getattr(avatar.lca.expression, name) for name in ARKIT_NAMES]
+        np.testing.assert_allclose(keyed, read.arkit[number], atol=1e-5)
+        np.testing.assert_allclose(avatar.lca.gaze, read.gaze[number], atol=1e-5)
+    shown = splats(avatar)
+    assert bpy.ops.lca.face_from_video(**arguments) == {"FINISHED"}
+    scene.frame_set(5)
+    assert not any(getattr(avatar.lca.expression, name) for name in ARKIT_NAMES)
+    assert np.abs(splats(avatar) - shown).max() > 0.005
+
+
+def test_pictures_without_a_face_key_nothing(avatar, scene, tmp_path):
+    Image.fromarray(np.full((400, 300, 3), 120, np.uint8)).save(tmp_path / "empty.png")
+    fails(
+        "No picture shows a face",
+        bpy.ops.lca.face_from_video,
+        files=[{"name": "empty.png"}],
+        directory=str(tmp_path),
+    )
+    fails("No movie and no picture", bpy.ops.lca.face_from_video)
+    assert avatar.animation_data is None or avatar.animation_data.action is None
+    avatar.select_set(False)
+    bpy.context.view_layer.objects.active = None
+    assert not bpy.ops.lca.face_from_video.poll()
