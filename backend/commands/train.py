@@ -31,6 +31,9 @@ def add(subparsers) -> None:
         p.add_argument("--config", default="starter", help="a preset's name or a JSON file")
         p.add_argument("--from", dest="weights", help="the network to start from: a file or a preset's name")
         p.add_argument("--encoder", type=Path, help="the Sapiens checkpoint, for networks that use one")
+        p.add_argument(
+            "--codes", type=Path, help="expression codes that such a network starts from (bundled)"
+        )
         p.add_argument("--features", type=Path, help="keep that encoder's features of photos in this folder")
         p.add_argument("--minutes", type=float, help="length of the whole run, pauses left out")
         p.add_argument("--steps", type=int, help="end after this many steps instead")
@@ -46,6 +49,7 @@ def prepare(args) -> None:
     from ..errors import UserError
     from ..model.config import preset
     from ..training.config import training_config
+    from ..training.face_frames import write_face_frames
     from ..training.prepare import prepare as run
     from ..training.surfaces import write_surfaces
 
@@ -58,6 +62,8 @@ def prepare(args) -> None:
     for folder in args.data:
         run(folder, config, report, share)
         write_surfaces(folder, config, report, share)
+        if config.expression_codes:
+            write_face_frames(folder, config, report, share)
     if args.estimates:
         from ..imaging.correspondence import BUNDLED, load_estimator
         from ..training.estimates import estimate
@@ -87,6 +93,7 @@ def _start(args, config):
 
     from ..model.checkpoint import load_encoder, load_model
     from ..model.config import preset
+    from ..model.expression_codes import bundled_codes, load_codes
     from ..model.lca import LCA
 
     if args.weights:
@@ -96,4 +103,6 @@ def _start(args, config):
     torch.manual_seed(config.seed)
     model = LCA(preset(config.model))
     load_encoder(model, args.encoder, args.features)
+    if model.codes is not None:
+        model.codes.load_state_dict(load_codes(args.codes or bundled_codes()).state_dict())
     return model

@@ -12,7 +12,10 @@ class ConfigError(UserError):
     """A configuration that cannot describe a network."""
 
 
-LATER = {"dual_branch": True}  # what files from before there was a choice were made with
+LATER = {
+    "dual_branch": True,
+    "expression_codes": False,
+}  # what older files were made with
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class ModelConfig:
     register_tokens: int = 4
     dual_branch: bool = True  # face photos meet the face's tokens apart; else all photos meet all tokens
     rope_base: float = 100.0  # (open)
+    expression_codes: bool = False  # has an encoder of its own that reads them from photos of faces
     gate_init: float = 1.0  # (open) 0 is AdaLN-Zero's start; 1 starts as a plain residual block
     global_width: int = 64  # (open) width of the global feature
 
@@ -119,6 +123,12 @@ class ModelConfig:
         return (self.joints - 1) * 3 + self.expression_width + self.gaze_width
 
     @property
+    def code_place(self) -> slice:
+        """Where the expression code stands in the driving signal."""
+        first = (self.joints - 1) * 3
+        return slice(first, first + self.expression_width)
+
+    @property
     def delta_units(self) -> tuple[float, ...]:
         """The 13 units of the pose decoder's outputs: colour 3, mean 3, quaternion 4, log scale 3."""
         return (
@@ -192,6 +202,7 @@ PAPER = ModelConfig(
     scale_normal=1.0,
     scale_max=0.05,
     opacity_init=0.1,
+    expression_codes=True,
     masked_photos=False,
     pixel_values=False,
     sampled_pixels=False,

@@ -14,6 +14,7 @@ from .attention import Projections, Rope2D
 from .blocks import FeedForward, Layer, Modulation, ReadModulation
 from .config import ModelConfig
 from .encoder import make_encoder
+from .expression_codes import FaceEncoder, FaceReading
 from .gaussian_maths import blend, matrix_to_quaternion, multiply_quaternions, pose
 from .heads import CanonicalHead, PixelAttention, PoseHead
 from .tokens import AnchorEmbedding, AnchorSet
@@ -75,6 +76,7 @@ class LCA(nn.Module):
         self.pixels = PixelAttention(config) if config.pixel_values else None
         self.canonical_head = CanonicalHead(config)
         self.pose_head = PoseHead(config)
+        self.codes = FaceEncoder() if config.expression_codes else None
         self.ropes = nn.ModuleList(self._rope(size) for size in (config.body_size, config.face_size))
         self.apply(self._start)
 
@@ -163,11 +165,26 @@ class LCA(nn.Module):
         return self.pose_head(encoding.tokens, signal).flatten(2, 3)
 
     def forward(
-        self, body: Tensor, face: Tensor | None, anchors: AnchorSet, sampled: Tensor | None, signal: Tensor
-    ) -> tuple[CanonicalGaussians, Tensor]:
-        """`encode`, then `canonical` and `deltas`: one pass of training."""
-        encoding = self.encode(body, face, anchors, sampled)
-        return self.canonical(encoding, anchors), self.deltas(encoding, signal)
+        self,
+        body: Tensor,
+        face: Tensor | None,
+        anchors: AnchorSet,
+        sampled: Tensor | None,
+        signal: Tensor,
+        acted: Tensor | None = None,
+        read: Tensor | None = None,
+    ) -> tuple[CanonicalGaussians, Tensor, FaceReading | None]:
+        """`encode`, then `canonical` and `deltas`: one pass of training.
+
+        acted: faces [B,R,4,H,W] by `face_crop` of what the signals make the avatar do, for a network with
+        `expression_codes`; where `read` [B,R] bool, their codes take the place of the signals' own.
+        """
+        encoding, reading = self.encode(body, face, anchors, sampled), None
+        if acted is not None:
+            reading, place = self.codes(acted), self.config.code_place
+            code = torch.where(read[..., None], reading.code, signal[..., place])
+            signal = torch.cat([signal[..., : place.start], code, signal[..., place.stop :]], -1)
+        return self.canonical(encoding, anchors), self.deltas(encoding, signal), reading
 
     def trainable(self):
         """Named parameters that training may change: all but a frozen encoder's."""

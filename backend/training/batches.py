@@ -7,26 +7,30 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..model.config import ModelConfig
 from ..model.matching import SiteColors, combine
-from ..model.views import GREY
 from ..raster.camera import Camera
 from .anchor_pool import PooledAnchors
 from .config import BatchRecipe
+from .disturb import as_photos, jittered
+from .face_frames import acted_faces
 from .noise import NoiseBank
-from .prepare import DISTANCE_STEP, ERROR_STEP, ROOM, PreparedPeople, PreparedPerson
+from .prepare import DISTANCE_STEP, ERROR_STEP, PreparedPeople, PreparedPerson
+
+READ = 0.5  # of the targets that show a face are driven by the code read from it, the others by sliders
 
 
 @dataclass(frozen=True)
 class Batch:
     """B people: photos [B,V,C,H,W], sampled [B,M,4] or None, and R targets each.
 
-    signals [B,R,S], expression [B,R,52], transforms [B,R,J,3,4], targets [B,R,h,w,4] premultiplied, visible
-    [B,R,h,w,1] share of every pixel that nothing else hides (targets are multiplied by it), cameras B lists
-    of R, offsets [B,M,3] metres from the template to the true surface, NaN where that is not known.
+    signals [B,R,S], expression [B,R,52], gaze [B,R,2,2], transforms [B,R,J,3,4], targets [B,R,h,w,4]
+    premultiplied, visible [B,R,h,w,1] share of every pixel that nothing else hides (targets are multiplied by
+    it), cameras B lists of R, offsets [B,M,3] metres from the template to the true surface, NaN where that is
+    not known. For networks with expression codes: acted [B,R,4,h,w], the targets' faces, shown [B,R] whether
+    there is one, read [B,R] whether its code drives.
     """
 
     anchors: PooledAnchors
@@ -40,6 +44,10 @@ class Batch:
     visible: Tensor
     cameras: list[list[Camera]]
     offsets: Tensor
+    gaze: Tensor
+    acted: Tensor | None = None
+    shown: Tensor | None = None
+    read: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -74,41 +82,6 @@ def choose_views(
     near = rng.permutation(near)
     near = near[np.argsort(~is_face[near], kind="stable")]
     return Choice(chosen, near[np.arange(faces) % len(near)], np.array(target))
-
-
-def jittered(rng, stored: np.ndarray, size: tuple[int, int], jitter: float) -> Tensor:
-    """Stored crops uint8 [n,h,w,4] -> premultiplied [n,4,H,W], each scaled and shifted at random."""
-    n = len(stored)
-    image = torch.from_numpy(stored).permute(0, 3, 1, 2).float() / 255
-    image = torch.cat([image[:, :3] * image[:, 3:], image[:, 3:]], 1)
-    scale = np.exp(rng.uniform(-jitter, jitter, n)) / ROOM
-    theta = np.zeros((n, 2, 3), np.float32)
-    theta[:, 0, 0] = theta[:, 1, 1] = scale
-    theta[:, :, 2] = rng.uniform(-jitter, jitter, (n, 2)) * 0.5
-    grid = F.affine_grid(torch.from_numpy(theta), (n, 4, *size), align_corners=False)
-    return F.grid_sample(image, grid, align_corners=False)
-
-
-def as_photos(rng, premultiplied: Tensor, masked_photos: bool, estimated: np.ndarray | None = None) -> Tensor:
-    """Premultiplied [n,4,H,W] as the encoder gets them: over random colours, or masked by their mattes.
-
-    Mattes are made imperfect, but for those that were `estimated` [n].
-    """
-    n = len(premultiplied)
-    alpha = premultiplied[:, 3:]
-    background = torch.from_numpy(rng.random((n, 3, 1, 1)).astype(np.float32))
-    spoiled = rng.random(n) < 0.5
-    if not masked_photos:
-        return premultiplied[:, :3] + (1 - alpha) * background
-    true = np.ones(n, bool) if estimated is None else ~estimated
-    picture = premultiplied[:, :3] + (1 - alpha) * torch.where(
-        torch.from_numpy(true)[:, None, None, None], background, torch.tensor(GREY)
-    )
-    matte = alpha.clone()
-    for i in np.flatnonzero(spoiled & true):
-        matte[i] = torch.roll(alpha[i], tuple(rng.integers(-1, 2, 2)), (1, 2))
-    share = torch.where(torch.from_numpy(true)[:, None, None, None], matte, torch.ones(()))
-    return torch.cat([picture * share + GREY * (1 - share), matte], 1)
 
 
 def window(rng, rgba: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int]:
@@ -231,6 +204,8 @@ def make_batch(
         visible=targets[..., 4:],
         cameras=[row["cameras"] for row in rows],
         offsets=stack("offsets"),
+        gaze=stack("gaze"),
+        **{key: stack(key) for key in ("acted", "shown", "read") if config.expression_codes},
     )
 
 
@@ -256,11 +231,17 @@ def _person(
         gains = torch.from_numpy(change.gains[views])[:, :, None, None]
         pictures = torch.cat([torch.minimum(pictures[:, :3] * gains, pictures[:, 3:]), pictures[:, 3:]], 1)
         photos[key] = as_photos(rng, pictures, config.masked_photos, np.array(estimated))
+    acted = {}
+    if config.expression_codes:
+        faces, shown = acted_faces(file, choice.targets, rng)
+        acted = {"acted": faces.numpy(), "shown": shown, "read": shown & (rng.random(len(shown)) < READ)}
     return {
         **photos,
+        **acted,
         "sampled": sampled_colors(file, choice.photos, pool, change, rng, bank) if show else None,
         "signals": file["signals"][choice.targets],
         "expression": file["expression"][choice.targets],
+        "gaze": file["gaze"][choice.targets],
         "transforms": file["driven"][choice.targets],
         "targets": np.stack(targets),
         "cameras": cameras,

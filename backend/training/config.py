@@ -58,6 +58,7 @@ class TrainingConfig:
     acap_weight: float = 1.0
     asap_weight: float = 0.02
     surface_weight: float = 2.0  # per metre, where the true surface is known
+    codes_weight: float = 0.1  # of what expression codes read, for networks that have them
     region_weights: tuple[float, float, float, float] | None = None  # of both: head, hands, upper, lower body
     sharded: bool = False  # several processes hold a part of every weight each, not all of it
     canonical_every: int = 2  # steps between canonical renders

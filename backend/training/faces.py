@@ -16,7 +16,7 @@ from ..body.skeleton import INDEX
 from ..errors import UserError
 from ..model.expression_codes import SIZE, face_crop, face_frame
 from ..people.dataset import HELD_OUT, PeopleDataset, write_shards
-from .batches import as_photos, jittered
+from .disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
 from .prepare import ROOM
 
 FRAMES, FEWEST = 12, 3  # pictures made of a person, and how many at least must show the face
@@ -108,7 +108,7 @@ def load_faces(folders: Iterable[Path]) -> tuple[Faces, Faces]:
 
 @dataclass(frozen=True)
 class FaceBatch:
-    """photos [P,K,4,H,W] masked, truth [P,K,4,H,W] premultiplied RGBA of the same crops, labels as `Faces`
+    """photos [P,K,4,H,W] masked, truth [P,K,4,H,W] premultiplied RGBA of the same faces, labels as `Faces`
     has them."""
 
     photos: Tensor
@@ -118,8 +118,10 @@ class FaceBatch:
     turn: Tensor
 
 
-def draw_faces(faces: Faces, rng, people: int, frames: int, jitter: float = 0.04) -> FaceBatch:
-    """Some frames of some people, each crop shifted and scaled; half of the people mirrored."""
+def draw_faces(faces: Faces, rng, people: int, frames: int) -> FaceBatch:
+    """Some frames of some people, half of the people mirrored. Photos are shifted, scaled and turned as much
+    as the estimator's crops are; what is to be drawn again is not.
+    """
     rows = rng.choice(len(faces), people, replace=len(faces) < people)
     first, count = faces.starts[rows], np.diff(faces.starts)[rows]
     picks = np.stack(
@@ -132,8 +134,9 @@ def draw_faces(faces: Faces, rng, people: int, frames: int, jitter: float = 0.04
     arkit[mirror] = arkit[mirror][..., mirrored_names()]
     gaze[mirror] = gaze[mirror][..., ::-1, :] * np.array([-1, 1], np.float32)
     turn[mirror] = turn[mirror] * np.outer([-1, 1, 1], [-1, 1, 1]).astype(np.float32)
-    truth = jittered(rng, crops.reshape(-1, *crops.shape[2:]), SIZE, jitter)
-    photos = as_photos(rng, truth, True)
+    flat = crops.reshape(-1, *crops.shape[2:])
+    truth = jittered(rng, flat, SIZE, 0.0)
+    photos = as_photos(rng, jittered(rng, flat, SIZE, FACE_JITTER, FACE_TURN), True)
     split = lambda t: t.unflatten(0, (people, frames))  # noqa: E731
     tensor = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32))  # noqa: E731
     return FaceBatch(split(photos), split(truth), tensor(arkit), tensor(gaze), tensor(turn))

@@ -179,11 +179,11 @@ class StoredSource:
 
 class PreparedPerson:
     """One person's arrays, read when asked for. `estimated`: what the photo estimator made of the same
-    views, or None; surface: what `surfaces` measured, or None.
+    views, or None; surface: what `surfaces` measured, or None; faces: what `face_frames` found, or None.
     """
 
-    def __init__(self, true, estimated, surface):
-        self.true, self.estimated, self.surface = true, estimated, surface
+    def __init__(self, true, estimated, surface, faces):
+        self.true, self.estimated, self.surface, self.faces = true, estimated, surface, faces
         self.is_face = self["is_face"]
         self.found = estimated.get_tensor("found") if estimated else np.zeros(len(self.is_face), bool)
 
@@ -201,6 +201,13 @@ class PreparedPerson:
         if self.surface is None:
             return np.full((len(sites), 3), np.nan, np.float32)
         return self.surface.get_tensor("offsets")[sites].astype(np.float32)
+
+    @property
+    def face_frames(self) -> np.ndarray:
+        """float32 [V,2,3]: how the face lies in the views (`expression_codes.face_frame`), NaN if unknown."""
+        if self.faces is None:
+            return np.full((len(self.is_face), 2, 3), np.nan, np.float32)
+        return self.faces.get_tensor("frames")
 
     def view(self, v: int) -> np.ndarray:
         """uint8 [H,W,5]: straight RGBA, and 255 where nothing hides the person."""
@@ -235,6 +242,7 @@ class PreparedPeople:
         self.files, self.regimes = files, regimes
         self.estimates = [e if (e := estimate_path(f)).is_file() else None for f in files]
         self.surfaces = [s if (s := surface_path(f)).is_file() else None for f in files]
+        self.faces = [s if (s := faces_path(f)).is_file() else None for f in files]
 
     def __len__(self) -> int:
         return len(self.files)
@@ -247,7 +255,7 @@ class PreparedPeople:
     def open(self, n: int):
         """A `PreparedPerson`, while the context lasts."""
         with ExitStack() as stack:
-            paths = (self.files[n], self.estimates[n], self.surfaces[n])
+            paths = (self.files[n], self.estimates[n], self.surfaces[n], self.faces[n])
             yield PreparedPerson(*(p and stack.enter_context(safe_open(p, framework="np")) for p in paths))
 
     def part(self, chosen) -> PreparedPeople:
@@ -264,6 +272,11 @@ def estimate_path(file: Path) -> Path:
 def surface_path(file: Path) -> Path:
     """Where the true surface of a prepared synthetic person lies."""
     return file.with_suffix(".surface")
+
+
+def faces_path(file: Path) -> Path:
+    """Where it is kept how the faces of a prepared person lie."""
+    return file.with_suffix(".faces")
 
 
 def folder_for(data: Path, config: ModelConfig, sites: Sites) -> Path:

@@ -25,6 +25,7 @@ from .anchor_pool import PooledAnchors, anchor_pool, whole_anchors
 from .batches import Batch, make_batch
 from .check import check
 from .config import TrainingConfig
+from .expression import code_terms
 from .journal import Journal
 from .losses import acap, asap, image_loss, over, region_weights, surface_distance
 from .noise import NoiseBank
@@ -110,7 +111,9 @@ def losses(
     """All parts of the loss and their weighted sum `loss`."""
     anchors = batch.anchors.anchors
     with torch.autocast(batch.body.device.type, torch.bfloat16, enabled=config.bf16):
-        canonical, deltas = model(batch.body, batch.face, anchors, batch.sampled, batch.signals)
+        canonical, deltas, reading = model(
+            batch.body, batch.face, anchors, batch.sampled, batch.signals, batch.acted, batch.read
+        )
     posed = drive(canonical, deltas, batch.expression, batch.transforms, anchors)
     truth = (batch.targets, batch.visible, background)
     parts = picture_parts(render_batch(posed, batch.cameras), *truth, config, perceptual)
@@ -123,12 +126,15 @@ def losses(
     parts["acap"] = acap(canonical.offsets, weights=weights)
     parts["asap"] = asap(posed.log_scales, weights=weights)
     parts["surface"] = surface_distance(canonical.offsets, batch.offsets)
+    if reading is not None:
+        parts["codes"] = code_terms(reading, batch.expression, batch.gaze, batch.shown)
     parts["loss"] = (
         parts["image"]
         + parts.get("canonical", 0.0)
         + config.acap_weight * parts["acap"]
         + config.asap_weight * parts["asap"]
         + config.surface_weight * parts["surface"]
+        + config.codes_weight * parts.get("codes", 0.0)
     )
     return parts
 
