@@ -30,6 +30,7 @@ from ..raster.camera import Camera
 from .losses import over, person_psnr
 from .prepare import HEAD_HEIGHT, body_box, face_box, square, tight_crop
 from .shards import ShardFolder
+from .surfaces import shows
 
 HELD_OUT_SHAPE = {"views": 13, "size": 384, "shard": 1}  # of a synthetic person: 8 of the body, 5 of the head
 TARGETS = (2, 5, 7, 10, 12)  # of these, see `split_views`
@@ -49,14 +50,23 @@ class Subject:
 
 
 def held_out_people(folder: str | Path, split: str, people: int, say: Callable[[str], None]) -> ShardFolder:
-    """The first `people` held-out persons of a regime; made where they are not in `folder` yet."""
+    """The first `people` held-out persons of a regime; made where they are not in `folder` yet. `UserError`
+    where those in it are not whom the generator makes today.
+    """
     from ..people.dataset import HELD_OUT
+    from ..people.person import sample_person
     from ..people.synth import write_synth
 
     folder = Path(folder) / split
     write_synth(folder, people, HELD_OUT, split, progress=say, clean=TARGETS, **HELD_OUT_SHAPE)
     found = ShardFolder(folder)
     found.samples = found.samples[:people]
+    first = found.load(0, views=[0], maps=False)
+    if not shows(first, sample_person(int(first["seed"]))):
+        raise UserError(
+            f"The people in {folder} were made by another version of the generator.",
+            "Remove the folder; they are made again.",
+        )
     return found
 
 

@@ -41,7 +41,8 @@ class CodesConfig:
     independence: float = 0.1
     labels: float = 2.0
     small: float = 1e-3  # what ARKit has no name for stays small
-    swap_after: float = 0.2  # of the run: before, portraits are too poor to read
+    labels_until: float = 0.5  # of the run: before, the encoder learns without pictures, three times as fast
+    swap_after: float = 0.65  # of the run: before, portraits are too poor to read
     seed: int = 0
 
 
@@ -94,16 +95,19 @@ class CodesTrainer:
         config = self.config
         people, frames = batch.photos.shape[:2]
         reading = self.encoder(batch.photos)
+        parts = {"independence": independence(reading.code)}
+        parts["labels"] = label_error(reading, batch.arkit, batch.gaze)
+        parts["small"] = beyond_arkit(reading.code).square().sum(-1).mean()
+        loss = config.independence * parts["independence"] + config.labels * parts["labels"]
+        loss = loss + config.small * parts["small"]
+        if fraction < config.labels_until:
+            return {**parts, "loss": loss}
         code, turn, gaze = (t.flatten(0, 1) for t in (reading.code, batch.turn, batch.gaze))
         appearance = self.appearance(batch.photos.flatten(0, 1)).unflatten(0, (people, frames))
         source = appearance.roll(1, 1) if config.cross else appearance
         drawn = self.portraits(source.flatten(0, 1), code, turn, gaze)
-        parts = {"picture": picture_loss(drawn, batch.truth.flatten(0, 1))}
-        parts["independence"] = independence(reading.code)
-        parts["labels"] = label_error(reading, batch.arkit, batch.gaze)
-        parts["small"] = beyond_arkit(reading.code).square().sum(-1).mean()
-        loss = parts["picture"] + config.small * parts["small"]
-        loss = loss + config.independence * parts["independence"] + config.labels * parts["labels"]
+        parts["picture"] = picture_loss(drawn, batch.truth.flatten(0, 1))
+        loss = loss + parts["picture"]
         if config.swap and fraction > config.swap_after:
             parts["swap"] = self.swap(batch, source, reading.code)
             loss = loss + config.swap * parts["swap"]

@@ -39,7 +39,7 @@ def write_surfaces(data: Path, config: ModelConfig, progress=None, share: tuple[
     """Store the surfaces of the prepared synthetic people of a dataset folder that have none yet.
 
     Resumable and safe to kill; share: (number, of how many) processes that share the work. People whom the
-    generator makes otherwise by now, and captured ones, get none.
+    generator makes otherwise by now, and captured ones, get offsets that are NaN: not known.
     """
     dataset, sites = open_people(data), make_sites(config)
     folder = folder_for(Path(data), config, sites)
@@ -48,15 +48,19 @@ def write_surfaces(data: Path, config: ModelConfig, progress=None, share: tuple[
     missing = [(n, seed, f) for n, seed, f in files if f.is_file() and not surface_path(f).is_file()]
     for done, (n, seed, file) in enumerate(missing):
         offsets = _offsets(dataset.load(n, views=[0], maps=False), seed, sites)
-        if offsets is not None:
-            write_arrays(surface_path(file), {"offsets": offsets.astype(np.float16)}, seed=seed)
+        write_arrays(surface_path(file), {"offsets": offsets.astype(np.float16)}, seed=seed)
         if progress and done % 20 == 0:
             progress(done / len(missing), f"Measuring person {done + 1} of {len(missing)}")
 
 
-def _offsets(record: dict, seed: int, sites: Sites) -> np.ndarray | None:
-    if "joint_heads" not in record or record.get("domain", "synthetic") != "synthetic":
-        return None
-    person = sample_person(seed)
-    same = np.allclose(person.joint_heads, record["joint_heads"], atol=1e-4)
-    return surface_offsets(person, sites.positions) if same else None
+def shows(record: dict, person: Person) -> bool:
+    """Whether a record is of the person whom the generator makes of its seed today."""
+    return np.allclose(person.joint_heads, record["joint_heads"], atol=1e-4)
+
+
+def _offsets(record: dict, seed: int, sites: Sites) -> np.ndarray:
+    if "joint_heads" in record and record.get("domain", "synthetic") == "synthetic":
+        person = sample_person(seed)
+        if shows(record, person):
+            return surface_offsets(person, sites.positions)
+    return np.full_like(sites.positions, np.nan)

@@ -11,10 +11,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lca_blender.backend.errors import UserError
 from lca_blender.backend.model.lca import LCA
 from lca_blender.backend.people import synth
 from lca_blender.backend.training.evaluate import (
     evaluate,
+    held_out_people,
     make_subjects,
     score_subject,
     scores,
@@ -131,6 +133,25 @@ def test_a_tiny_network_is_scored_whole(people, tmp_path):
     people_figure(tmp_path / "sheet.png", subjects, 2)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (8 * (96 + 4), 2 * (128 + 20))
+
+
+def test_held_out_people_of_another_generator_are_refused(tmp_path):
+    folder = tmp_path / "studio"
+    assert len(held_out_people(tmp_path, "studio", 1, lambda text: None)) == 1
+    path = next(folder.glob("*.tar"))
+    with tarfile.open(path) as tar:
+        members = {member.name: tar.extractfile(member).read() for member in tar}
+    name = next(name for name in members if name.endswith(".json"))
+    told = json.loads(members[name])
+    told["joint_heads"][0][2] += 0.01
+    members[name] = json.dumps(told).encode()
+    with tarfile.open(path, "w") as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    with pytest.raises(UserError, match="another version of the generator"):
+        held_out_people(tmp_path, "studio", 1, lambda text: None)
 
 
 def test_alone_there_is_nobody_to_compare_with(people):
