@@ -22,15 +22,13 @@ from .prepare import (
     ERROR_STEP,
     ROOM,
     Sites,
+    add_beside,
     byte_colors,
     byte_steps,
     estimate_path,
-    folder_for,
     make_sites,
     roomy,
-    write_arrays,
 )
-from .shards import open_people
 
 
 def estimate_record(
@@ -96,13 +94,6 @@ def estimate(
 
     Resumable and safe to kill; share: (number, of how many) processes that share the work.
     """
-    dataset, sites = open_people(data), make_sites(config)
-    folder = folder_for(Path(data), config, sites)
-    files = [folder / f"{seed}.safetensors" for seed in dataset.seeds]
-    places = list(enumerate(files))[share[0] :: share[1]]
-    missing = [(n, f) for n, f in places if f.is_file() and not estimate_path(f).is_file()]
-    for done, (n, file) in enumerate(missing):
-        arrays = estimate_record(dataset.load(n, maps=False), estimator, config, sites)
-        write_arrays(estimate_path(file), arrays, seed=int(file.stem))
-        if progress and done % 20 == 0:
-            progress(done / len(missing), f"Estimating person {done + 1} of {len(missing)}")
+    sites = make_sites(config)
+    make = lambda record: estimate_record(record, estimator, config, sites)  # noqa: E731
+    add_beside(data, config, estimate_path, make, "Estimating", progress, share, maps=False)

@@ -11,8 +11,7 @@ from torch import Tensor
 from ..model.config import ModelConfig
 from ..model.expression_codes import SIZE, face_crop, face_frame
 from .disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
-from .prepare import ROOM, PreparedPerson, faces_path, folder_for, make_sites, write_arrays
-from .shards import open_people
+from .prepare import ROOM, PreparedPerson, add_beside, faces_path
 
 
 def write_face_frames(
@@ -23,23 +22,16 @@ def write_face_frames(
     Resumable and safe to kill; share: (number, of how many) processes that share the work. People without
     template maps show no face.
     """
-    dataset, sites = open_people(data), make_sites(config)
-    folder = folder_for(Path(data), config, sites)
-    files = [(n, folder / f"{seed}.safetensors") for n, seed in enumerate(dataset.seeds)]
-    missing = [(n, f) for n, f in files[share[0] :: share[1]] if f.is_file() and not faces_path(f).is_file()]
-    for done, (n, file) in enumerate(missing):
-        write_arrays(faces_path(file), {"frames": frames_of(dataset.load(n))}, seed=dataset.seeds[n])
-        if progress and done % 20 == 0:
-            progress(done / len(missing), f"Finding the face of person {done + 1} of {len(missing)}")
+    add_beside(data, config, faces_path, face_frames, "Finding the face of", progress, share)
 
 
-def frames_of(record: dict) -> np.ndarray:
-    """float32 [V,2,3]: `face_frame` of a record's views, NaN where none is seen."""
+def face_frames(record: dict) -> dict[str, np.ndarray]:
+    """`frames` float32 [V,2,3]: `face_frame` of a record's views, NaN where none is seen."""
     frames = np.full((len(record["rgba"]), 2, 3), np.nan, np.float32)
     for v, points in enumerate(record.get("template_map", ())):
         found = face_frame(record["rgba"][v, ..., 3] / np.float32(255), points)
         frames[v] = np.nan if found is None else found
-    return frames
+    return {"frames": frames}
 
 
 def acted_faces(person: PreparedPerson, views: np.ndarray, rng) -> tuple[Tensor, np.ndarray]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -322,3 +323,29 @@ def prepare(data: Path, config: ModelConfig, progress=None, share: tuple[int, in
         write_arrays(file, prepare_record(record, config, sites), regime=str(record["regime"]))
         if progress and done % 20 == 0:
             progress(done / len(missing), f"Preparing person {done + 1} of {len(missing)}")
+
+
+def add_beside(
+    data: Path,
+    config: ModelConfig,
+    path_of: Callable[[Path], Path],
+    make: Callable[[dict], dict[str, np.ndarray]],
+    doing: str,
+    progress=None,
+    share: tuple[int, int] = (0, 1),
+    **load,
+) -> None:
+    """Write what `make` makes of a record to `path_of`(prepared file), for all prepared people of a dataset
+    folder who lack it; resumable and safe to kill.
+
+    doing: a word for `progress`; share: (number, of how many) processes that share the work; load: what is
+    read of a record.
+    """
+    dataset, sites = open_people(data), make_sites(config)
+    folder = folder_for(Path(data), config, sites)
+    files = [(n, folder / f"{seed}.safetensors") for n, seed in enumerate(dataset.seeds)]
+    missing = [(n, f) for n, f in files[share[0] :: share[1]] if f.is_file() and not path_of(f).is_file()]
+    for done, (n, file) in enumerate(missing):
+        write_arrays(path_of(file), make(dataset.load(n, **load)), seed=int(file.stem))
+        if progress and done % 20 == 0:
+            progress(done / len(missing), f"{doing} person {done + 1} of {len(missing)}")

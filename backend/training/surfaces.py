@@ -14,8 +14,7 @@ from scipy.spatial import cKDTree
 from ..model.config import ModelConfig
 from ..people.person import Person, sample_person
 from ..people.render import rest_surface
-from .prepare import Sites, folder_for, make_sites, surface_path, write_arrays
-from .shards import open_people
+from .prepare import Sites, add_beside, make_sites, surface_path
 
 NEIGHBOURS = 12
 LAYER = 0.012  # metres: vertices this much farther than the nearest still belong to a site
@@ -41,16 +40,9 @@ def write_surfaces(data: Path, config: ModelConfig, progress=None, share: tuple[
     Resumable and safe to kill; share: (number, of how many) processes that share the work. People whom the
     generator makes otherwise by now, and captured ones, get offsets that are NaN: not known.
     """
-    dataset, sites = open_people(data), make_sites(config)
-    folder = folder_for(Path(data), config, sites)
-    places = list(enumerate(dataset.seeds))[share[0] :: share[1]]
-    files = [(n, seed, folder / f"{seed}.safetensors") for n, seed in places]
-    missing = [(n, seed, f) for n, seed, f in files if f.is_file() and not surface_path(f).is_file()]
-    for done, (n, seed, file) in enumerate(missing):
-        offsets = _offsets(dataset.load(n, views=[0], maps=False), seed, sites)
-        write_arrays(surface_path(file), {"offsets": offsets.astype(np.float16)}, seed=seed)
-        if progress and done % 20 == 0:
-            progress(done / len(missing), f"Measuring person {done + 1} of {len(missing)}")
+    sites = make_sites(config)
+    make = lambda record: {"offsets": _offsets(record, sites).astype(np.float16)}  # noqa: E731
+    add_beside(data, config, surface_path, make, "Measuring", progress, share, views=[0], maps=False)
 
 
 def shows(record: dict, person: Person) -> bool:
@@ -58,9 +50,9 @@ def shows(record: dict, person: Person) -> bool:
     return np.allclose(person.joint_heads, record["joint_heads"], atol=1e-4)
 
 
-def _offsets(record: dict, seed: int, sites: Sites) -> np.ndarray:
+def _offsets(record: dict, sites: Sites) -> np.ndarray:
     if "joint_heads" in record and record.get("domain", "synthetic") == "synthetic":
-        person = sample_person(seed)
+        person = sample_person(int(record["seed"]))
         if shows(record, person):
             return surface_offsets(person, sites.positions)
     return np.full_like(sites.positions, np.nan)
