@@ -129,7 +129,9 @@ class FaceEncoder(nn.Module):
         last = nn.Linear(256, CODE_SIZE + GAZE)
         nn.init.normal_(last.weight, 0, 0.01)
         nn.init.zeros_(last.bias)
-        self.read = nn.Sequential(nn.Flatten(), nn.Linear(WIDTHS[-1] * 9, 256), nn.ReLU(), last)
+        first = nn.Linear(WIDTHS[-1] * 9, 256)
+        # Without the norm the first steps push all 256 below zero, and the code is the mean for ever.
+        self.read = nn.Sequential(nn.Flatten(), first, nn.LayerNorm(256), nn.ReLU(), last)
 
     def forward(self, faces: Tensor) -> FaceReading:
         """faces [...,3 or 4,H,W] in 0..1, the background grey."""

@@ -41,8 +41,8 @@ class CodesConfig:
     independence: float = 0.1
     labels: float = 2.0
     small: float = 1e-3  # what ARKit has no name for stays small
-    labels_until: float = 0.5  # of the run: before, the encoder learns without pictures, three times as fast
-    swap_after: float = 0.65  # of the run: before, portraits are too poor to read
+    labels_until: float = 0.65  # of the run: before, the encoder learns without pictures, three times as fast
+    swap_after: float = 0.75  # of the run: before, portraits are too poor to read
     seed: int = 0
 
 

@@ -22,7 +22,7 @@ from lca_blender.backend.model.expression_codes import (
     save_codes,
 )
 from lca_blender.backend.training import expression as codes
-from lca_blender.backend.training.faces import mirrored_names
+from lca_blender.backend.training.faces import Faces, mirrored_names
 
 
 def painted(frame: np.ndarray, height=120, width=160):
@@ -150,3 +150,37 @@ def test_terms_are_zero_where_no_target_shows_a_face():
     seen = torch.tensor([[True, False], [True, False]])
     assert float(codes.code_terms(perfect, *labels, seen)) < 1e-6
     assert codes.code_terms(reading, *labels, seen).item() > 1
+
+
+def toy_faces(people: int, seed: int) -> Faces:
+    """Four pictures each of faces of one colour, whose dark mouth is as high as the jaw is open."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:120, :120]
+    made = []
+    for _ in range(people):
+        arkit = np.zeros((4, 52), np.float32)
+        arkit[:, ARKIT_INDEX["jawOpen"]] = jaw = rng.random(4)
+        crops = np.empty((4, 120, 120, 4), np.uint8)
+        crops[:] = (*rng.integers(100, 250, 3), 255)
+        for crop, opening in zip(crops, jaw, strict=True):
+            crop[(np.abs(columns - 60) < 20) & (np.abs(rows - 85) < 2 + 15 * opening), :3] = 20
+        made.append(
+            (crops, arkit, np.zeros((4, 2, 2), np.float32), np.tile(np.eye(3, dtype=np.float32), (4, 1, 1)))
+        )
+    return Faces.of_people(made)
+
+
+def test_codes_are_learned_and_measured():
+    train, held = toy_faces(24, 0), toy_faces(8, 1)
+    assert len(train) == 24
+    assert np.array_equal(np.bincount(train.person), np.full(24, 4))
+    torch.manual_seed(0)
+    said = []
+    config = codes.CodesConfig(people=8, frames=2, lr=3e-3, warmup_steps=5, labels_until=0.9, swap_after=0.95)
+    encoder = codes.train_faces(train, config, steps=100, say=said.append)
+    assert '"swap"' in said[-1]
+    found = codes.measure(encoder, train, held)
+    assert found["arkit_r2"] > 0.5
+    assert found["arkit_mae"] < 0.5 * found["mae_of_mean"]
+    assert found["leakage"] < 0.5
+    assert found["chance"] == 1 / 8
