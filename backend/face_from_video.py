@@ -58,7 +58,7 @@ def face_from_video(
     progress: Callable[..., None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> FacePerformance:
-    """Reads one movie, or pictures in their order at `rate` a second.
+    """Reads one movie, or pictures in their order at `rate` a second; of a movie about as many a second.
 
     codes, estimator: files of the expression codes and of the photo estimator, the bundled ones if None.
     Raises UserError where nothing can be read or no picture shows a face, `Cancelled` once `cancelled()`.
@@ -74,6 +74,8 @@ def face_from_video(
     for seconds, share, photo in source:
         if cancelled is not None and cancelled():
             raise Cancelled
+        if times and seconds - times[-1] < 0.75 / rate:
+            continue
         if progress is not None:
             progress(share, f"Reading {photo.name}")
         times.append(seconds)

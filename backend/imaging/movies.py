@@ -22,9 +22,10 @@ def is_movie(path: str | Path) -> bool:
 def movie_frames(path: str | Path) -> Iterator[tuple[float, float, Photo]]:
     """Yields (seconds since the first frame, share of the movie up to here in 0..1, frame) in order.
 
-    Errors: `PhotoError` for a file that is missing or no movie, and where PyAV is not installed.
+    A movie that breaks off gives what it has. Errors: `PhotoError` for a file that is missing or no movie,
+    and where PyAV is not installed.
     """
-    path = Path(path)
+    path, any_frame = Path(path), False
     if not path.is_file():
         raise PhotoError(f"There is no file {path.name}.", "Choose another one.")
     try:
@@ -35,8 +36,12 @@ def movie_frames(path: str | Path) -> Iterator[tuple[float, float, Photo]]:
         ) from error
     try:
         with av.open(str(path)) as container:
-            yield from _decoded(container, path.name)
+            for frame in _decoded(container, path.name):
+                any_frame = True
+                yield frame
     except av.FFmpegError as error:
+        if any_frame:
+            return
         raise PhotoError(f"{path.name} cannot be read as a movie.", "Use an MP4 or MOV file.") from error
 
 

@@ -47,6 +47,16 @@ def test_a_movie_comes_as_its_frames(tmp_path):
     assert max(next(movie_frames(large))[2].rgb.shape) == LONGEST
 
 
+def test_a_movie_that_breaks_off_gives_what_it_has(tmp_path):
+    rng = np.random.default_rng(0)
+    path = write_movie(
+        tmp_path / "cut.mkv", [rng.integers(0, 255, (96, 160, 3), np.uint8) for _ in range(40)]
+    )
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert 5 < len(list(movie_frames(path))) < 40
+
+
 def test_what_is_no_movie_is_said(tmp_path):
     with pytest.raises(PhotoError, match=r"no file lost\.mp4"):
         next(movie_frames(tmp_path / "lost.mp4"))
@@ -118,6 +128,7 @@ def test_an_opening_mouth_is_read(acted, tmp_path):
     movie = write_movie(tmp_path / "acted.mp4", [np.asarray(Image.open(p)) for p in paths])
     filmed = face_from_video([movie], RATE).arkit[:, ARKIT_INDEX["jawOpen"]]
     np.testing.assert_allclose(filmed, jaw, atol=0.15)
+    assert len(face_from_video([movie], RATE / 3).seconds) == 3
 
 
 def test_pictures_without_a_face_take_their_neighbours(acted, tmp_path):
