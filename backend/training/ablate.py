@@ -122,8 +122,13 @@ def stage_configs(variant: Variant, scale: Scale) -> list[TrainingConfig]:
 
 
 def run_folder(out: Path, config: TrainingConfig, dual: bool, before: Path | None) -> Path:
-    """Where a stage lies, by all that it depends on: variants that begin alike share their beginning."""
-    told = json.dumps([config.to_json(), dual, before.name if before else None])
+    """Where a stage lies, by all that it depends on: variants that begin alike share their beginning.
+
+    Only what differs from the defaults counts, so that a new field leaves finished runs where they are.
+    """
+    usual = TrainingConfig().to_json()
+    own = {key: value for key, value in config.to_json().items() if value != usual[key]}
+    told = json.dumps([own, dual, before.name if before else None])
     return out / f"{config.stage}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
