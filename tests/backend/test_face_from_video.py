@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from lca_blender.backend.body.arkit import ARKIT_INDEX
-from lca_blender.backend.body.template import load_template
+from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.face_from_video import FacePerformance, face_from_video
 from lca_blender.backend.imaging.movies import LONGEST, is_movie, movie_frames
@@ -100,12 +100,13 @@ def test_timing_and_smoothing_keep_what_they_should(arkit, seconds):
 @pytest.fixture(scope="module")
 def acted(tmp_path_factory):
     """Pictures of an unseen person whose mouth opens and closes, and how far it is open."""
-    person, folder = sample_person(1_000_040), tmp_path_factory.mktemp("acting")
+    person, folder = sample_person(1_000_002), tmp_path_factory.mktemp("acting")
+    height = float(person.joint_heads[INDEX["head"], 2]) + 0.08
     opening = np.sin(np.linspace(0, np.pi, 7)) ** 2 * 0.9
     camera = Camera(
-        look_at((0, -1.4, 1.6), (0, 0, 1.6)), [[1000, 0, 150], [0, 1000, 200], [0, 0, 1]], 300, 400
+        look_at((0, -1.4, height), (0, 0, height)), [[1000, 0, 150], [0, 1000, 200], [0, 0, 1]], 300, 400
     )
-    still = np.zeros((len(load_template().joint_heads), 3))
+    still = np.zeros((len(INDEX), 3))
     paths = []
     for n, value in enumerate(opening):
         expression = np.zeros(52)

@@ -5,6 +5,7 @@ import bpy
 import numpy as np
 import pytest
 from lca_blender.backend.body.arkit import ARKIT_INDEX, ARKIT_NAMES
+from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.face_from_video import face_from_video
 from lca_blender.backend.people.person import sample_person
 from lca_blender.backend.people.render import render_person
@@ -23,13 +24,14 @@ def splats(avatar):
 @pytest.fixture(scope="module")
 def acted(tmp_path_factory):
     """Three pictures of an opening mouth, the last numbered 10."""
-    person, folder = sample_person(1_000_040), tmp_path_factory.mktemp("acting")
+    person, folder = sample_person(1_000_002), tmp_path_factory.mktemp("acting")
+    height = float(person.joint_heads[INDEX["head"], 2]) + 0.08
     K = [[1000, 0, 150], [0, 1000, 200], [0, 0, 1]]
-    camera = Camera(look_at((0, -1.4, 1.6), (0, 0, 1.6)), K, 300, 400)
+    camera = Camera(look_at((0, -1.4, height), (0, 0, height)), K, 300, 400)
     for name, opening in (("shot_1.png", 0.0), ("shot_2.png", 0.4), ("shot_10.png", 0.9)):
         expression = np.zeros(52)
         expression[ARKIT_INDEX["jawOpen"]] = opening
-        rgba = render_person(person, np.zeros((58, 3)), camera, expression).rgba.astype(np.float64)
+        rgba = render_person(person, np.zeros((len(INDEX), 3)), camera, expression).rgba.astype(np.float64)
         share = rgba[..., 3:] / 255
         Image.fromarray((rgba[..., :3] * share + 120 * (1 - share)).astype(np.uint8)).save(folder / name)
     return folder
