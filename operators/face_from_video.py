@@ -37,6 +37,13 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
         "taken off everywhere",
         default=True,
     )
+    strength: FloatProperty(
+        name="Strength",
+        description="Factor on the sliders: what is read of a face is cautious",
+        default=1.5,
+        min=0.0,
+        soft_max=4.0,
+    )
     smoothing: FloatProperty(
         name="Smoothing",
         description="Seconds that trembling is averaged over",
@@ -69,14 +76,14 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
         need_torch()
         self._name = active_avatar(context).name
         rate = context.scene.render.fps / context.scene.render.fps_base
-        from_rest, smoothing = self.from_rest, self.smoothing
+        from_rest, smoothing, strength = self.from_rest, self.smoothing, self.strength
 
         def work(progress, cancelled):
             from ..backend.face_from_video import face_from_video
 
             read = face_from_video(pictures, rate, progress=progress, cancelled=cancelled)
             even = read.at_rate(rate).smoothed(smoothing)
-            return even.from_rest() if from_rest else even
+            return (even.from_rest() if from_rest else even).stronger(strength)
 
         return work
 

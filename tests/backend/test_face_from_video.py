@@ -95,6 +95,7 @@ def test_timing_and_smoothing_keep_what_they_should(arkit, seconds):
     rest = read.from_rest().arkit
     assert not rest[0].any()
     np.testing.assert_allclose(rest, np.clip(arkit - arkit[:1], 0, 1))
+    np.testing.assert_allclose(read.stronger(1.5).arkit, np.minimum(1.5 * arkit, 1))
 
 
 @pytest.fixture(scope="module")

@@ -69,13 +69,13 @@ def test_every_preset_names_sliders():
 def test_a_filmed_face_keys_the_sliders(avatar, scene, acted):
     scene.render.fps = 24
     files = [{"name": path.name} for path in sorted(acted.iterdir())]  # 1, 10, 2
-    arguments = {"files": files, "directory": str(acted), "start": 5, "smoothing": 0.0}
+    arguments = {"files": files, "directory": str(acted), "start": 5, "smoothing": 0.0, "strength": 2.0}
     assert bpy.ops.lca.face_from_video(**arguments, from_rest=False) == {"FINISHED"}
     read = face_from_video([acted / f"shot_{n}.png" for n in (1, 2, 10)], 24)
     for number in range(3):
         scene.frame_set(5 + number)
         keyed = [getattr(avatar.lca.expression, name) for name in ARKIT_NAMES]
-        np.testing.assert_allclose(keyed, read.arkit[number], atol=1e-5)
+        np.testing.assert_allclose(keyed, np.clip(2 * read.arkit[number], 0, 1), atol=1e-5)
         np.testing.assert_allclose(avatar.lca.gaze, read.gaze[number], atol=1e-5)
     shown = splats(avatar)
     assert bpy.ops.lca.face_from_video(**arguments) == {"FINISHED"}
