@@ -53,14 +53,9 @@ class LCA_OT_create_avatar(LongWork, bpy.types.Operator):
         return self.begin(context)
 
     def execute(self, context):
-        if self.options.is_invoke and not bpy.app.background:  # the file dialog has answered
+        if self.options.is_invoke:  # the file dialog has answered
             return self.begin(context)
         return LongWork.execute(self, context)
-
-    def begin(self, context):
-        if bpy.app.background or context.window is None:
-            return LongWork.execute(self, context)
-        return LongWork.begin(self, context)
 
     def prepare(self, context):
         photos = chosen_files(self) or waiting_photos(context.scene)

@@ -27,7 +27,8 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
     start: IntProperty(
         name="Start",
-        description="Frame of the first key; a movie keeps its own speed, pictures count one a frame",
+        description="Frame of the first key, the current one if not set; a movie keeps its own speed, "
+        "pictures count one a frame",
         default=1,
         options={"SKIP_SAVE"},
     )
@@ -60,7 +61,7 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
         return super().poll(context) and needs_avatar(cls, context)
 
     def invoke(self, context, _event):
-        self.start = context.scene.frame_current
+        self._start_now(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -74,6 +75,7 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
         if not pictures:
             raise UserError("No movie and no picture was chosen.", "Choose a movie or a picture sequence.")
         need_torch()
+        self._start_now(context)
         self._name = active_avatar(context).name
         rate = context.scene.render.fps / context.scene.render.fps_base
         from_rest, smoothing, strength = self.from_rest, self.smoothing, self.strength
@@ -86,6 +88,11 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
             return (even.from_rest() if from_rest else even).stronger(strength)
 
         return work
+
+    def _start_now(self, context) -> None:
+        """Where nothing else was said, the first key is on the current frame."""
+        if not self.properties.is_property_set("start"):
+            self.start = context.scene.frame_current
 
     def finish(self, context, result):
         avatar = context.scene.objects.get(self._name)

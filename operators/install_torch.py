@@ -51,11 +51,6 @@ class LCA_OT_install_torch(LongWork, bpy.types.Operator):
     def execute(self, context):
         return self.begin(context) if getattr(self, "confirmed", False) else LongWork.execute(self, context)
 
-    def begin(self, context):
-        if bpy.app.background or context.window is None:
-            return LongWork.execute(self, context)
-        return LongWork.begin(self, context)
-
     def prepare(self, context):
         if not bpy.app.online_access:
             raise UserError("Blender may not go online.", "Allow Online Access in Preferences > System.")

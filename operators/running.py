@@ -39,7 +39,7 @@ class LongWork:
     def begin(self, context: bpy.types.Context) -> set[str]:
         """Starts the job and goes modal; without a window it runs to its end here."""
         if bpy.app.background or context.window is None:
-            return self.execute(context)
+            return LongWork.execute(self, context)
         try:
             target = self.prepare(context)
         except UserError as error:

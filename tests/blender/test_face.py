@@ -21,6 +21,11 @@ def splats(avatar):
     return evaluate(avatar, bpy.context.evaluated_depsgraph_get()).means.numpy()
 
 
+def curves(avatar):
+    action, slot = avatar.animation_data.action, avatar.animation_data.action_slot
+    return action.layers[0].strips[0].channelbag(slot).fcurves
+
+
 @pytest.fixture(scope="module")
 def acted(tmp_path_factory):
     """Three pictures of an opening mouth, the last numbered 10."""
@@ -97,3 +102,12 @@ def test_pictures_without_a_face_key_nothing(avatar, scene, tmp_path):
     avatar.select_set(False)
     bpy.context.view_layer.objects.active = None
     assert not bpy.ops.lca.face_from_video.poll()
+
+
+def test_keys_begin_at_the_current_frame(avatar, scene, acted):
+    scene.frame_set(30)
+    chosen = {"files": [{"name": "shot_10.png"}], "directory": str(acted)}
+    assert bpy.ops.lca.face_from_video(**chosen, from_rest=False) == {"FINISHED"}
+    jaw = next(curve for curve in curves(avatar) if curve.data_path == "lca.expression.jawOpen")
+    assert [tuple(key.co) for key in jaw.keyframe_points] == [(30, avatar.lca.expression.jawOpen)]
+    assert avatar.lca.expression.jawOpen > 0.2
