@@ -65,7 +65,7 @@ def head_turn(record: dict) -> np.ndarray:
     return record["viewmats"][:, :3, :3] @ (head / np.cbrt(np.linalg.det(head))[:, None, None])
 
 
-def face_frames(record: dict) -> tuple | None:
+def face_pictures(record: dict) -> tuple | None:
     """Crops, ARKit values, gazes and turns of a record's pictures of the head that show a face; None if they
     are fewer than `FEWEST`.
     """
@@ -94,7 +94,7 @@ def load_faces(folders: Iterable[Path]) -> tuple[Faces, Faces]:
     for folder in folders:
         dataset = PeopleDataset(folder)
         for n, seed in enumerate(dataset.seeds):
-            row = face_frames(dataset.load(n))
+            row = face_pictures(dataset.load(n))
             if row is not None:
                 sides[seed >= HELD_OUT].append(row)
     if min(map(len, sides)) < 2:
@@ -124,9 +124,7 @@ def draw_faces(faces: Faces, rng, people: int, frames: int) -> FaceBatch:
     """
     rows = rng.choice(len(faces), people, replace=len(faces) < people)
     first, count = faces.starts[rows], np.diff(faces.starts)[rows]
-    picks = np.stack(
-        [a + rng.permutation(n)[np.arange(frames) % n] for a, n in zip(first, count, strict=True)]
-    )
+    picks = [a + rng.permutation(n)[np.arange(frames) % n] for a, n in zip(first, count, strict=True)]
     take = lambda a: np.array(a[np.stack(picks)])  # noqa: E731
     crops, arkit, gaze, turn = map(take, (faces.crops, faces.arkit, faces.gaze, faces.turn))
     mirror = rng.random(people) < 0.5
