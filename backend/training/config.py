@@ -57,6 +57,7 @@ class TrainingConfig:
     perceptual_file: str | None = None
     acap_weight: float = 1.0
     asap_weight: float = 0.02
+    transparency_weight: float = 0.0
     surface_weight: float = 2.0  # per metre, where the true surface is known
     codes_weight: float = 0.1  # of what expression codes read, for networks that have them
     region_weights: tuple[float, float, float, float] | None = None  # of both: head, hands, upper, lower body
@@ -105,7 +106,11 @@ def _filled(start, values: dict):
 
 
 _STARTER = TrainingConfig(
-    regimes=("wild", "mixed"), tokens=(160, 704), finish_tokens=2048, finish_fraction=0.06
+    regimes=("wild", "mixed"),
+    tokens=(160, 704),
+    finish_tokens=2048,
+    finish_fraction=0.06,
+    transparency_weight=0.02,
 )
 _PAPER = TrainingConfig(
     model="paper",

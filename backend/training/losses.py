@@ -31,6 +31,14 @@ def asap(log_scales: Tensor, ratio: float = ASAP_RATIO, weights: Tensor | None =
     return (excess if weights is None else excess * weights).mean()
 
 
+def transparency(opacities: Tensor) -> Tensor:
+    """Mean of 1 - opacity over opacities [...,M] in 0..1.
+
+    Pictures hardly tell many half-clear Gaussians from few solid ones, but only the solid ones keep an edge.
+    """
+    return (1 - opacities).mean()
+
+
 def surface_distance(offsets: Tensor, true: Tensor) -> Tensor:
     """Mean distance in metres of offsets [B,M,3] from true ones, where these are known; else 0."""
     known = true.isfinite().all(-1)

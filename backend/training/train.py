@@ -27,7 +27,7 @@ from .check import check
 from .config import TrainingConfig
 from .expression import code_terms
 from .journal import Journal
-from .losses import acap, asap, image_loss, over, region_weights, surface_distance
+from .losses import acap, asap, image_loss, over, region_weights, surface_distance, transparency
 from .noise import NoiseBank
 from .parallel import Processes, join, moved, share, whole
 from .perceptual import Lpips, load_lpips
@@ -125,6 +125,7 @@ def losses(
     weights = region_weights(anchors, config)
     parts["acap"] = acap(canonical.offsets, weights=weights)
     parts["asap"] = asap(posed.log_scales, weights=weights)
+    parts["transparency"] = transparency(canonical.opacities)
     parts["surface"] = surface_distance(canonical.offsets, batch.offsets)
     if reading is not None:
         parts["codes"] = code_terms(reading, batch.expression, batch.gaze, batch.shown)
@@ -133,6 +134,7 @@ def losses(
         + parts.get("canonical", 0.0)
         + config.acap_weight * parts["acap"]
         + config.asap_weight * parts["asap"]
+        + config.transparency_weight * parts["transparency"]
         + config.surface_weight * parts["surface"]
         + config.codes_weight * parts.get("codes", 0.0)
     )

@@ -4,7 +4,7 @@
 import pytest
 import torch
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.training.losses import acap, asap, image_loss, person_psnr, ssim
+from lca_blender.backend.training.losses import acap, asap, image_loss, person_psnr, ssim, transparency
 from lca_blender.backend.training.perceptual import BLOCKS, Lpips, load_lpips
 
 
@@ -20,6 +20,10 @@ def test_acap_by_hand():
 def test_asap_by_hand():
     scales = torch.tensor([[0.01, 0.01, 0.08], [0.01, 0.02, 0.04]])  # ratios 8 and 4
     assert float(asap(scales.log())) == pytest.approx((8 * (1 - 1e-4) - 5) / 2, abs=1e-3)
+
+
+def test_transparency_by_hand():
+    assert float(transparency(torch.tensor([[1.0, 0.5], [0.9, 0.0]]))) == pytest.approx(1.6 / 4)
 
 
 def test_ssim_of_flat_pictures_by_hand():
