@@ -20,12 +20,14 @@ from .jobs import Cancelled
 class FacePerformance:
     """What a face does: seconds [n] from the start, ascending; arkit [n,52] in 0..1; gaze [n,2] radians, yaw
     and pitch of both eyes' mean. `missed`: pictures without a face; their neighbours stand in for them.
+    `remarks`: one sentence each on what could not be read.
     """
 
     seconds: np.ndarray
     arkit: np.ndarray
     gaze: np.ndarray
     missed: int = 0
+    remarks: tuple[str, ...] = ()
 
     def at_rate(self, rate: float) -> FacePerformance:
         """The same performance at every 1/rate seconds, from its start to its end."""
@@ -71,15 +73,14 @@ def face_from_video(
     from .imaging.estimator_file import BUNDLED
     from .model.expression_codes import bundled_codes, load_codes, read_face
 
-    source = _pictures([Path(p) for p in pictures], rate)
+    remarks: list[str] = []
+    source = _pictures([Path(p) for p in pictures], rate, remarks)
     encoder = load_codes(codes or bundled_codes())
     eyes = load_estimator(Path(estimator) if estimator else BUNDLED)
     times, readings = [], []
     for seconds, share, photo in source:
         if cancelled is not None and cancelled():
             raise Cancelled
-        if times and seconds - times[-1] < 0.75 / rate:
-            continue
         if progress is not None:
             progress(share, f"Reading {photo.name}")
         times.append(seconds)
@@ -97,12 +98,13 @@ def face_from_video(
         np.stack([readings[n].arkit.numpy() for n in seen]),
         np.stack([readings[n].gaze.mean(0).numpy() for n in seen]),
         len(times) - len(seen),
+        tuple(remarks),
     )
     every = np.array(times)
     return replace(found, seconds=every, arkit=found._at(every, "arkit"), gaze=found._at(every, "gaze"))
 
 
-def _pictures(paths: list[Path], rate: float) -> Iterator[tuple[float, float, Photo]]:
+def _pictures(paths: list[Path], rate: float, remarks: list[str]) -> Iterator[tuple[float, float, Photo]]:
     """(seconds, share done, picture) of a movie or of picture files."""
     if not paths:
         raise UserError(
@@ -112,4 +114,4 @@ def _pictures(paths: list[Path], rate: float) -> Iterator[tuple[float, float, Ph
         return ((n / rate, n / len(paths), load_photo(path)) for n, path in enumerate(paths))
     if len(paths) > 1:
         raise UserError("Only one movie can be read at a time.", "Choose a single movie.")
-    return movie_frames(paths[0])
+    return movie_frames(paths[0], 0.75 / rate, remarks)

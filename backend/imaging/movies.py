@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,16 @@ def is_movie(path: str | Path) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def movie_frames(path: str | Path) -> Iterator[tuple[float, float, Photo]]:
+def movie_frames(
+    path: str | Path, apart: float = 0.0, remarks: list[str] | None = None
+) -> Iterator[tuple[float, float, Photo]]:
     """Yields (seconds since the first frame, share of the movie up to here in 0..1, frame) in order.
 
-    A movie that breaks off gives what it has. Errors: `PhotoError` for a file that is missing or no movie,
-    and where PyAV is not installed.
+    Frames that follow the one before in less than `apart` seconds are left out. A damaged movie gives what
+    can be read of it, and a sentence to `remarks`. Errors: `PhotoError` for a file that is missing or no
+    movie, and where PyAV is not installed.
     """
-    path, any_frame = Path(path), False
+    path = Path(path)
     if not path.is_file():
         raise PhotoError(f"There is no file {path.name}.", "Choose another one.")
     try:
@@ -34,29 +38,59 @@ def movie_frames(path: str | Path) -> Iterator[tuple[float, float, Photo]]:
         raise PhotoError(
             "Movies are read with PyAV, which is not installed.", "Choose the pictures of a sequence instead."
         ) from error
+    movie = _Movie(path.name, apart)
     try:
         with av.open(str(path)) as container:
-            for frame in _decoded(container, path.name):
-                any_frame = True
-                yield frame
-    except av.FFmpegError as error:
-        if any_frame:
-            return
-        raise PhotoError(f"{path.name} cannot be read as a movie.", "Use an MP4 or MOV file.") from error
+            yield from movie.frames(container, av.FFmpegError)
+    except av.FFmpegError:
+        movie.whole = False
+    if not movie.count:
+        raise PhotoError(f"{path.name} cannot be read as a movie.", "Use an MP4 or MOV file.")
+    if remarks is not None and not movie.whole:
+        remarks.append(f"{path.name} is damaged; parts of it could not be read.")
 
 
-def _decoded(container, name: str) -> Iterator[tuple[float, float, Photo]]:
-    if not container.streams.video:
-        raise PhotoError(f"{name} has no pictures.", "Use a movie with a video track.")
-    stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
-    length = float(stream.duration * stream.time_base) if stream.duration else 0.0
-    first = None
-    for number, frame in enumerate(container.decode(stream)):
-        time = frame.time if frame.time is not None else number / float(stream.average_rate or 25)
-        first = time if first is None else first
-        share = min(1.0, (time - first) / length) if length else 0.0
-        yield time - first, share, photo_from_array(_upright(frame), f"{name}, frame {number + 1}")
+@dataclass
+class _Movie:
+    """Decodes one movie. count: frames decoded; whole: nothing was missing so far."""
+
+    name: str
+    apart: float
+    count: int = 0
+    whole: bool = True
+
+    def frames(self, container, broken: type[Exception]) -> Iterator[tuple[float, float, Photo]]:
+        if not container.streams.video:
+            raise PhotoError(f"{self.name} has no pictures.", "Use a movie with a video track.")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        rate, length = float(stream.average_rate or 25), _seconds(container, stream)
+        first = last = end = None
+        for frame in self._decoded(container, stream, broken):
+            end = frame.time if frame.time is not None else self.count / rate
+            first = end if first is None else first
+            self.count += 1
+            if last is None or end - last >= self.apart:
+                last = end
+                share = min(1.0, (end - first) / length) if length else 0.0
+                yield end - first, share, photo_from_array(_upright(frame), f"{self.name}, frame {self.count}")
+        if end is not None and end - first < 0.9 * length - 1:
+            self.whole = False
+
+    def _decoded(self, container, stream, broken: type[Exception]):
+        """The frames of every packet that can be decoded."""
+        for packet in container.demux(stream):
+            try:
+                yield from packet.decode()
+            except broken:
+                self.whole = False
+
+
+def _seconds(container, stream) -> float:
+    """How long the movie says it is; 0 where it does not."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration else 0.0
 
 
 def _upright(frame) -> np.ndarray:

@@ -47,14 +47,43 @@ def test_a_movie_comes_as_its_frames(tmp_path):
     assert max(next(movie_frames(large))[2].rgb.shape) == LONGEST
 
 
-def test_a_movie_that_breaks_off_gives_what_it_has(tmp_path):
+def noise_movie(path, frames=40):
     rng = np.random.default_rng(0)
-    path = write_movie(
-        tmp_path / "cut.mkv", [rng.integers(0, 255, (96, 160, 3), np.uint8) for _ in range(40)]
-    )
+    return write_movie(path, [rng.integers(0, 255, (96, 160, 3), np.uint8) for _ in range(frames)])
+
+
+def test_a_movie_that_breaks_off_gives_what_it_has_and_says_so(tmp_path):
+    path = noise_movie(tmp_path / "cut.mkv")
+    assert not sentences_on(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     assert 5 < len(list(movie_frames(path))) < 40
+    assert sentences_on(path) == ["cut.mkv is damaged; parts of it could not be read."]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_damaged_piece_costs_no_more_than_itself(tmp_path, suffix):
+    path = noise_movie(tmp_path / f"scratched.{suffix}", 72)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = b"\xff" * 2000
+    path.write_bytes(content)
+    seconds, shares, _ = zip(*movie_frames(path), strict=True)
+    assert len(seconds) > 48
+    assert seconds[-1] == pytest.approx(71 / RATE, abs=0.01)
+    assert shares[-1] > 0.9
+
+
+def test_frames_too_near_to_the_one_before_are_left_out(tmp_path):
+    path = noise_movie(tmp_path / "fast.webm.mkv", 24)
+    seconds = [at for at, _, _ in movie_frames(path, apart=2.5 / RATE)]
+    np.testing.assert_allclose(seconds, np.arange(0, 24, 3) / RATE, atol=2e-3)
+
+
+def sentences_on(path):
+    remarks = []
+    list(movie_frames(path, remarks=remarks))
+    return remarks
 
 
 def test_what_is_no_movie_is_said(tmp_path):
