@@ -64,12 +64,9 @@ def create_avatar(
     anchors = anchors or place_anchors(config, tokens)
     sampled = sample_photos(views, config, anchors, report) if config.sampled_pixels else None
     report(0.6, "Creating the avatar")
-    with torch.inference_mode():
-        body, face = (as_tensor(photos, config) for photos in (views.body, views.face))
-        encoding = model.encode(body, face, anchors, sampled)
-        report(0.85, "Creating the avatar")
-        canonical = model.canonical(encoding, anchors)
-        decoder = model.pose_head.fused(encoding.tokens[0])
+    canonical, person_tokens = infer(model, views, anchors, sampled)
+    report(0.85, "Creating the avatar")
+    decoder = model.pose_head.fused(person_tokens[0])
     header = {
         "name": name,
         "model": {"name": config.name, "version": VERSION},
@@ -83,6 +80,18 @@ def create_avatar(
     avatar = with_thumbnail(avatar)
     report(1.0, "Done")
     return avatar
+
+
+@torch.inference_mode()
+def infer(
+    model: LCA, views: InputViews, anchors: AnchorSet, sampled: Tensor | None
+) -> tuple[CanonicalGaussians, Tensor]:
+    """The network's one pass, on its own device: canonical Gaussians of a batch of one, tokens [1,T,width]."""
+    device = next(model.parameters()).device
+    body, face = (as_tensor(photos, model.config).to(device) for photos in (views.body, views.face))
+    anchors = anchors.to(device)
+    encoding = model.encode(body, face, anchors, None if sampled is None else sampled.to(device))
+    return model.canonical(encoding, anchors), encoding.tokens
 
 
 def place_anchors(config: ModelConfig, tokens: int | None = None) -> AnchorSet:
@@ -109,8 +118,9 @@ def sample_photos(views: InputViews, config: ModelConfig, anchors: AnchorSet, re
 
 
 def assemble(canonical: CanonicalGaussians, decoder: dict, anchors: AnchorSet, header: dict) -> Avatar:
-    """The avatar of a batch of one."""
+    """The avatar of a batch of one, in main memory."""
     template = load_template()
+    canonical = CanonicalGaussians(**{name: tensor.cpu() for name, tensor in vars(canonical).items()})
     weights, indices = anchors.skinning.topk(INFLUENCES, -1)
     weights = weights / weights.sum(-1, keepdim=True)
     token_bias = decoder.pop("token_bias")

@@ -13,8 +13,10 @@ from lca_blender.backend.model.gaussian_maths import (
     pose,
     quaternion_to_matrix,
 )
+from lca_blender.backend.model.create import infer
 from lca_blender.backend.model.lca import LCA, drive
 from lca_blender.backend.model.tokens import AnchorSet, child_offsets, fourier
+from lca_blender.backend.model.views import InputViews
 from model_fixtures import TINY, fused_changes, photos, signals, sphere_anchors
 
 
@@ -61,6 +63,19 @@ def test_any_number_of_photos(model, anchors, body, face):
     assert encoding.tokens.shape == (2, 24, TINY.width)
     assert torch.isfinite(encoding.tokens).all()
     assert encoding.colors.shape == (2, 96, 3)
+
+
+def test_an_avatar_is_made_on_the_networks_device(anchors):
+    """On torch's "meta" device, which refuses anything that was left in main memory."""
+    body, face = (np.zeros((2, *size, 4), np.float32) for size in (TINY.body_size, TINY.face_size))
+    views, sampled = InputViews(body=body, face=face), sampled_colors(anchors, batch=1)
+    network = LCA(TINY.with_(pixel_values=False)).eval()  # its autocast does not know that device
+    here, _ = infer(network, views, anchors, sampled)
+    made, tokens = infer(network.to("meta"), views, anchors, sampled)
+    for name, tensor in vars(made).items():
+        assert tensor.device.type == "meta"
+        assert tensor.shape == getattr(here, name).shape
+    assert tokens.device.type == "meta"
 
 
 @torch.no_grad()
