@@ -20,10 +20,10 @@ from ..errors import UserError
 from .body_fit import BodyFit, fit_bodies
 from .crops import Box, crop, feather, guided_filter, paste, resize
 from .estimator_file import BUNDLED, load_network
+from .finding import ASPECT, Found, find_people, main_parts, windows
 from .fusing import Look, believed, candidates, evidence, fuse
 from .network import CorrespondenceNetwork, mean_of_mirrored
 
-ASPECT = 3 / 4  # width / height of what the network looks at
 ERROR_SCALE = 0.05  # metres of expected error at which confidence is one half
 WIDER = 0.2  # margin, in sizes of the first look, of the second look that must find the same person
 LEAST_AGREEMENT = 0.3  # of their mattes, intersection over union
@@ -93,8 +93,9 @@ class Estimator:
         """What the network says of a photo, as `estimate` takes it. Raises `NoPersonError`."""
         if alpha is not None:
             rgb = rgb * alpha[..., None] + 0.5 * (1 - alpha[..., None])
-        box, others = self._find(rgb, name)
-        body = self._look(rgb, [box], twice=True)[0]
+        found = self._find(rgb, name)
+        box = found.box
+        body = self._look_at(found, rgb, box)
         for _ in range(2):  # a better look may move the box: limbs that were too small to see
             refined = self._person_box(body, rgb.shape)
             if refined is None:
@@ -102,15 +103,15 @@ class Estimator:
             if _overlap(refined, box) > 0.85:
                 break
             box = refined
-            body = self._look(rgb, [box], twice=True)[0]
-        wider = self._look(rgb, [box.grown(WIDER, ASPECT)], twice=True)[0]
+            body = self._look_at(found, rgb, box)
+        wider = self._look_at(found, rgb, box.grown(WIDER, ASPECT))
         self._require_person(body, wider, name)
         body.probability = body.probability * ndimage.binary_dilation(
-            _main_parts(body.probability > 0.3), iterations=2
+            main_parts(body.probability > 0.3), iterations=2
         )
         head_box = self._head_box(body, rgb.shape)
         head = self._look(rgb, [head_box], twice=True)[0] if head_box is not None else None
-        return Sighting(rgb, alpha, body, head, others)
+        return Sighting(rgb, alpha, body, head, found.others)
 
     def explain(self, sightings: list[Sighting], fitted: bool = True) -> list[Correspondence]:
         """Photos of one person, who has one shape; without the body that is fitted unless `fitted`."""
@@ -145,38 +146,18 @@ class Estimator:
         answers = [{name: tensor[n].numpy() for name, tensor in out.items()} for n in range(len(boxes))]
         return [_read(box, answer) for box, answer in zip(boxes, answers, strict=True)]
 
-    def _find(self, rgb: np.ndarray, name: str) -> tuple[Box, bool]:
-        """The box of the largest person in the whole picture, and whether there are others of about that
-        size.
-        """
-        height, width = rgb.shape[:2]
-        scale = min(1.0, 512 / max(height, width))
-        canvas = np.zeros((max(1, round(height * scale)), max(1, round(width * scale))), np.float32)
-        for look in self._look(rgb, _windows(height, width)):
-            layer = np.zeros_like(canvas)
-            box = Box(
-                *(
-                    round(side * scale)
-                    for side in (look.box.left, look.box.top, look.box.right, look.box.bottom)
-                )
-            )
-            paste(layer, look.probability, box)
-            np.maximum(canvas, layer, out=canvas)
-        labels, count = ndimage.label(canvas > 0.5)
-        if count == 0:
+    def _look_at(self, found: Found, rgb: np.ndarray, box: Box) -> Look:
+        """At the person who was found, not at others who stand in the box too."""
+        return found.without_others(self._look(rgb, [box], twice=True)[0])
+
+    def _find(self, rgb: np.ndarray, name: str) -> Found:
+        found = find_people(self._look(rgb, windows(*rgb.shape[:2])), *rgb.shape[:2], self.head_height)
+        if found is None:
             raise _no_person(name)
-        sizes = ndimage.sum_labels(canvas, labels, np.arange(1, count + 1))
-        order = np.argsort(sizes)[::-1]
-        largest = labels == order[0] + 1
-        if sizes[order[0]] < 12:
-            raise _no_person(name)
-        others = count > 1 and sizes[order[1]] > 0.4 * sizes[order[0]]
-        found = Box.of_mask(largest)
-        full = Box(*(round(side / scale) for side in (found.left, found.top, found.right, found.bottom)))
-        return full.grown(0.12, ASPECT), bool(others)
+        return found
 
     def _person_box(self, look: Look, shape: tuple[int, ...]) -> Box | None:
-        mask = _main_parts(look.probability > 0.5)
+        mask = main_parts(look.probability > 0.5)
         if not mask.any():
             return None
         return _to_picture(Box.of_mask(mask), look).inside(*shape[:2]).grown(0.1, ASPECT)
@@ -196,7 +177,7 @@ class Estimator:
     def _head_box(self, look: Look, shape: tuple[int, ...]) -> Box | None:
         """A crop of the head and some neck, if it would show more than the body's crop does."""
         mask = (look.probability > 0.5) & (look.points[..., 2] > self.head_height) & (look.error < 0.2)
-        mask = _main_parts(ndimage.binary_opening(mask), keep=1.0)
+        mask = main_parts(ndimage.binary_opening(mask), keep=1.0)
         if mask.sum() < 12:
             return None
         box = _to_picture(Box.of_mask(mask), look).inside(*shape[:2]).grown(0.22, ASPECT)
@@ -239,32 +220,6 @@ def _read(box: Box, answer: dict[str, np.ndarray]) -> Look:
 
 def _no_person(name: str) -> NoPersonError:
     return NoPersonError(f"{name} shows no person.", "Use a photo in which the person is clearly visible.")
-
-
-def _windows(height: int, width: int) -> list[Box]:
-    """The letterboxed picture, and overlapping parts of it where it is much wider or higher than the
-    network's input.
-    """
-    boxes = [Box(0, 0, width, height).grown(0, ASPECT)]
-    for long, short, across in ((width, height * ASPECT, True), (height, width / ASPECT, False)):
-        if long < 1.3 * short:
-            continue
-        count = min(9, 1 + int(np.ceil((long - short) / (0.5 * short))))
-        for middle in np.linspace(short / 2, long - short / 2, count):
-            x, y = (middle, height / 2) if across else (width / 2, middle)
-            size = (height, short) if across else (short, width)
-            boxes.append(Box.around(x, y, *size))
-    return boxes
-
-
-def _main_parts(mask: np.ndarray, keep: float = 0.03) -> np.ndarray:
-    """The largest connected part of a mask and those of at least `keep` times its size."""
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    if count <= 1:
-        return mask
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return (sizes >= keep * sizes.max())[labels] & mask
 
 
 def _to_picture(box: Box, look: Look) -> Box:

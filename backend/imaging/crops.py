@@ -30,6 +30,11 @@ class Box:
     def height(self) -> int:
         return self.bottom - self.top
 
+    @property
+    def sides(self) -> tuple[int, int, int, int]:
+        """left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
+
     def inside(self, height: int, width: int) -> "Box":
         """The part of the box that lies in a picture of this size; may be empty."""
         left, top = min(max(self.left, 0), width), min(max(self.top, 0), height)

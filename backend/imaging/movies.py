@@ -73,7 +73,11 @@ class _Movie:
             if last is None or end - last >= self.apart:
                 last = end
                 share = min(1.0, (end - first) / length) if length else 0.0
-                yield end - first, share, photo_from_array(_upright(frame), f"{self.name}, frame {self.count}")
+                yield (
+                    end - first,
+                    share,
+                    photo_from_array(_upright(frame), f"{self.name}, frame {self.count}"),
+                )
         if end is not None and end - first < 0.9 * length - 1:
             self.whole = False
 

@@ -12,7 +12,7 @@ from torch.utils.data import IterableDataset
 
 from ..body.skeleton import INDEX
 from ..body.template import load_template
-from ..people.dataset import HELD_OUT, PeopleDataset
+from ..people.dataset import PeopleDataset, is_held_out
 from .augment import Sample, make_empty_sample, make_sample
 from .backgrounds import Backgrounds
 from .network import NetworkConfig
@@ -121,9 +121,9 @@ def collate(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor, torch.Te
 
 
 def held_out_seeds(dataset: Folders) -> list[int]:
-    """Seeds that are only measured on; without any from HELD_OUT up, the last twentieth of the others."""
+    """Seeds that are only measured on; without any held out, the last twentieth of all."""
     seeds = sorted(dataset.seeds)
-    return [seed for seed in seeds if seed >= HELD_OUT] or seeds[-max(1, len(seeds) // 20) :]
+    return [seed for seed in seeds if is_held_out(seed)] or seeds[-max(1, len(seeds) // 20) :]
 
 
 def evaluation_batches(dataset: Folders, seeds: list[int], folder: Path | None, count: int = 96):

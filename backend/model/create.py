@@ -86,7 +86,7 @@ def create_avatar(
 def infer(
     model: LCA, views: InputViews, anchors: AnchorSet, sampled: Tensor | None
 ) -> tuple[CanonicalGaussians, Tensor]:
-    """The network's one pass, on its own device: canonical Gaussians of a batch of one, tokens [1,T,width]."""
+    """The network's one pass, on its own device: Gaussians of a batch of one, tokens [1,T,width]."""
     device = next(model.parameters()).device
     body, face = (as_tensor(photos, model.config).to(device) for photos in (views.body, views.face))
     anchors = anchors.to(device)

@@ -4,8 +4,9 @@
 import numpy as np
 import pytest
 from lca_blender.backend.imaging import augment
-from lca_blender.backend.imaging.correspondence import Correspondence, _windows, masked_crop
+from lca_blender.backend.imaging.correspondence import Correspondence, masked_crop
 from lca_blender.backend.imaging.crops import Box, crop, cut, feather, guided_filter, paste, resize
+from lca_blender.backend.imaging.finding import windows
 
 
 def coordinates(height, width):
@@ -82,7 +83,7 @@ def test_box_of_mask():
 @pytest.mark.parametrize("size", [(512, 512), (2048, 400), (300, 2048), (640, 480), (48, 48)])
 def test_windows_cover_the_picture(size):
     seen = np.zeros(size, bool)
-    for box in _windows(*size):
+    for box in windows(*size):
         inner = box.inside(*size)
         seen[inner.top : inner.bottom, inner.left : inner.right] = True
         assert box.width / box.height == pytest.approx(0.75, abs=0.02)

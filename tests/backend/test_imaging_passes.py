@@ -114,6 +114,27 @@ def test_no_person_and_two_persons():
     assert found.matte[other].mean() < 0.05
 
 
+@pytest.mark.parametrize("gap", [12, 30, 60])
+def test_a_neighbour_close_by_stays_out(gap):
+    first, inside, _ = painted(600, 800, 250, 50, 500)
+    edge = np.flatnonzero(inside.any(0))[-1]
+    second, other, _ = painted(600, 800, edge + gap + 80, 100, 450)
+    found = estimate(np.where(other[..., None], second, first))
+    assert found.others
+    assert found.matte[inside].mean() > 0.95
+    assert found.matte[other].mean() < 0.05
+    assert found.box.right <= edge + gap
+
+
+def test_a_bar_does_not_make_two_of_one():
+    rgb, inside, _ = painted(600, 450, 225, 50, 500)
+    rgb[300:330] = (0.5, 0.5, 0.1)
+    inside[300:330] = False
+    found = estimate(rgb)
+    assert not found.others
+    assert found.matte[inside].mean() > 0.95
+
+
 def test_a_file_with_its_own_matte_is_believed():
     rgb, inside, _ = painted(*CASES["fills the picture"])
     alpha = inside.astype(np.float32)
