@@ -14,7 +14,6 @@ ASPECT = 3 / 4  # width / height of what the network looks at
 CANVAS = 512  # cells along a photo's longer side, at most
 LEAST_CELLS = 12  # of a person
 HEAD_SHARE = 0.02  # of a person's cells; a part without a head belongs to whom something cut in two
-NEAR = 0.2  # of the person's height: a part without a head no farther away is the person's
 OTHER, ALIKE = 0.1, 0.4  # sizes, of the largest person's, of one to leave out, and of one to be told of
 
 
@@ -63,15 +62,11 @@ def find_people(looks: list[Look], height: int, width: int, head_height: float) 
     sizes = ndimage.sum_labels(people, labels, numbers)
     if sizes.max() < LEAST_CELLS:
         return None
-    large = sizes > OTHER * sizes.max()
-    with_head = large & (ndimage.mean(heads > 0.5, labels, numbers) > HEAD_SHARE)
+    with_head = (ndimage.mean(heads > 0.5, labels, numbers) > HEAD_SHARE) & (sizes > OTHER * sizes.max())
     own = sizes == sizes.max()
     if not with_head[own].any() and with_head.any():
         own |= sizes == sizes[with_head].max()
     rivals = with_head & ~own
-    person = np.isin(labels, numbers[own])
-    away = ndimage.minimum(distance_transform_edt(~person), labels, numbers)
-    own |= large & ~with_head & (away < NEAR * person.any(1).sum())
     person = np.isin(labels, numbers[own])
     mine = None
     if rivals.any():
