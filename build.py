@@ -35,6 +35,10 @@ PLATFORM_TAGS = {  # Blender's platform name -> the wheel tags pip may choose fr
     "windows-x64": ["win_amd64"],
     "macos-arm64": ["macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64"],
 }
+CPU_TORCH_HINT = (
+    " PyPI has no CPU build of torch: let PIP_EXTRA_INDEX_URL name PyTorch's own index (see pytorch.org), "
+    "or give --torch none."
+)
 SYSTEM_PACKAGES = {  # library bpy links to -> Debian/Ubuntu package
     "libX11": "libx11-6", "libXi": "libxi6", "libXfixes": "libxfixes3", "libXrender": "libxrender1",
     "libXxf86vm": "libxxf86vm1", "libSM": "libsm6", "libICE": "libice6", "libxkbcommon": "libxkbcommon0",
@@ -134,21 +138,26 @@ def check_bpy(python: str) -> None:
 # --- the extension -------------------------------------------------------------------------------
 
 
-def download_wheels(folder: Path, platforms: list[str], versions: list[str], torch: str) -> list[Path]:
-    """Fetches the runtime wheels of pyproject.toml for every platform and Python; numpy is Blender's own."""
-    wanted = [line for line in project()["dependencies"] if not line.startswith("numpy")]
+def wheels_wanted(target: str, torch: str) -> list[str]:
+    """The runtime requirements of pyproject.toml for one platform; numpy is Blender's own."""
+    lines = [line for line in project()["dependencies"] if not line.startswith("numpy")]
     if torch == "none":
-        wanted = [line for line in wanted if not line.startswith("torch")]
+        return [line for line in lines if not line.startswith("torch")]
+    if torch == "cpu" and not target.startswith("macos"):  # elsewhere PyPI's torch is the CUDA build
+        return [f"{line}+cpu" if line.startswith("torch==") else line for line in lines]
+    return lines
+
+
+def download_wheels(folder: Path, platforms: list[str], versions: list[str], torch: str) -> list[Path]:
+    """Fetches the wheels for every platform and Python, and builds the kernels'."""
     for target in platforms:
-        if torch == "cpu" and not target.startswith(
-            "macos"
-        ):  # elsewhere PyPI's default torch is the CUDA build
-            wanted = [f"{line}+cpu" if line.startswith("torch==") else line for line in wanted]
         for version in versions:
             tags = [word for tag in PLATFORM_TAGS[target] for word in ("--platform", tag)]
             fetch = [python_of(VENV), "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
-            run(*fetch, "--python-version", version, *tags, "--dest", folder, *wanted)
-    for target in platforms:
+            fetch += ["--python-version", version, *tags, "--dest", str(folder)]
+            if subprocess.run([*fetch, *wheels_wanted(target, torch)], cwd=ROOT).returncode:
+                hint = CPU_TORCH_HINT if torch == "cpu" else ""
+                sys.exit(f"pip found no wheels for {target} and Python {version}.{hint}")
         run(python_of(VENV), "kernels/build.py", "--platform", target, "--out", folder)
     for unwanted in folder.glob("numpy-*.whl"):
         unwanted.unlink()
@@ -188,7 +197,8 @@ def build_extension(out: Path, platforms: list[str], versions: list[str], torch:
         archives = []
         for archive in sorted(built.glob("*.zip")):
             run(python, builder, "validate", archive)
-            archives.append(Path(shutil.move(archive, out / archive.name)))
+            name = f"{archive.stem}-python{'-'.join(versions)}{archive.suffix}"
+            archives.append(Path(shutil.move(archive, out / name)))
     return archives
 
 
