@@ -18,7 +18,6 @@ def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     top = argparse.ArgumentParser(prog="lca", description=__doc__)
     top.add_argument("--threads", type=int, help="CPU threads (all cores if not given)")
-    top.set_defaults(own_options=False)
     subparsers = top.add_subparsers(required=True, metavar="command")
     for module in pkgutil.iter_modules(commands.__path__, commands.__name__ + "."):
         import_module(module.name).add(subparsers)
@@ -27,10 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point: 0 when it went well, 1 with one sentence when it did not."""
-    top = parser()
-    args, args.rest = top.parse_known_args(argv)
-    if args.rest and not args.own_options:
-        top.error(f"unrecognized arguments: {' '.join(args.rest)}")
+    args = parser().parse_args(argv)
     if args.threads:
         os.environ.setdefault("NUMBA_NUM_THREADS", str(args.threads))
         import torch

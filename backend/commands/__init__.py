@@ -5,8 +5,20 @@
 """
 
 import sys
+from pathlib import Path
 
 
 def say(text: str) -> None:
     """A line for the person, apart from a command's result."""
     print(text, file=sys.stderr, flush=True)
+
+
+def add_network(parser) -> None:
+    """The options of a command that uses a trained network: `args.model` and `args.encoder`."""
+    parser.add_argument("--model", default="starter", help="a preset's name or a file")
+    add_encoder(parser)
+
+
+def add_encoder(parser) -> None:
+    """The option `args.encoder`."""
+    parser.add_argument("--encoder", type=Path, help="the Sapiens checkpoint, for networks that use one")

@@ -3,15 +3,14 @@
 
 from pathlib import Path
 
-from . import say
+from . import add_network, say
 
 
 def add(subparsers) -> None:
     p = subparsers.add_parser("create", help="photos to an avatar file")
     p.add_argument("photos", nargs="+", type=Path)
     p.add_argument("--out", type=Path, required=True)
-    p.add_argument("--model", default="starter")
-    p.add_argument("--encoder", type=Path, help="a Sapiens checkpoint, for models that need one")
+    add_network(p)
     p.add_argument("--device", default="cpu", help="torch device of the network (default: cpu)")
     p.add_argument("--tokens", type=int)
     p.add_argument("--name", default="Avatar")

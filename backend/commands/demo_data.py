@@ -9,6 +9,9 @@ def add(subparsers) -> None:
     p = subparsers.add_parser("demo-data", help="render synthetic people")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--seeds", type=seed_range, default=(0, 200), metavar="FIRST:LAST")
+    p.add_argument(
+        "--regime", choices=["mixed", "studio", "wild", "both"], default="both", help="both: in turns"
+    )
     p.add_argument("--workers", type=int, default=1)
     p.set_defaults(run=run)
 
@@ -25,4 +28,4 @@ def seed_range(text: str) -> tuple[int, int]:
 def run(args) -> None:
     from ..people.dataset import write_shards
 
-    write_shards(args.out, range(*args.seeds), args.workers)
+    write_shards(args.out, range(*args.seeds), args.workers, regime=args.regime)

@@ -18,7 +18,7 @@ def add(subparsers) -> None:
 
 def run(args) -> None:
     from ..imaging.correspondence import BUNDLED, load_estimator
-    from ..imaging.evaluate_estimator import evaluate
+    from ..imaging.training.evaluate import evaluate
 
     result = evaluate(load_estimator(args.estimator or BUNDLED), args.people, args.data, say)
     print(json.dumps(result) if args.json else "\n".join(f"{k:22} {v}" for k, v in result.items()))

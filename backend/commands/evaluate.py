@@ -4,12 +4,12 @@
 import json
 from pathlib import Path
 
-from . import say
+from . import add_network, say
 
 
 def add(subparsers) -> None:
     p = subparsers.add_parser("eval", help="score a network on people it never saw")
-    p.add_argument("--model", default="starter", help="a preset's name or a file")
+    add_network(p)
     p.add_argument(
         "--split", choices=["studio", "wild"], default="studio", help="how people are photographed"
     )
@@ -29,10 +29,13 @@ def add(subparsers) -> None:
 
 
 def run(args) -> None:
+    from ..files import require_writable
     from ..model.checkpoint import load_model
     from ..training.evaluate import evaluate, held_out_people
     from ..training.shards import ShardFolder
 
+    if args.pictures:
+        require_writable(args.pictures)
     estimator = None
     if not args.true_maps:
         from ..imaging.correspondence import BUNDLED, load_estimator
@@ -43,7 +46,7 @@ def run(args) -> None:
         from ..training.perceptual import load_lpips
 
         perceptual = load_lpips(args.lpips)
-    model = load_model(args.model)
+    model = load_model(args.model, args.encoder)
     if args.shards:
         people = ShardFolder(args.shards)
         people.samples = people.samples[: args.people]
@@ -53,6 +56,7 @@ def run(args) -> None:
     numbers = evaluate(model, people, args.views, args.tokens, estimator, perceptual, say, subjects)
     source = "shards" if args.shards else args.split
     result = {"model": str(args.model), "split": source, "true_maps": args.true_maps, **numbers}
+    print(json.dumps(result) if args.json else "\n".join(f"{k:18} {v}" for k, v in result.items()))
     if args.pictures:
         from ..training.figures import expression_figure, people_figure
 
@@ -60,4 +64,3 @@ def run(args) -> None:
         beside = args.pictures.with_name(f"{args.pictures.stem}_expressions{args.pictures.suffix}")
         expression_figure(beside, subjects[0].avatar)
         say(f"The pictures are {args.pictures} and {beside}.")
-    print(json.dumps(result) if args.json else "\n".join(f"{k:18} {v}" for k, v in result.items()))

@@ -4,7 +4,7 @@
 import json
 from pathlib import Path
 
-from . import say
+from . import add_network, say
 
 DOMAINS = ("studio", "wild")
 
@@ -28,7 +28,7 @@ def add(subparsers) -> None:
     d.set_defaults(run=domains)
 
     for parser, name in ((p, "attention.png"), (d, "domains.png")):
-        parser.add_argument("--model", default="starter", help="a preset's name or a file")
+        add_network(parser)
         parser.add_argument("--tokens", type=int)
         parser.add_argument("--out", type=Path, default=Path(name))
 
@@ -37,7 +37,7 @@ def attention(args) -> None:
     from ..model.checkpoint import load_model
     from ..training.explain import explain_attention, person_views
 
-    model = load_model(args.model)
+    model = load_model(args.model, args.encoder)
     if args.photos:
         from ..imaging.correspondence import load_estimator
         from ..imaging.views import prepare_views
@@ -55,7 +55,7 @@ def domains(args) -> None:
     from ..people.dataset import HELD_OUT
     from ..training.explain import explain_domains, person_views
 
-    model, people = load_model(args.model), {}
+    model, people = load_model(args.model, args.encoder), {}
     for regime in DOMAINS:
         say(f"People of the regime {regime}")
         # other people in each: what tells the regimes apart is not the people

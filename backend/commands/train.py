@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from . import say
+from . import add_encoder, say
 
 CHANGES = ("minutes", "steps", "lr", "seed", "save_seconds")
 
@@ -30,11 +30,13 @@ def add(subparsers) -> None:
         p.add_argument("--out", type=Path, required=True, help="folder of the run; a run there is continued")
         p.add_argument("--config", default="starter", help="a preset's name or a JSON file")
         p.add_argument("--from", dest="weights", help="the network to start from: a file or a preset's name")
-        p.add_argument("--encoder", type=Path, help="the Sapiens checkpoint, for networks that use one")
+        add_encoder(p)
         p.add_argument(
             "--codes", type=Path, help="expression codes that such a network starts from (bundled)"
         )
-        p.add_argument("--features", type=Path, help="keep that encoder's features of photos in this folder")
+        p.add_argument(
+            "--features", type=Path, help="keep that encoder's features of undisturbed photos here"
+        )
         p.add_argument("--minutes", type=float, help="length of the whole run, pauses left out")
         p.add_argument("--steps", type=int, help="end after this many steps instead")
         p.add_argument("--lr", type=float)
@@ -81,7 +83,7 @@ def train(args) -> None:
     config = replace(config, **{k: v for k in CHANGES if (v := getattr(args, k)) is not None})
     if args.fp32:
         config = replace(config, bf16=False)
-    if args.batch:
+    if args.batch is not None:
         config = replace(config, recipe=replace(config.recipe, people=args.batch))
     run(args.data, args.out, config, _start(args, config), say)
     say(f"The model is in {args.out / 'model.safetensors'}.")
@@ -91,13 +93,24 @@ def _start(args, config):
     """The network to start from, or None for a random start of one without a Sapiens encoder."""
     import torch
 
+    from ..errors import UserError
     from ..model.checkpoint import load_encoder, load_model
     from ..model.config import preset
     from ..model.expression_codes import bundled_codes, load_codes
     from ..model.lca import LCA
+    from ..training.state import state_path
 
     if args.weights:
-        return load_model(args.weights, args.encoder, args.features)
+        network = load_model(args.weights, args.encoder, args.features)
+        if network.config.name != config.model:
+            raise UserError(
+                f"{args.weights} holds a network of the kind {network.config.name}, and the configuration is"
+                f" for {config.model}.",
+                "Give the one that belongs to the other.",
+            )
+        return network
+    if config.stage == "posttrain" and not state_path(args.out).is_file():
+        raise UserError("Post-training starts from a trained network.", "Give one with --from.")
     if preset(config.model).encoder == "starter":
         return None
     torch.manual_seed(config.seed)

@@ -29,10 +29,16 @@ from .render import render_posed
 from .shard_files import make_files, write_whole
 
 HELD_OUT = 1_000_000
+NAMED = 1 << 40  # from here on: numbers made of the names of captured people, who train
 SHARD = 16
 VERSION = "1"
 _PER_VIEW = ("viewmats", "Ks", "transforms", "expression", "gaze", "is_face", "instant")
 _PER_PERSON = ("joint_heads", "betas", "regime")
+
+
+def is_held_out(seed: int) -> bool:
+    """Whether the person of this seed is only measured on, never trained on."""
+    return HELD_OUT <= seed < NAMED
 
 
 def make_person_record(

@@ -109,27 +109,40 @@ def stage_configs(variant: Variant, scale: Scale) -> list[TrainingConfig]:
             config,
             regimes=regimes,
             minutes=scale.minutes * part,
-            steps=max(1, round(scale.steps * part)) if scale.steps else None,
+            steps=scale.steps and max(1, round(scale.steps * part)),
             people_share=variant.share if n == 0 else 1.0,
             check_steps=0,
         )
         if stage == "posttrain":
             config = replace(config, layer_decay=variant.decay)
-        if scale.batch:
+        if scale.batch is not None:
             config = replace(config, recipe=replace(config.recipe, people=scale.batch))
         configs.append(config)
     return configs
 
 
-def run_folder(out: Path, config: TrainingConfig, dual: bool, before: Path | None) -> Path:
+def run_folder(
+    out: Path, config: TrainingConfig, dual: bool, before: Path | None, folders: Sequence[Path]
+) -> Path:
     """Where a stage lies, by all that it depends on: variants that begin alike share their beginning.
 
     Only what differs from the defaults counts, so that a new field leaves finished runs where they are.
     """
     usual = TrainingConfig().to_json()
     own = {key: value for key, value in config.to_json().items() if value != usual[key]}
-    told = json.dumps([own, dual, before.name if before else None])
-    return out / f"{config.stage}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    people = [str(Path(folder).resolve()) for folder in folders]
+    return out / f"{config.stage}-{digest(own, dual, before.name if before else None, people)}"
+
+
+def scores_path(folder: Path, people: Path, scale: Scale, estimated: bool) -> Path:
+    """Where the numbers of the network in a run's folder lie, by all that they depend on."""
+    told = digest(scale.people, scale.views, scale.tokens, estimated, str(Path(people).resolve()))
+    return folder / f"scores-{told}.json"
+
+
+def digest(*values) -> str:
+    """A name for JSON values."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12]
 
 
 def train_variant(
@@ -139,7 +152,7 @@ def train_variant(
     network = preset(training_config(scale.preset, "pretrain").model).with_(dual_branch=variant.dual)
     folder = None
     for config in stage_configs(variant, scale):
-        before, folder = folder, run_folder(out, config, variant.dual, folder)
+        before, folder = folder, run_folder(out, config, variant.dual, folder, folders)
         if (folder / "finished").is_file():
             continue
         say(f"{variant.name}: {config.stage} in {folder.name}")
@@ -154,7 +167,7 @@ def train_variant(
 
 def measure_variant(folder: Path, people: Path, scale: Scale, estimator, say) -> dict:
     """Numbers of both splits for the network in a run's folder, kept there."""
-    path = folder / f"scores-{scale.people}-{scale.views}.json"
+    path = scores_path(folder, people, scale, estimator is not None)
     if path.is_file():
         return json.loads(path.read_text())
     model, result = load_model(folder / "model.safetensors"), {}
@@ -217,12 +230,15 @@ def ablate(
     """Tables `names` of `TABLES` as markdown, put into `document` too as soon as each is done.
 
     folders: prepared people of both regimes; out: runs and results, which a second call reads; evaluation:
-    where held-out people are kept. Errors: `UserError` for an unknown table or a document that is not there.
+    where held-out people are kept. Errors: `UserError` for an unknown table, a document that is not there,
+    and a preset with a Sapiens encoder, which variants do not load.
     """
     if unknown := set(names) - set(TABLES):
         raise UserError(f"There is no table {sorted(unknown)[0]!r}.", f"There are {', '.join(TABLES)}.")
     if document is not None and not document.is_file():
         raise UserError(f"There is no file {document}.")
+    if preset(training_config(scale.preset, "pretrain").model).encoder != "starter":
+        raise UserError("Tables of networks with a Sapiens encoder are not made.", "Choose starter or small.")
     out.mkdir(parents=True, exist_ok=True)
     sections = []
     for name in names:

@@ -14,7 +14,7 @@ from ..model.matching import SiteColors, combine
 from ..raster.camera import Camera
 from .anchor_pool import PooledAnchors
 from .config import BatchRecipe
-from .disturb import as_photos, jittered
+from .disturb import as_photos, jittered, over_grey
 from .face_frames import acted_faces
 from .noise import NoiseBank
 from .prepare import DISTANCE_STEP, ERROR_STEP, PreparedPeople, PreparedPerson
@@ -27,10 +27,10 @@ class Batch:
     """B people: photos [B,V,C,H,W], sampled [B,M,4] or None, and R targets each.
 
     signals [B,R,S], expression [B,R,52], gaze [B,R,2,2], transforms [B,R,J,3,4], targets [B,R,h,w,4]
-    premultiplied, visible [B,R,h,w,1] share of every pixel that nothing else hides (targets are multiplied by
-    it), cameras B lists of R, offsets [B,M,3] metres from the template to the true surface, NaN where that is
-    not known. For networks with expression codes: acted [B,R,4,h,w], the targets' faces, shown [B,R] whether
-    there is one, read [B,R] whether its code drives.
+    premultiplied, visible [B,R,h,w,1] share of every pixel that nothing else hides (targets hold that share
+    alone), cameras B lists of R, offsets [B,M,3] metres from the template to the true surface, NaN where
+    that is not known. For networks with expression codes: acted [B,R,4,h,w], the targets' faces, shown [B,R]
+    whether there is one, read [B,R] whether its code drives.
     """
 
     anchors: PooledAnchors
@@ -64,11 +64,12 @@ def choose_views(
 ) -> Choice:
     """Photos and targets never share a view. The first target shows the body, later ones head or body; the
     first photo shows the body. `faces` close-ups are cut from the photos that show a head, the head's own
-    first; without any, from views that are no targets.
+    first; without any, from views that are no targets. Where views are few, targets repeat.
+    Needs two views, one of them of the body.
     """
     bodies, heads = rng.permutation(np.flatnonzero(~is_face)), rng.permutation(np.flatnonzero(is_face))
     target, bodies = [bodies[0]], bodies[1:]
-    for _ in range(targets - 1):
+    for _ in range(min(targets, len(is_face) - 1) - 1):
         if len(heads) > 1 and (rng.random() < 0.5 or len(bodies) <= 1):
             target, heads = [*target, heads[0]], heads[1:]
         else:
@@ -81,30 +82,36 @@ def choose_views(
         near = heads if len(heads) else order
     near = rng.permutation(near)
     near = near[np.argsort(~is_face[near], kind="stable")]
-    return Choice(chosen, near[np.arange(faces) % len(near)], np.array(target))
+    return Choice(chosen, near[np.arange(faces) % len(near)], np.resize(target, targets))
 
 
 def window(rng, rgba: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int]:
-    """(left, top, divisor) of a target: the whole view reduced, or a piece of the person in full."""
-    height, width = rgba.shape[:2]
-    divisor = height // size[0]
-    if divisor <= 1 or rng.random() < 0.5:
-        return 0, 0, max(divisor, 1)
-    seen = rgba[::8, ::8, 3] > 127
-    if not seen.any():
-        return 0, 0, divisor
-    rows, columns = np.nonzero(seen)
-    pick = rng.integers(len(rows))
-    top = int(np.clip(rows[pick] * 8 - size[0] // 2, 0, height - size[0]))
-    left = int(np.clip(columns[pick] * 8 - size[1] // 2, 0, width - size[1]))
-    return left, top, 1
+    """(left, top, divisor) of a target: the view around the person, reduced so far that the person fits and
+    either its height or its width; or a piece of the person in full.
+    """
+    view = np.array(rgba.shape[:2])
+    seen = np.argwhere(rgba[::8, ::8, 3] > 127) * 8
+    low, high = (seen.min(0), np.minimum(seen.max(0) + 8, view)) if len(seen) else (0 * view, view)
+    fitting = lambda sides: -(-sides // size)  # noqa: E731
+    divisor = int(max(fitting(view).min(), fitting(high - low).max()))
+    middle = (low + high) // 2
+    if divisor > 1 and rng.random() >= 0.5 and len(seen):
+        middle, divisor = seen[rng.integers(len(seen))], 1
+    part = np.array(size) * divisor
+    top, left = np.clip(middle - part // 2, 0, np.maximum(view - part, 0))
+    return int(left), int(top), divisor
 
 
 def cut_target(rgba: np.ndarray, place: tuple[int, int, int], size: tuple[int, int]) -> np.ndarray:
-    """float32 premultiplied [h,w,C] of a uint8 straight RGBA view; further channels are averaged with it."""
+    """float32 [h,w,5] of a view as `PreparedPerson.view` gives it: what is visible of it, premultiplied, and
+    the share that is visible. Beyond the view's edge nothing is.
+    """
     left, top, divisor = place
-    part = rgba[top : top + size[0] * divisor, left : left + size[1] * divisor].astype(np.float32) / 255
+    height, width = size[0] * divisor, size[1] * divisor
+    part = rgba[top : top + height, left : left + width].astype(np.float32) / 255
     part[..., :3] *= part[..., 3:4]
+    part[..., :4] *= part[..., 4:]  # before the mean: a thing's own colour must not count
+    part = np.pad(part, ((0, height - part.shape[0]), (0, width - part.shape[1]), (0, 0)))
     return part.reshape(size[0], divisor, size[1], divisor, -1).mean((1, 3))
 
 
@@ -200,7 +207,7 @@ def make_batch(
         signals=stack("signals"),
         expression=stack("expression"),
         transforms=stack("transforms")[..., :3, :],
-        targets=targets[..., :4] * targets[..., 4:],
+        targets=targets[..., :4],
         visible=targets[..., 4:],
         cameras=[row["cameras"] for row in rows],
         offsets=stack("offsets"),
@@ -230,7 +237,10 @@ def _person(
         pictures = jittered(rng, np.stack(stored), size, recipe.jitter)
         gains = torch.from_numpy(change.gains[views])[:, :, None, None]
         pictures = torch.cat([torch.minimum(pictures[:, :3] * gains, pictures[:, 3:]), pictures[:, 3:]], 1)
-        photos[key] = as_photos(rng, pictures, config.masked_photos, np.array(estimated))
+        if recipe.plain:
+            photos[key] = over_grey(pictures, config.masked_photos)
+        else:
+            photos[key] = as_photos(rng, pictures, config.masked_photos, np.array(estimated))
     acted = {}
     if config.expression_codes:
         faces, shown = acted_faces(file, choice.targets, rng)

@@ -4,12 +4,70 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 from ..errors import UserError
 
 STAGES = ("pretrain", "posttrain")
+
+
+def _whole(value, low: int = 1) -> bool:
+    return type(value) is int and value >= low
+
+
+def _real(value, low: float = 0.0, high: float = sys.float_info.max) -> bool:
+    return type(value) in (int, float) and low <= value <= high
+
+
+def _all(value, test, count: int) -> bool:
+    return isinstance(value, tuple) and len(value) == count and all(map(test, value))
+
+
+_RULES = (  # fields, what they must be, and how that is told; a field that is None by default may be None
+    (
+        "steps finish_tokens pool_size warmup_steps canonical_every log_every people targets",
+        "a whole number above 0",
+        _whole,
+    ),
+    ("check_people", "a whole number above 1", lambda v: _whole(v, 2)),
+    ("seed check_steps most_faces", "a whole number, 0 or more", lambda v: _whole(v, 0)),
+    (
+        "tokens photos",
+        "two whole numbers above 0, the larger one last",
+        lambda v: _all(v, _whole, 2) and v[0] <= v[1],
+    ),
+    ("target_size", "two whole numbers above 0", lambda v: _all(v, _whole, 2)),
+    ("minutes lr clip", "a number above 0", lambda v: _real(v) and v > 0),
+    ("people_share layer_decay", "a number above 0, at most 1", lambda v: _real(v, high=1) and v > 0),
+    (
+        "finish_fraction average_decay hidden_fraction estimated_fraction",
+        "a number from 0 to 1",
+        lambda v: _real(v, high=1),
+    ),
+    (
+        "weight_decay alpha_weight ssim_weight perceptual_weight acap_weight asap_weight transparency_weight"
+        " surface_weight codes_weight save_seconds jitter photometric",
+        "a number, 0 or more",
+        _real,
+    ),
+    ("betas", "two numbers from 0 to below 1", lambda v: _all(v, lambda b: _real(b) and b < 1, 2)),
+    ("region_weights", "four numbers, 0 or more", lambda v: _all(v, _real, 4)),
+    ("regimes", "a list of names", lambda v: isinstance(v, tuple) and all(isinstance(n, str) for n in v)),
+    ("model perceptual_file", "a text", lambda v: isinstance(v, str)),
+    ("sharded bf16 plain", "true or false", lambda v: isinstance(v, bool)),
+)
+
+
+def _refuse_odd(config) -> None:
+    """UserError for the first field of a dataclass that breaks its rule."""
+    defaults = {f.name: f.default for f in fields(config)}
+    for names, told, holds in _RULES:
+        for name in names.split():
+            value = getattr(config, name, None)
+            if name in defaults and not holds(value) and (value is not None or defaults[name] is not None):
+                raise UserError(f"{name} must be {told}.")
 
 
 @dataclass(frozen=True)
@@ -25,6 +83,14 @@ class BatchRecipe:
     estimated_fraction: float = 0.7  # of the people who have them, with the photo estimator's own maps
     jitter: float = 0.12
     photometric: float = 0.06  # standard deviation of every photo's log gain, and half of it per channel
+    plain: bool = False  # photos over grey with their own mattes, not over random colours with spoiled ones
+
+    def undisturbed(self) -> BatchRecipe:
+        """The same with photos that look alike whenever they are drawn."""
+        return replace(self, jitter=0.0, photometric=0.0, plain=True)
+
+    def __post_init__(self):
+        _refuse_odd(self)
 
 
 @dataclass(frozen=True)
@@ -73,23 +139,15 @@ class TrainingConfig:
     def __post_init__(self):
         if self.stage not in STAGES:
             raise UserError(f"There is no stage {self.stage!r}; there are {', '.join(STAGES)}.")
-        if not 0 < self.layer_decay <= 1:
-            raise UserError("layer_decay must lie between 0 and 1.")
-        if not 0 < self.people_share <= 1:
-            raise UserError("people_share must lie between 0 and 1.")
+        _refuse_odd(self)
 
     def to_json(self) -> dict:
         """Plain values."""
         return asdict(self)
 
-    @staticmethod
-    def from_json(values: dict) -> TrainingConfig:
-        """Inverse of `to_json`; what is missing keeps its default, what is unknown is an error."""
-        return _filled(TrainingConfig(), values)
-
 
 def _filled(start, values: dict):
-    """A copy of the dataclass `start` with the fields in `values` changed."""
+    """A copy of the dataclass `start` with the fields in the JSON object `values` changed."""
     if not isinstance(values, dict):
         raise UserError("A training configuration is a JSON object.")
     known = {f.name: getattr(start, f.name) for f in fields(start)}
@@ -157,16 +215,20 @@ PRESETS = {
 
 
 def training_config(name_or_file: str | Path, stage: str) -> TrainingConfig:
-    """A preset's configuration of a stage, or the JSON file's. Errors: one sentence."""
+    """A preset's configuration of a stage, or that of the network which a JSON file names ("starter" if none)
+    with what the file changes. Errors: one sentence.
+    """
     key = (str(name_or_file), stage)
     if key in PRESETS:
         return PRESETS[key]
-    path = Path(name_or_file)
+    path, names = Path(name_or_file), sorted({name for name, _ in PRESETS})
     if not path.is_file():
-        names = sorted({name for name, _ in PRESETS})
         raise UserError(f"There is no configuration {name_or_file}.", f"Presets are {', '.join(names)}.")
     try:
         values = json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f"{path.name} is no JSON file.") from error
-    return replace(TrainingConfig.from_json(values), stage=stage)
+    model = values.get("model", "starter") if isinstance(values, dict) else "starter"
+    if model not in names:
+        raise UserError(f"{path.name}: there is no model {model!r}.", f"There are {', '.join(names)}.")
+    return replace(_filled(PRESETS[model, stage], values), stage=stage)

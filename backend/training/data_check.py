@@ -15,7 +15,7 @@ import numpy as np
 from ..body.anchors import surface_samples
 from ..body.template import load_template
 from ..errors import UserError
-from .shards import REGIMES, Sample, read_shard
+from .shards import FEWEST_VIEWS, REGIMES, Sample, enough_views, read_shard
 
 POINTS = 256  # of a map are projected
 MAP_ERROR = 0.12  # of the person's height in pixels, in the median: clothes stand off, but not that much
@@ -55,7 +55,7 @@ def check_sample(sample: Sample) -> Iterator[str]:
     regime = sample.facts.get("regime")
     if regime not in REGIMES:
         yield sample.wrong(f".json: regime {regime!r} is none of {', '.join(REGIMES)}").message
-    known, sizes = set(), set()
+    known, sizes, is_face = set(), set(), []
     for view in views:
         try:
             name = sample.view_name(view)
@@ -63,10 +63,13 @@ def check_sample(sample: Sample) -> Iterator[str]:
                 raise sample.wrong(f".json: view {name} is there twice")
             known.add(name)
             sizes.add(check_view(sample, view, name))
+            is_face.append(sample.numbers(view, "is_face", (), 0) > 0)
         except UserError as error:
             yield error.message
     if len(sizes) > 1:
         yield sample.wrong(": its frames are not all of one size").message
+    if len(is_face) == len(views) and not enough_views(is_face):
+        yield sample.wrong(f" has fewer than {FEWEST_VIEWS} views, or none of the body").message
     for name in sorted({key.partition(".")[0] for key in sample.members} - known - {"json"}):
         yield sample.wrong(f".{name}: the JSON knows no such view").message
 

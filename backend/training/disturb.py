@@ -30,6 +30,13 @@ def jittered(rng, stored: np.ndarray, size: tuple[int, int], jitter: float, turn
     return F.grid_sample(image, grid, align_corners=False)
 
 
+def over_grey(premultiplied: Tensor, with_matte: bool = True) -> Tensor:
+    """Premultiplied [n,4,H,W] as the encoder gets what is not disturbed: over grey, the matte last."""
+    alpha = premultiplied[:, 3:]
+    picture = premultiplied[:, :3] + GREY * (1 - alpha)
+    return torch.cat([picture, alpha], 1) if with_matte else picture
+
+
 def as_photos(rng, premultiplied: Tensor, masked_photos: bool, estimated: np.ndarray | None = None) -> Tensor:
     """Premultiplied [n,4,H,W] as the encoder gets them: over random colours, or masked by their mattes.
 

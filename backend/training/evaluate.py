@@ -75,6 +75,7 @@ def split_views(record: dict) -> tuple[np.ndarray, np.ndarray]:
 
     Of the views of the body and of those of the head, every third and the last are targets. Photos come in
     the order in which they tell most: the body from the front, the head, the body from behind, the sides.
+    `UserError` where that leaves no target.
     """
     is_face = record["is_face"].astype(bool)
     photos, targets = [], []
@@ -85,6 +86,8 @@ def split_views(record: dict) -> tuple[np.ndarray, np.ndarray]:
             targets.append(views[target])
             views = views[~target]
         photos.append([views[i] for i in _from_all_sides(_azimuths(record, views, joint))])
+    if not targets:
+        raise UserError("No view is left to compare with.", "Two of the body or two of the head are needed.")
     bodies, heads = photos
     order = []
     for n in range(len(bodies) + len(heads)):  # body, head, body, body, head, body, body, head
@@ -117,15 +120,19 @@ def _from_all_sides(azimuths: np.ndarray) -> list[int]:
 
 
 def true_views(record: dict, config, photos: Sequence[int] | None = None) -> InputViews:
-    """A record's photos (those of `split_views`) with its true mattes and correspondences."""
+    """A record's photos (those of `split_views`) with its true mattes and correspondences. `UserError` where
+    none shows the body.
+    """
     views = split_views(record)[0] if photos is None else photos
     rgba = record["rgba"]
     matte, points = rgba[..., 3].astype(np.float32) / 255, record["template_map"].astype(np.float32)
-    bodies = [v for v in views if not record["is_face"][v]]
+    bodies = {v: b for v in views if not record["is_face"][v] and (b := body_box(matte[v])) is not None}
+    if not bodies:
+        raise UserError("No photo shows the person's body.")
     boxes = {v: face_box(matte[v], points[v]) for v in views}
     faces = [tight_crop(rgba[v], boxes[v], config.face_size) for v in views if boxes[v] is not None]
     return InputViews(
-        body=np.stack([tight_crop(rgba[v], body_box(matte[v]), config.body_size) for v in bodies]),
+        body=np.stack([tight_crop(rgba[v], box, config.body_size) for v, box in bodies.items()]),
         face=np.stack(faces) if faces else np.zeros((0, *config.face_size, 4), np.float32),
         sources=tuple(
             PixelSource(rgba[v, ..., :3].astype(np.float32) / 255, matte[v] * points[v].any(-1), points[v])
@@ -221,15 +228,16 @@ def mean_avatar(avatars: list[Avatar]) -> Avatar:
 def make_subjects(
     model: LCA, people, views: int, tokens: int | None = None, estimator=None, say=lambda text: None
 ) -> tuple[list[Subject], int]:
-    """Avatars of people (records by position) from `views` photos each, and how many could not be made since
-    nobody was found in their photos; estimator None reads true correspondences instead of estimating.
+    """Avatars of people (records by position) from `views` photos each, and how many could not be made, as
+    where nobody is found in the photos; estimator None reads true correspondences instead of estimating.
+    `UserError` where none could.
     """
     subjects, failed, anchors = [], 0, place_anchors(model.config, tokens)
     for n in range(len(people)):
         say(f"Avatar {n + 1} of {len(people)}")
         record = people.load(n)
-        photos, targets = split_views(record)
         try:
+            photos, targets = split_views(record)
             if estimator is None:
                 inputs = true_views(record, model.config, photos[:views])
             else:
@@ -241,7 +249,7 @@ def make_subjects(
         avatar = create_avatar(inputs, model, tokens, anchors=anchors)
         subjects.append(Subject(record, avatar, photos[:views], targets))
     if not subjects:
-        raise UserError("In nobody's photos a person was found; there is nothing to compare.")
+        raise UserError("Nobody's avatar could be made; there is nothing to compare.")
     return subjects, failed
 
 

@@ -256,8 +256,13 @@ def scatter_picture(
 def explain_domains(
     model: LCA, domains: dict[str, list[InputViews]], path: Path, tokens: int | None = None
 ) -> dict[str, float]:
-    """Write the picture of people of several domains; returns shares and `same_domain` (`apart`)."""
-    pooled = pooled_tokens(model, [views for people in domains.values() for views in people], tokens)
+    """Write the picture of people of several domains; returns shares and `same_domain` (`apart`). `UserError`
+    for less than two people.
+    """
+    people = [views for some in domains.values() for views in some]
+    if len(people) < 2:
+        raise UserError("There are no two people to compare.", "Ask for one or more of each regime.")
+    pooled = pooled_tokens(model, people, tokens)
     domain = np.repeat(np.arange(len(domains)), [len(people) for people in domains.values()])
     points, shares = principal(pooled)
     save_picture(scatter_picture(points, shares, domain, list(domains)), path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Learning expression codes: in the same run as the network, or alone on face crops (`lca train codes`).
+"""Learning expression codes: in the same run as the network, or alone on face crops (`lca codes train`).
 
 The signal is self-supervised (VASA-1, arXiv 2404.10667): a frame of a person is redrawn from another frame of
 theirs and the frame's own code, so the code carries what differs between the frames and is not given (the
@@ -21,9 +21,11 @@ from torch import Tensor, nn
 
 from ..body.expression import arkit_from_code
 from ..model.expression_codes import FaceEncoder, FaceReading, beyond_arkit, save_codes
+from .disturb import over_grey
 from .faces import FaceBatch, Faces, draw_faces, load_faces, make_people, plain_photos
 from .losses import ssim
-from .portraits import SIZE, Appearance, Portraits, as_photos, identity_of
+from .parallel import gathered
+from .portraits import SIZE, Appearance, Portraits, identity_of
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,16 @@ def label_error(reading: FaceReading, arkit: Tensor, gaze: Tensor) -> Tensor:
 
 def code_terms(reading: FaceReading, arkit: Tensor, gaze: Tensor, seen: Tensor) -> Tensor:
     """What a training step of the whole network adds: readings [B,R] of targets, of which `seen` [B,R] bool
-    show a face. Labels always; independence over people of whom all targets show their face."""
+    show a face. Labels always; independence over people of whom all targets show their face. Worked out over
+    the people of all processes."""
+    code, looks, arkit, gaze, seen = map(gathered, (reading.code, reading.gaze, arkit, gaze, seen))
     if not seen.any():
-        return reading.code.sum() * 0
-    part = FaceReading(reading.code[seen], reading.gaze[seen])
+        return code.sum() * 0
+    part = FaceReading(code[seen], looks[seen])
     config = CodesConfig()
     loss = config.labels * label_error(part, arkit[seen], gaze[seen])
     loss = loss + config.small * beyond_arkit(part.code).square().sum(-1).mean()
-    whole = reading.code[seen.all(1)]
+    whole = code[seen.all(1)]
     if len(whole) > 1 and whole.shape[1] > 1:
         loss = loss + config.independence * independence(whole)
     return loss
@@ -118,7 +122,7 @@ class CodesTrainer:
         is still that person's."""
         other = source[:, 0].roll(1, 0)
         drawn = self.portraits(other, code[:, 0], batch.turn[:, 0], batch.gaze[:, 0])
-        photos = as_photos(drawn, batch.photos.shape[-2:])
+        photos = over_grey(F.interpolate(drawn, batch.photos.shape[-2:], mode="bilinear"))
         self.encoder.eval()  # portraits must not enter the statistics of photos
         again = self.encoder(photos).code
         self.encoder.train()

@@ -15,7 +15,7 @@ from ..body.arkit import ARKIT_INDEX, ARKIT_NAMES
 from ..body.skeleton import INDEX
 from ..errors import UserError
 from ..model.expression_codes import SIZE, face_crop, face_frame
-from ..people.dataset import HELD_OUT, PeopleDataset, write_shards
+from ..people.dataset import HELD_OUT, PeopleDataset, is_held_out, write_shards
 from .disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
 from .prepare import ROOM
 
@@ -96,7 +96,7 @@ def load_faces(folders: Iterable[Path]) -> tuple[Faces, Faces]:
         for n, seed in enumerate(dataset.seeds):
             row = face_pictures(dataset.load(n))
             if row is not None:
-                sides[seed >= HELD_OUT].append(row)
+                sides[is_held_out(seed)].append(row)
     if min(map(len, sides)) < 2:
         raise UserError(
             f"Too few people show their face in {FEWEST} pictures each.",

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..body.template import load_template
 from ..model.tokens import AnchorSet
 from .config import TrainingConfig
+from .parallel import gathered
 
 ACAP_DISTANCE = 0.05625  # metres: 1.8 / 32
 ASAP_RATIO = 5.0
@@ -40,10 +41,14 @@ def transparency(opacities: Tensor) -> Tensor:
 
 
 def surface_distance(offsets: Tensor, true: Tensor) -> Tensor:
-    """Mean distance in metres of offsets [B,M,3] from true ones, where these are known; else 0."""
+    """Mean distance in metres of offsets [B,M,3] from true ones, where these are known; else 0.
+
+    With several processes, a sum over the mean count: their average is the mean over all known ones.
+    """
     known = true.isfinite().all(-1)
     distance = ((offsets - true.nan_to_num()).square().sum(-1) + 1e-8).sqrt()
-    return (distance * known).sum() / known.sum().clamp(min=1)
+    count = gathered(known.sum()[None]).float().mean()
+    return (distance * known).sum() / count.clamp(min=1)
 
 
 def region_weights(anchors: AnchorSet, config: TrainingConfig) -> Tensor | None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several processes under torchrun, one per GPU: each takes its share of every batch, gradients are averaged.
 
-The gradient equals that of one process with the same batch, since every loss is a mean over people. A network
+The gradient equals that of one process with the same batch, since every loss is a mean over people, or worked
+out over the people of all processes (`gathered`). A network
 too large for one GPU is sharded (FSDP): each process holds a part of every weight, of its average and of the
 optimiser's state.
 """
@@ -79,6 +80,22 @@ def _shard(model: LCA) -> LCA:
 def whole(tensor: Tensor) -> Tensor:
     """A sharded tensor put together, on the CPU: all processes must call this. Any other as it is."""
     return tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """The rows [n,...] of all processes, one process's after the other's: all processes must call this.
+
+    Gradients reach the own rows alone, as many times as there are processes: their average over the processes
+    is the gradient of one process with all rows.
+    """
+    if not dist.is_initialized():
+        return rows
+    own, count = rows.detach().contiguous(), dist.get_world_size()
+    parts = [torch.empty_like(own) for _ in range(count)]
+    dist.all_gather(parts, own)
+    if rows.requires_grad:
+        parts[dist.get_rank()] = own + count * (rows - own)
+    return torch.cat(parts)
 
 
 def part(tensor: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..model.sapiens import read_checkpoint
 
 BLOCKS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))  # torchvision's numbers of VGG-16
 CHANNELS = (64, 128, 256, 512, 512)
@@ -52,11 +53,10 @@ class Lpips(nn.Module):
 
 def load_lpips(path: str | Path) -> Lpips:
     """A state dict (.pth) with torchvision's VGG-16 `features.*` and LPIPS's `lin<i>.model.1.weight`; both
-    files of the `lpips` package and torchvision merged into one. `UserError` where a tensor is missing.
+    files of the `lpips` package and torchvision merged into one. `UserError` where it cannot be read or lacks
+    a tensor.
     """
-    if not Path(path).is_file():
-        raise UserError(f"There is no LPIPS backbone {path}.")
-    state, model = torch.load(path, map_location="cpu", weights_only=True), Lpips()
+    state, model = read_checkpoint(path), Lpips()
     with torch.no_grad():
         for i, (numbers, block) in enumerate(zip(BLOCKS, model.blocks, strict=True)):
             for n, layer in zip(numbers, block, strict=True):

@@ -69,9 +69,3 @@ class Portraits(nn.Module):
         for block in self.blocks:
             x = block(x, signal)
         return torch.sigmoid(F.pixel_shuffle(self.last(x), 2))
-
-
-def as_photos(portraits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Premultiplied RGBA [N,4,h,w] -> masked photos [N,4,*size] over the grey that encoders expect."""
-    x = F.interpolate(portraits, size, mode="bilinear")
-    return torch.cat([x[:, :3] + 0.5 * (1 - x[:, 3:]), x[:, 3:]], 1)

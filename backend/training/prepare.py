@@ -28,7 +28,7 @@ from ..model.files import write_tensors
 from ..model.matching import site_colors
 from ..model.tokens import child_positions
 from ..model.views import PixelSource
-from .shards import open_people
+from .shards import FEWEST_VIEWS, enough_views, open_people
 
 VERSION = 2
 HEAD_HEIGHT = 1.5  # metres: template points above belong to the head
@@ -93,11 +93,14 @@ def tight_crop(rgba: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
     return np.clip(image, 0, 1)
 
 
-def signal_of(transforms: np.ndarray, expression: np.ndarray, gaze: np.ndarray) -> np.ndarray:
-    """[V,S] of transforms [V,J,4,4] (jaw and eyes not turned), expression [V,52] and gaze [V,2,2]."""
+def signal_of(transforms: np.ndarray, code: np.ndarray, gaze: np.ndarray) -> np.ndarray:
+    """[V,S] of transforms [V,J,4,4] (jaw and eyes not turned), expression codes [V,128] and gaze [V,2,2]."""
     features = pose_features(torch.from_numpy(transforms)).flatten(1)
-    code, eyes = expression_code(torch.from_numpy(expression)), gaze_vectors(torch.from_numpy(gaze))
-    return torch.cat([features, code, eyes], -1).float().numpy()
+    return (
+        torch.cat([features, torch.from_numpy(code), gaze_vectors(torch.from_numpy(gaze))], -1)
+        .float()
+        .numpy()
+    )
 
 
 def square(transforms: np.ndarray) -> np.ndarray:
@@ -161,7 +164,7 @@ def prepare_record(record: dict, config: ModelConfig, sites: Sites) -> dict[str,
         "Ks": record["Ks"].astype(np.float32),
         "transforms": transforms,
         "driven": np.asarray(apply_face_joints(transforms, expression, gaze), np.float32),
-        "signals": signal_of(transforms, expression, gaze),
+        "signals": signal_of(transforms, record.get("code", expression_code(expression)), gaze),
         "expression": expression,
         "gaze": gaze,
     }
@@ -311,7 +314,7 @@ def prepared(folders: list[Path], config: ModelConfig) -> PreparedPeople:
 def prepare(data: Path, config: ModelConfig, progress=None, share: tuple[int, int] = (0, 1)) -> None:
     """Prepare the people of a dataset folder that are not prepared yet; resumable and safe to kill.
 
-    share: (number, of how many) processes that share the work.
+    share: (number, of how many) processes that share the work. `UserError` for a person with too few views.
     """
     dataset, sites = open_people(data), make_sites(config)
     folder = folder_for(Path(data), config, sites)
@@ -320,6 +323,11 @@ def prepare(data: Path, config: ModelConfig, progress=None, share: tuple[int, in
     missing = [(n, f) for n, seed in places if not (f := folder / f"{seed}.safetensors").is_file()]
     for done, (n, file) in enumerate(missing):
         record = dataset.load(n)
+        if not enough_views(record["is_face"]):
+            raise UserError(
+                f"Person {n + 1} in {data} has fewer than {FEWEST_VIEWS} views, or none of the body.",
+                "Please leave such people out; `lca data check` names those in shards.",
+            )
         write_arrays(file, prepare_record(record, config, sites), regime=str(record["regime"]))
         if progress and done % 20 == 0:
             progress(done / len(missing), f"Preparing person {done + 1} of {len(missing)}")

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +18,14 @@ import numpy as np
 from PIL import Image
 
 from ..body.arkit import ARKIT_NAMES
+from ..body.expression import CODE_SIZE, arkit_from_code, expression_code
 from ..body.template import load_template
 from ..errors import UserError
 
 VERSION = 1
 FRAMES = ("png", "jpg", "jpeg", "webp")
 REGIMES = ("studio", "wild", "mixed")
-CODE_SIZE = 128
+FEWEST_VIEWS = 3
 _MAX_SIDE = 16384
 
 
@@ -70,11 +72,13 @@ class Sample:
 
     @property
     def seed(self) -> int:
-        """A synthetic person's seed; of others a number made of their name, above every seed."""
+        """A synthetic person's seed; of others a number made of their name, from `NAMED` on."""
+        from ..people.dataset import NAMED
+
         seed = self.facts.get("seed")
-        if isinstance(seed, int):
+        if type(seed) is int and 0 <= seed < NAMED:
             return seed
-        return (1 << 40) + int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:4], "big")
+        return NAMED + int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:4], "big")
 
     def view_name(self, view: dict) -> str:
         """A view's part of the file names."""
@@ -127,17 +131,19 @@ class Sample:
             raise self.wrong(f".{key}: points are {points.dtype}{list(points.shape)}, not float[H, W, 3]")
         return points.astype(np.float32)
 
-    def numbers(self, where: dict, key: str, shape: tuple[int, ...], default=None) -> np.ndarray:
-        """float32 values of the JSON, of a shape and finite; `default` where the key is missing or null."""
+    def numbers(
+        self, where: dict, key: str, shape: tuple[int, ...], default=None, dtype=np.float32
+    ) -> np.ndarray:
+        """Values of the JSON, of a shape and finite; `default` where the key is missing or null."""
         value = where.get(key)
         label = f".{where['view']}" if "view" in where else ""
         if value is None:
             if default is None:
                 raise self.wrong(f"{label}: the JSON has no {key}")
-            return np.broadcast_to(np.asarray(default, np.float32), shape).copy()
+            return np.broadcast_to(np.asarray(default, dtype), shape).copy()
         try:
             with np.errstate(over="ignore"):  # infinite then, and said so below
-                array = np.asarray(value, np.float32)
+                array = np.asarray(value, dtype)
         except (ValueError, TypeError, OverflowError):
             raise self.wrong(f"{label}: {key} is no array of numbers") from None
         if array.shape != shape:
@@ -148,7 +154,7 @@ class Sample:
 
     def view_arrays(self, view: dict) -> dict[str, np.ndarray]:
         """A view's camera, template fit and face: viewmats [4,4], Ks [3,3], transforms [J,3,4], expression
-        [52], gaze [2,2], and code [128] where it is given.
+        [52], code [128] (given, or that of the expression), gaze [2,2], is_face [] and instant [], float64.
 
         Transforms are put into the template's order of joints; joints that the sample does not know follow
         their parent. So are expressions, where what is not known is 0.
@@ -156,31 +162,40 @@ class Sample:
         template = load_template()
         names = self._names("joint_names", template.joint_names)
         fitted = self.numbers(view, "transforms", (len(names), 3, 4))
-        weights_of = self._names("expression_names", ARKIT_NAMES)
-        weights = self.numbers(view, "expression", (len(weights_of),), 0 if "code" in view else None)
-        arrays = {
+        expression, code = self._face(view)
+        return {
             "viewmats": self.numbers(view, "viewmat", (4, 4)),
             "Ks": self.numbers(view, "K", (3, 3)),
             "transforms": self._in_order(names, fitted),
-            "expression": _named(weights_of, weights, ARKIT_NAMES),
+            "expression": expression,
+            "code": code,
             "gaze": self.numbers(view, "gaze", (2, 2), 0),
             "is_face": self.numbers(view, "is_face", (), 0) > 0,
-            "instant": self.numbers(view, "instant", (), 0).astype(np.int32),
+            "instant": self.numbers(view, "instant", (), 0, np.float64),
         }
-        if "code" in view:
-            arrays["code"] = self.numbers(view, "code", (CODE_SIZE,))
-        return arrays
+
+    def _face(self, view: dict) -> tuple[np.ndarray, np.ndarray]:
+        """ARKit's values and the expression code; the one that is not given follows from the other."""
+        if view.get("code") is None:
+            of = self._names("expression_names", ARKIT_NAMES)
+            expression = _named(of, self.numbers(view, "expression", (len(of),)), ARKIT_NAMES)
+            return expression, expression_code(expression)
+        code = self.numbers(view, "code", (CODE_SIZE,))
+        if view.get("expression") is None:
+            return np.clip(arkit_from_code(code), 0, 1), code
+        return self._face({**view, "code": None})[0], code
 
     def _names(self, key: str, default) -> list[str]:
         names = self.facts.get(key)
         if names is None:
             return list(default)
-        if not isinstance(names, list) or len(set(map(str, names))) < len(names):
+        named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if not named or len(set(names)) < len(names):
             raise self.wrong(f".json: {key} is no list of different names")
         return names
 
     def _in_order(self, names: list[str], transforms: np.ndarray) -> np.ndarray:
-        template, place = load_template(), {str(name): i for i, name in enumerate(names)}
+        template, place = load_template(), {name: i for i, name in enumerate(names)}
         ordered: list[np.ndarray] = []
         for name, parent in zip(template.joint_names, template.joint_parents, strict=True):
             if name not in place and parent < 0:
@@ -191,7 +206,7 @@ class Sample:
     def load(self, views=None, maps: bool = True) -> dict:
         """The record that `people.dataset.PeopleDataset.load` gives: rgba, viewmats, Ks, transforms,
         expression, gaze, is_face, instant, joint_heads, regime, seed and, if `maps`, template_map; with
-        domain, and with code where every view has one. views: positions, all if None.
+        code and domain. views: positions, all if None. Their instants are numbered from 0 on.
 
         A map that the sample lacks is drawn from the template's fit. The frames keep their background. Where
         something covers the person, alpha is 255 and the map 0. Errors: also where the views differ in size.
@@ -200,8 +215,8 @@ class Sample:
         chosen = chosen if views is None else [chosen[v] for v in views]
         names = [self.view_name(view) for view in chosen]
         rows = [self.view_arrays(view) for view in chosen]
-        shared = set.intersection(*map(set, rows))
-        record = {key: np.stack([row[key] for row in rows]) for key in rows[0] if key in shared}
+        record = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+        record["instant"] = np.unique(record["instant"], return_inverse=True)[1].astype(np.int32)
         pixels = [self.pixels(name, maps) for name in names]
         if len({picture.shape for picture, _, _ in pixels}) > 1:
             raise self.wrong(": its frames are not all of one size")
@@ -240,6 +255,11 @@ class Sample:
         given = dict(zip(names, self.numbers(self.facts, "joint_heads", (len(names), 3)), strict=True))
         pairs = zip(template.joint_names, template.joint_heads, strict=True)
         return np.stack([given.get(name, head) for name, head in pairs]).astype(np.float32)
+
+
+def enough_views(is_face: Sequence[bool]) -> bool:
+    """Whether a person's views are enough to learn from: `FEWEST_VIEWS`, one of them of the body."""
+    return len(is_face) >= FEWEST_VIEWS and not all(is_face)
 
 
 def _points_of(row: dict, seen: np.ndarray, points: np.ndarray | None) -> np.ndarray:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -41,11 +41,15 @@ class Progress:
     step: int = 0
     people: int = 0
     seconds: float = 0.0
-    checks: list = field(default_factory=list)
+
+
+def state_path(out: Path) -> Path:
+    """Where the state of the run in a folder lies."""
+    return out / "state.safetensors"
 
 
 def save_state(
-    path: Path, model: LCA, average: Average, optimizer, progress: Progress, write: bool = True
+    path: Path, stage: str, model: LCA, average: Average, optimizer, progress: Progress, write: bool = True
 ) -> None:
     """Write the whole run to one file. All processes must call this, one of them with `write`."""
     tensors, names = {}, {id(p): k for k, p in model.trainable()}
@@ -59,6 +63,7 @@ def save_state(
         return
     header = {
         "lca_training": VERSION,
+        "stage": stage,
         "config": model.config.to_json(),
         "average_count": average.count,
         "progress": vars(progress),
@@ -66,13 +71,15 @@ def save_state(
     write_tensors(path, tensors, header)
 
 
-def load_state(path: Path, model: LCA, average: Average, optimizer) -> Progress:
-    """Continue the run in `path`; `UserError` where it belongs to another network."""
+def load_state(path: Path, stage: str, model: LCA, average: Average, optimizer) -> Progress:
+    """Continue the run in `path`; `UserError` where it belongs to another network or another stage."""
     tensors, header = read_tensors(path)
     if header.get("lca_training") != VERSION or ModelConfig.from_json(header["config"]) != model.config:
         raise UserError(
             f"{path} belongs to a run with another configuration.", "Choose another output folder."
         )
+    if header.get("stage", stage) != stage:  # older files do not tell
+        raise UserError(f"{path.parent} holds a {header['stage']} run.", "Choose another output folder.")
     with torch.no_grad():
         for k, p in model.trainable():
             p.copy_(parted(_take(tensors, f"weight/{k}", p), p))
@@ -81,7 +88,7 @@ def load_state(path: Path, model: LCA, average: Average, optimizer) -> Progress:
                 moments = {m: parted(tensors[f"{m}/{k}"], p).clone() for m in ("exp_avg", "exp_avg_sq")}
                 optimizer.state[p] = {"step": tensors[f"step/{k}"].clone(), **moments}
     average.count = header["average_count"]
-    return Progress(**header["progress"])
+    return Progress(**{f.name: header["progress"][f.name] for f in fields(Progress)})
 
 
 def _take(tensors: dict[str, Tensor], key: str, like: Tensor) -> Tensor:

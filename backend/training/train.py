@@ -6,10 +6,10 @@ from __future__ import annotations
 import copy
 import json
 import math
-import queue
-import threading
 import time
-from dataclasses import dataclass
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from ..errors import UserError
 from ..model.checkpoint import save_model
 from ..model.config import preset
 from ..model.lca import LCA, drive
-from ..people.dataset import HELD_OUT
+from ..people.dataset import is_held_out
 from .anchor_pool import PooledAnchors, anchor_pool, whole_anchors
 from .batches import Batch, make_batch
 from .check import check
@@ -34,7 +34,7 @@ from .perceptual import Lpips, load_lpips
 from .prepare import PreparedPeople, make_sites, prepared
 from .rendering import render_batch
 from .sheet import save_sheet
-from .state import Average, Progress, load_state, save_state
+from .state import Average, Progress, load_state, save_state, state_path
 
 
 @dataclass
@@ -178,39 +178,28 @@ class Prefetch:
     """Draws batches ahead on one thread."""
 
     def __init__(self, run: Run, ahead: int = 2):
-        self.run, self.queue, self.stopped = run, queue.Queue(ahead), threading.Event()
-        self.thread = threading.Thread(target=self._work, args=(run.progress.step,), daemon=True)
-        self.thread.start()
+        self.run, self.step = run, run.progress.step
+        self.thread, self.drawn = ThreadPoolExecutor(1), deque()
+        for _ in range(ahead):
+            self._ask()
 
-    def _work(self, step: int) -> None:
-        while not self.stopped.is_set():
-            try:
-                item = draw_batch(self.run, step, self._final(step))
-            except Exception as error:
-                item = error
-            while not self.stopped.is_set():
-                try:
-                    self.queue.put(item, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
-            step += 1
-
-    def _final(self, step: int) -> bool:
+    def _ask(self) -> None:
+        """Whether a step has the final anchors is settled here, between steps, when all processes know the
+        same progress.
+        """
         config = self.run.config
-        fraction = step / config.steps if config.steps is not None else self.run.fraction
-        return fraction >= 1 - config.finish_fraction
+        fraction = self.step / config.steps if config.steps is not None else self.run.fraction
+        final = fraction >= 1 - config.finish_fraction
+        self.drawn.append(self.thread.submit(draw_batch, self.run, self.step, final))
+        self.step += 1
 
     def next(self) -> tuple[Batch, torch.Tensor]:
         """The next step's batch."""
-        item = self.queue.get()
-        if isinstance(item, Exception):
-            raise item
-        return item
+        self._ask()
+        return self.drawn.popleft().result()
 
     def stop(self) -> None:
-        self.stopped.set()
-        self.thread.join()
+        self.thread.shutdown(cancel_futures=True)
 
 
 def step_once(run: Run, batch: Batch, background: torch.Tensor) -> dict[str, float]:
@@ -232,22 +221,27 @@ def step_once(run: Run, batch: Batch, background: torch.Tensor) -> dict[str, flo
 
 
 def split(people: PreparedPeople, config: TrainingConfig) -> tuple[PreparedPeople, PreparedPeople]:
-    """The people to train on and those to check with: of the stage's first regime, with seeds that never
-    train where there are any, else the last few, half of them at most.
+    """The people to train on and at least two to check with: of the first of the stage's regimes that has
+    them, with seeds that never train where there are any, else the last few, half of them at most.
     """
-    fits = lambda regime: not config.regimes or regime in config.regimes  # noqa: E731
-    train = people.part(lambda seed, regime: seed < HELD_OUT and fits(regime))
-    first = config.regimes[0] if config.regimes else None
-    held = people.part(lambda seed, regime: seed >= HELD_OUT and regime == (first or regime))
-    if len(held) < 2:
-        own = train.part(lambda seed, regime: regime == (first or regime)).seeds
-        last = set(own[-min(config.check_people, max(2, len(own) // 2)) :])
-        held = train.part(lambda seed, regime: seed in last)
-        train = train.part(lambda seed, regime: seed not in last)
+    fits = people.part(lambda seed, regime: not config.regimes or regime in config.regimes)
+    able, never = (fits.part(lambda seed, regime, no=no: is_held_out(seed) == no) for no in (False, True))
+    for wanted in (*config.regimes, None):  # None: any
+        of = lambda seed, regime, wanted=wanted: wanted in (None, regime)  # noqa: E731
+        own, held = able.part(of).seeds, never.part(of)
+        if len(held) < 2:
+            last = set(own[-min(config.check_people, max(2, len(own) // 2)) :])
+            held = able.part(lambda seed, regime, last=last: seed in last)
+        if len(held) >= 2:
+            break
+    unseen = set(held.seeds)
+    train = able.part(lambda seed, regime: seed not in unseen)
     if not len(train):
         wanted = f" of the regime {' or '.join(config.regimes)}" if config.regimes else ""
+        regime = f" --regime {config.regimes[0]}" if config.regimes else ""
         raise UserError(
-            f"There are not enough people{wanted} to train on.", "Make more with `lca demo-data`."
+            f"There are not enough people{wanted} to train on.",
+            f"Make others with `lca demo-data{regime}`, then run `lca train prepare`.",
         )
     order = np.random.default_rng(0).permutation(len(train))
     chosen = {train.seeds[n] for n in order[: max(1, round(config.people_share * len(train)))]}
@@ -262,6 +256,8 @@ def start(folders: list[Path], out: Path, config: TrainingConfig, weights: LCA |
     share(processes, config.recipe.people)
     torch.manual_seed(config.seed)
     model = weights.train() if weights is not None else LCA(preset(config.model))
+    if getattr(model.encoder, "cache", None) is not None:  # a disturbed photo would never be met again
+        config = replace(config, recipe=config.recipe.undisturbed())
     people, held_out = split(prepared(folders, model.config), config)
     sites = make_sites(model.config)
     frozen = {id(p): p for p in model.parameters() if not p.requires_grad}
@@ -269,10 +265,11 @@ def start(folders: list[Path], out: Path, config: TrainingConfig, weights: LCA |
     passes = processes.wrapped(model, config.sharded)
     average = Average(model, config.average_decay)
     optimizer = make_optimizer(model, config)
-    state = out / "state.safetensors"
-    progress = load_state(state, model, average, optimizer) if state.is_file() else Progress()
+    state, progress = state_path(out), Progress()
+    if state.is_file():
+        progress = load_state(state, config.stage, model, average, optimizer)
     counts = config.tokens or model.config.training_tokens
-    whole = lambda n: whole_anchors(model.config, sites, n).to(processes.device)  # noqa: E731
+    placed = lambda n: whole_anchors(model.config, sites, n).to(processes.device)  # noqa: E731
     pool = anchor_pool(model.config, sites, counts, config.pool_size, config.seed)
     bank = None
     if model.config.sampled_pixels:
@@ -285,8 +282,8 @@ def start(folders: list[Path], out: Path, config: TrainingConfig, weights: LCA |
         people=people,
         held_out=held_out,
         pool=[anchors.to(processes.device) for anchors in pool],
-        final=whole(config.finish_tokens or counts[1]),
-        check_anchors=whole(counts[1]),
+        final=placed(config.finish_tokens or counts[1]),
+        check_anchors=placed(counts[1]),
         bank=bank,
         progress=progress,
         processes=processes,
@@ -300,8 +297,8 @@ def start(folders: list[Path], out: Path, config: TrainingConfig, weights: LCA |
 
 def save_run(run: Run, out: Path) -> None:
     """The state to continue from, and the averaged model as a product, written by the first process."""
-    first, state = run.processes.first, out / "state.safetensors"
-    save_state(state, run.model, run.average, run.optimizer, run.progress, write=first)
+    first, state = run.processes.first, state_path(out)
+    save_state(state, run.config.stage, run.model, run.average, run.optimizer, run.progress, write=first)
     averaged(run)
     if not first:
         return
@@ -351,7 +348,7 @@ def train(
     run = start([Path(f) for f in folders], out, config, weights)
     journal = Journal(out, run.processes.first, say)
     if run.processes.first:
-        (out / "training.json").write_text(json.dumps(config.to_json(), indent=1))
+        (out / "training.json").write_text(json.dumps(run.config.to_json(), indent=1))
     estimated = sum(e is not None for e in run.people.estimates)
     journal.say(
         f"{len(run.people)} people, {estimated} with the estimator's own maps; {len(run.held_out)} held out. "

@@ -15,6 +15,7 @@ from lca_blender.backend.training.ablate import (
     markdown,
     put_section,
     run_folder,
+    scores_path,
     stage_configs,
 )
 from lca_blender.backend.training.prepare import prepare
@@ -34,7 +35,7 @@ def test_first_stages_last_alike_and_post_training_comes_on_top():
 def test_variants_that_begin_alike_share_their_beginning(tmp_path):
     scale = Scale(steps=100)
     first = {
-        (table, row.name): run_folder(tmp_path, stage_configs(row, scale)[0], row.dual, None)
+        (table, row.name): run_folder(tmp_path, stage_configs(row, scale)[0], row.dual, None, [tmp_path])
         for table in TABLES
         for row in TABLES[table].rows
     }
@@ -44,6 +45,23 @@ def test_variants_that_begin_alike_share_their_beginning(tmp_path):
     assert len({first["people", row.name] for row in TABLES["people"].rows}) == 3
     assert first["data", "wild only"] == first["data", "wild, then studio"]
     assert len({first["data", row.name] for row in TABLES["data"].rows}) == 3
+
+
+def test_another_setup_has_other_results(tmp_path, monkeypatch):
+    config, scale = stage_configs(Variant("x"), Scale())[0], Scale()
+    runs = lambda *folders: run_folder(tmp_path, config, True, None, folders)  # noqa: E731
+    monkeypatch.chdir(tmp_path)
+    assert runs("a") == runs(tmp_path / "a")
+    assert len({runs("a"), runs("b"), runs("a", "b")}) == 3
+    scores = [
+        scores_path(tmp_path, tmp_path / "held out", scale, True),
+        scores_path(tmp_path, tmp_path / "held out", scale, False),
+        scores_path(tmp_path, tmp_path / "others", scale, True),
+        scores_path(tmp_path, tmp_path / "held out", Scale(tokens=64), True),
+        scores_path(tmp_path, tmp_path / "held out", Scale(views=1), True),
+    ]
+    assert len(set(scores)) == len(scores)
+    assert scores_path(tmp_path, "held out", scale, True) == scores[0]
 
 
 def test_the_best_of_a_column_is_bold_and_a_section_is_replaced():
@@ -81,4 +99,6 @@ def test_a_toy_table_is_made_once(tmp_path):
     assert not told
     with pytest.raises(UserError, match="no table"):
         ablate(["colours"], *arguments[1:])
+    with pytest.raises(UserError, match="Sapiens"):
+        ablate(["branches"], [data], tmp_path / "runs", tmp_path / "held out", Scale("paper"))
     assert Variant("x").post == ("studio",)

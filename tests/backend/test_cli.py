@@ -34,9 +34,3 @@ def test_an_error_is_one_sentence_and_status_1(tmp_path, capsys):
     printed = capsys.readouterr()
     assert "gone.lca" in printed.err
     assert not printed.out
-
-
-def test_a_command_with_options_of_its_own_receives_them(capsys):
-    with pytest.raises(SystemExit):
-        main(["train-correspondence", "--help"])
-    assert "--backgrounds" in capsys.readouterr().out

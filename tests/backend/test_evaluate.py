@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lca_blender.backend.cli import main
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.model.lca import LCA
 from lca_blender.backend.people import synth
@@ -172,6 +173,29 @@ def test_the_score_of_covered_pixels_is_left_out(people):
     base = score_subject(replace(subject, record=record))[0]
     record["rgba"][view, rows[0] : rows[len(rows) // 2], :, :3] = 255
     assert score_subject(replace(subject, record=record))[0]["psnr"] == base["psnr"]
+
+
+def test_a_person_in_too_few_views_is_told_in_one_sentence(people):
+    record = people.load(0)
+    keys = ("rgba", "template_map", "is_face", "transforms", "viewmats", "instant")
+    one = record | {key: record[key][:1] for key in keys}
+    with pytest.raises(UserError, match="No view is left"):
+        split_views(one)
+    heads = [v for v in split_views(record)[0] if record["is_face"][v]]
+    with pytest.raises(UserError, match="shows the person's body"):
+        true_views(record, SMALL, heads)
+
+    class One:
+        __len__, load = lambda self: 1, lambda self, n: one
+
+    with pytest.raises(UserError, match="nothing to compare"):
+        evaluate(LCA(SMALL).eval(), One())
+
+
+def test_pictures_that_cannot_be_written_are_refused_at_once(tmp_path, capsys):
+    target, model = tmp_path / "gone" / "x.png", tmp_path / "gone.safetensors"
+    assert main(["eval", "--true-maps", "--model", str(model), "--pictures", str(target)]) == 1
+    assert f"{tmp_path / 'gone'} does not exist" in capsys.readouterr().err
 
 
 def test_true_views_take_the_photos_asked_for(people):

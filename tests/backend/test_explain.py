@@ -112,3 +112,5 @@ def test_domains_that_differ_lie_apart(tmp_path):
     assert result["same_domain"] == 1
     assert result["chance"] == pytest.approx(0.4)
     assert (tmp_path / "d.png").stat().st_size > 1000
+    with pytest.raises(UserError, match="no two people"):
+        explain_domains(model, {"dark": [], "light": []}, tmp_path / "none.png", 24)

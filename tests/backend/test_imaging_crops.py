@@ -3,10 +3,10 @@
 
 import numpy as np
 import pytest
-from lca_blender.backend.imaging import augment
 from lca_blender.backend.imaging.correspondence import Correspondence, masked_crop
 from lca_blender.backend.imaging.crops import Box, crop, cut, feather, guided_filter, paste, resize
 from lca_blender.backend.imaging.finding import windows
+from lca_blender.backend.imaging.training import augment
 
 
 def coordinates(height, width):

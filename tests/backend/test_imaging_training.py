@@ -9,15 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lca_blender.backend.body.template import load_template
-from lca_blender.backend.imaging.augment import make_sample
-from lca_blender.backend.imaging.backgrounds import Backgrounds
-from lca_blender.backend.imaging.correspondence_losses import loss_terms
 from lca_blender.backend.imaging.estimator_file import load_network, save_network, start_from
 from lca_blender.backend.imaging.network import CorrespondenceNetwork, NetworkConfig, choose_point
 from lca_blender.backend.imaging.sides import forwardness
-from lca_blender.backend.imaging.things import turned
-from lca_blender.backend.imaging.train_correspondence import train
-from lca_blender.backend.imaging.training_pictures import Folders, view_weights
+from lca_blender.backend.imaging.training.augment import make_sample
+from lca_blender.backend.imaging.training.backgrounds import Backgrounds
+from lca_blender.backend.imaging.training.losses import loss_terms
+from lca_blender.backend.imaging.training.pictures import Folders, view_weights
+from lca_blender.backend.imaging.training.things import turned
+from lca_blender.backend.imaging.training.train import train
 from lca_blender.backend.people.dataset import write_shards
 
 SMALL = {"height": 96, "width": 72, "body_views": 6, "face_views": 4}

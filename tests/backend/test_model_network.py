@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from lca_blender.backend.model.config import PAPER, PRESETS, ConfigError, ModelConfig, preset
+from lca_blender.backend.model.create import infer
 from lca_blender.backend.model.gaussian_maths import (
     matrix_to_quaternion,
     multiply_quaternions,
     pose,
     quaternion_to_matrix,
 )
-from lca_blender.backend.model.create import infer
 from lca_blender.backend.model.lca import LCA, drive
 from lca_blender.backend.model.tokens import AnchorSet, child_offsets, fourier
 from lca_blender.backend.model.views import InputViews

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lca_blender.backend.body.expression import expression_code
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.cli import main as lca
 from lca_blender.backend.errors import UserError
+from lca_blender.backend.model.config import ModelConfig
 from lca_blender.backend.people import records, synth
 from lca_blender.backend.people.dataset import make_person_record
 from lca_blender.backend.training.data_check import check_folder
+from lca_blender.backend.training.prepare import signal_of, square
 from lca_blender.backend.training.shards import ShardFolder, open_people, read_shard
 from PIL import Image
 
@@ -98,6 +101,35 @@ def test_names_decide_the_order_of_joints_and_expressions(files, tmp_path):
     assert list(check_folder(folder)) == []
 
 
+@pytest.mark.parametrize(("first", "step"), [(0.0, 0.033), (100.0, 0.033), (1_700_000_000_033, 33), (-2, 1)])
+def test_moments_stay_apart_however_they_are_counted(files, tmp_path, first, step):
+    """Seconds within a clip, and milliseconds since 1970."""
+
+    def change(facts):
+        for view, moment in zip(facts["views"], (1, 0, 1), strict=True):
+            view["instant"] = first + moment * step
+
+    folder = _write(tmp_path, _with_facts(files, change))
+    assert ShardFolder(folder).load(0)["instant"].tolist() == [1, 0, 1]
+
+
+def test_a_code_drives_the_decoder_and_the_sliders_follow(files, tmp_path):
+    arkit = np.random.default_rng(1).random(52).astype(np.float32)
+    code = expression_code(arkit)
+
+    def coded(facts):
+        view = facts["views"][0]
+        del view["expression"]
+        view["code"] = code.tolist()
+
+    record = ShardFolder(_write(tmp_path, _with_facts(files, coded))).load(0)
+    np.testing.assert_allclose(record["code"][0], code, atol=1e-5)
+    np.testing.assert_allclose(record["expression"][0], arkit, atol=1e-4)
+    np.testing.assert_allclose(record["code"][1], expression_code(record["expression"][1]), atol=1e-5)
+    signals = signal_of(square(record["transforms"]), record["code"], record["gaze"])
+    np.testing.assert_allclose(signals[0, ModelConfig().code_place], code, atol=1e-5)
+
+
 def test_covered_pixels_are_the_person_without_a_place(files, tmp_path):
     covered = np.zeros((96, 72), np.uint8)
     covered[40:50] = 255
@@ -154,7 +186,12 @@ FAULTS = {
     "names no view": lambda f: f["views"].__setitem__(1, 7),
     "version": lambda f: f.update(version=9),
     "regime": lambda f: f.update(regime="holiday"),
-    "list of different names": lambda f: f.update(joint_names="pelvis"),
+    "joint_names is no list of different names": lambda f: f.update(joint_names="pelvis"),
+    "expression_names is no list of different names": lambda f: f["expression_names"].__setitem__(3, []),
+    "has no expression": lambda f: f["views"][1].pop("expression"),
+    "code has the shape": lambda f: f["views"][1].update(code=f["views"][1].pop("expression")),
+    "fewer than 3 views": lambda f: f["views"].pop(),
+    "or none of the body": lambda f: [view.update(is_face=True) for view in f["views"]],
     "joint_heads has the shape": lambda f: f.update(joint_heads=[[0, 0, 0]]),
     "list `views`": lambda f: f.update(views=[]),
 }
@@ -240,10 +277,12 @@ JUNK = st.recursive(
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_json_is_more_than_a_line(files, tmp_path, data):
-    """Any value anywhere in the facts."""
+    """Any value anywhere in the facts, in place of a name too."""
     facts = json.loads(files[f"{NAME}.json"])
-    where = facts if data.draw(st.booleans()) else facts["views"][data.draw(st.integers(0, 2))]
-    where[data.draw(st.sampled_from(sorted(where)))] = data.draw(JUNK)
+    names = [facts["joint_names"], facts["expression_names"]]
+    where = data.draw(st.sampled_from([facts, *facts["views"], *names]))
+    places = sorted(where) if isinstance(where, dict) else range(len(where))
+    where[data.draw(st.sampled_from(places))] = data.draw(JUNK)
     folder = _write(tmp_path, {**files, f"{NAME}.json": json.dumps(facts).encode()})
     lines = list(check_folder(folder))
     assert all(line.startswith("people-a.tar") and "\n" not in line for line in lines)

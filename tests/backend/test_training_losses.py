@@ -66,3 +66,8 @@ def test_lpips_reads_both_files_weights(tmp_path):
     torch.save(state, tmp_path / "vgg.pth")
     with pytest.raises(UserError, match="lin3"):
         load_lpips(tmp_path / "vgg.pth")
+    (tmp_path / "vgg.pth").write_bytes(b"no checkpoint")
+    with pytest.raises(UserError, match=r"vgg\.pth"):
+        load_lpips(tmp_path / "vgg.pth")
+    with pytest.raises(UserError, match=r"gone\.pth"):
+        load_lpips(tmp_path / "gone.pth")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,18 @@ from lca_blender.backend.model.config import preset
 from lca_blender.backend.model.files import read_tensors
 from lca_blender.backend.people.dataset import write_shards
 from lca_blender.backend.training.config import BatchRecipe, TrainingConfig
-from lca_blender.backend.training.prepare import prepare
+from lca_blender.backend.training.face_frames import write_face_frames
+from lca_blender.backend.training.prepare import prepare, prepared, surface_path
+from lca_blender.backend.training.surfaces import write_surfaces
 
 STEPS = 5
 PROGRAM = Path(__file__).with_name("training_process.py")
+RECIPE = BatchRecipe(people=2, photos=(1, 3), most_faces=2, target_size=(64, 48))
+CONFIG = TrainingConfig(
+    steps=STEPS, recipe=RECIPE, warmup_steps=2, pool_size=2, log_every=1, bf16=False, lr=2e-3,
+    check_people=2, save_seconds=0.0,
+)  # fmt: skip
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +39,7 @@ def data(tmp_path_factory):
     write_shards(folder, range(4), 1, lambda text: None, height=128, width=96)
     prepare(folder, SMALL)
     assert preset("starter")  # the package is there for the processes below, too
-    recipe = BatchRecipe(people=2, photos=(1, 3), most_faces=2, target_size=(64, 48))
-    config = TrainingConfig(
-        steps=STEPS, recipe=recipe, warmup_steps=2, pool_size=2, log_every=1, bf16=False, lr=2e-3,
-        check_people=2, save_seconds=0.0,
-    )  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config.to_json()))
+    (folder / "config.json").write_text(json.dumps(CONFIG.to_json()))
     return folder
 
 
@@ -77,20 +81,38 @@ def test_a_run_killed_in_the_middle_goes_on_with_the_same_losses(data, whole, tm
 
 def test_two_processes_agree_with_one(data, whole, tmp_path):
     out = tmp_path / "two"
-    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    subprocess.run(command(data, out, *launcher), check=True, env=environment())
+    subprocess.run(command(data, out, *TORCHRUN), check=True, env=environment())
     assert rows(out) == pytest.approx(rows(whole), rel=2e-3)
     assert rows(out, "gradient") == pytest.approx(rows(whole, "gradient"), rel=2e-3)
 
 
 def test_two_processes_that_share_the_weights_agree_with_one_and_can_be_continued(data, whole, tmp_path):
     out = tmp_path / "sharded"
-    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     for stop in ("2", "100"):
         more = {"LCA_TEST_SHARDED": "1", "LCA_TEST_STOP": stop}
-        subprocess.run(command(data, out, *launcher), check=True, env=environment(**more))
+        subprocess.run(command(data, out, *TORCHRUN), check=True, env=environment(**more))
         assert len(rows(out)) == min(int(stop), STEPS)
     assert rows(out) == pytest.approx(rows(whole), rel=2e-3)
     assert rows(out, "gradient") == pytest.approx(rows(whole, "gradient"), rel=2e-3)
     ours, theirs = (read_tensors(folder / "model.safetensors")[0] for folder in (out, whole))
     assert all(torch.allclose(ours[k].float(), t.float(), atol=2e-3) for k, t in theirs.items())
+
+
+def test_two_processes_agree_with_one_where_a_loss_is_no_mean_over_people(tmp_path):
+    """Codes read from what one person shows and another does not; a surface that is known of one person."""
+    sys.path.insert(0, str(PROGRAM.parent))
+    from model_fixtures import SMALL
+
+    data, coded = tmp_path / "people", SMALL.with_(expression_codes=True)
+    write_shards(data, range(4), 1, lambda text: None, height=256, width=192, body_views=3, face_views=4)
+    prepare(data, coded)
+    write_face_frames(data, coded)
+    write_surfaces(data, coded)
+    surface_path(prepared([data], coded).files[0]).unlink()
+    config = replace(CONFIG, steps=3, codes_weight=1.0, surface_weight=20.0)
+    (data / "config.json").write_text(json.dumps(config.to_json()))
+    for name, launcher in (("one", [sys.executable]), ("two", TORCHRUN)):
+        out = tmp_path / name
+        subprocess.run(command(data, out, *launcher), check=True, env=environment(LCA_TEST_CODES="1"))
+    for key in ("codes", "surface", "loss", "gradient"):
+        assert rows(tmp_path / "two", key) == pytest.approx(rows(tmp_path / "one", key), rel=2e-3)

@@ -26,4 +26,5 @@ if __name__ == "__main__":
         time.sleep(0.5 * ("LCA_TEST_SLOW" in os.environ))
         return next(asked) >= stop
 
-    train([data], out, config, LCA(SMALL), cancelled=cancelled)
+    network = LCA(SMALL.with_(expression_codes="LCA_TEST_CODES" in os.environ))
+    train([data], out, config, network, cancelled=cancelled)

@@ -4,8 +4,8 @@
 import torch
 from torch.nn import functional
 
-from .network import choose_point
-from .sides import forwardness
+from ..network import choose_point
+from ..sides import forwardness
 
 
 def to_targets(alpha: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trains the correspondence network on synthetic people: `lca train-correspondence --data DIR --minutes M`.
+"""Trains the correspondence network on synthetic people: `lca train-correspondence --data DIR --out FILE`.
 
 It can be killed at any time and goes on where it was; started again after its end it runs another cycle of
 the learning rate from the weights reached. The log has one JSON object a line. People with seeds from
 1,000,000 up are held out and only measured on.
 """
 
-import argparse
 import json
 import math
 import os
@@ -18,11 +17,11 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
-from .correspondence import HEAD_HEIGHT
-from .correspondence_losses import loss_terms, to_targets
-from .estimator_file import BUNDLED, save_network, start_from
-from .network import CorrespondenceNetwork
-from .training_pictures import Folders, TrainingPictures, evaluation_batches, held_out_seeds
+from ..correspondence import HEAD_HEIGHT
+from ..estimator_file import save_network, start_from
+from ..network import CorrespondenceNetwork
+from .losses import loss_terms, to_targets
+from .pictures import Folders, TrainingPictures, evaluation_batches, held_out_seeds
 
 SMALL_SHARE = 0.3  # of the time is spent on small pictures
 
@@ -159,7 +158,7 @@ class Run:
 def train(
     data: list[Path],
     minutes: float,
-    out: Path = BUNDLED,
+    out: Path,
     state_file: Path | None = None,
     backgrounds: Path | None = None,
     batch: int = 16,
@@ -232,46 +231,3 @@ def _log(line: dict, log_file: Path | None) -> None:
     if log_file is not None:
         with open(log_file, "a", encoding="utf-8") as file:
             file.write(text + "\n")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data", type=Path, required=True, nargs="+", help="folders of synthetic people (lca demo-data)"
-    )
-    parser.add_argument(
-        "--minutes", type=float, default=25, help="of processor time, over all runs of this cycle"
-    )
-    parser.add_argument("--out", type=Path, default=BUNDLED, help="the estimator's file")
-    parser.add_argument("--backgrounds", type=Path, help="folder of JPEG or PNG pictures without people")
-    parser.add_argument("--state", type=Path, help="file to go on from (default: in the data folder)")
-    parser.add_argument("--start", type=Path, help="an estimator's file to take what fits from at the start")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
-    parser.add_argument("--threads", type=int, default=1, help="threads of the network")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--log", type=Path, help="JSON lines")
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="lca train-correspondence", description=__doc__.splitlines()[0])
-    add_arguments(parser)
-    given = parser.parse_args(arguments)
-    train(
-        given.data,
-        given.minutes,
-        given.out,
-        given.state,
-        given.backgrounds,
-        given.batch,
-        given.rate,
-        given.workers,
-        given.threads,
-        given.log,
-        given.device,
-        given.start,
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..body.skeleton import INDEX
-from ..body.template import load_template
-from ..errors import UserError
-from ..people.backgrounds import compose_background
-from ..people.dataset import HELD_OUT, PeopleDataset, make_person_record
-from ..people.records import restore_map
-from .body_fit import BodyFit
-from .correspondence import Correspondence, Estimator, NoPersonError
-from .fusing import draw_in
-from .pose_prior import load_prior
+from ...body.skeleton import INDEX
+from ...body.template import load_template
+from ...errors import UserError
+from ...people.backgrounds import compose_background
+from ...people.dataset import HELD_OUT, PeopleDataset, make_person_record
+from ...people.records import restore_map
+from ..body_fit import BodyFit
+from ..correspondence import Correspondence, Estimator, NoPersonError
+from ..fusing import draw_in
+from ..pose_prior import load_prior
 from .textures import TextureBank
 
 VIEWS_BODY, VIEWS_FACE = 4, 2
