@@ -11,18 +11,13 @@ def add(subparsers) -> None:
     top = subparsers.add_parser("codes", help="expression codes from photos of faces")
     kinds = top.add_subparsers(required=True, metavar="kind")
 
-    p = kinds.add_parser("train", help="learn them from face crops of synthetic people")
-    p.add_argument(
-        "--data",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="folders of people; the first one is filled up",
-    )
+    p = kinds.add_parser("train", help="learn them from crops of faces")
+    p.add_argument("--faces", type=Path, required=True, help="folder that synthetic faces are rendered into")
+    p.add_argument("--data", type=Path, nargs="*", default=[], help="further folders of people")
     p.add_argument("--out", type=Path, required=True, help="folder for codes.safetensors")
     p.add_argument("--minutes", type=float, default=8.0)
-    p.add_argument("--people", type=int, default=640)
-    p.add_argument("--held-out", type=int, default=64)
+    p.add_argument("--people", type=int, default=640, help="who are rendered, and train")
+    p.add_argument("--held-out", type=int, default=64, help="who are rendered, and only measured on")
     p.add_argument("--workers", type=int, default=1)
     p.set_defaults(run=train)
 
@@ -36,8 +31,8 @@ def add(subparsers) -> None:
 def train(args) -> None:
     from ..training.expression import CodesConfig, train_codes
 
-    config = CodesConfig(minutes=args.minutes)
-    print(json.dumps(train_codes(args.data, args.out, config, args.people, args.held_out, args.workers, say)))
+    config, counts = CodesConfig(minutes=args.minutes), (args.people, args.held_out, args.workers)
+    print(json.dumps(train_codes(args.faces, args.data, args.out, config, *counts, say)))
 
 
 def read(args) -> None:

@@ -236,7 +236,8 @@ def measure(encoder: FaceEncoder, train: Faces, held_out: Faces) -> dict[str, fl
 
 
 def train_codes(
-    folders: list[Path],
+    faces: Path,
+    others: list[Path],
     out: Path,
     config: CodesConfig,
     people: int,
@@ -244,11 +245,11 @@ def train_codes(
     workers: int = 1,
     say=print,
 ) -> dict:
-    """Render the people that the first folder lacks, train on all folders, measure, write
-    `out`/codes.safetensors.
+    """Render the people that the folder `faces` lacks, train on them and on those of other folders, measure,
+    write `out`/codes.safetensors.
     """
-    make_people(folders[0], people, held_out, workers, say)
-    train, held = load_faces(folders)
+    make_people(faces, people, held_out, workers, say)
+    train, held = load_faces([faces, *others])
     say(f"{len(train.crops)} pictures of {len(train)} people; {len(held)} held out.")
     encoder = train_faces(train, config, say=say)
     result = measure(encoder, train, held)

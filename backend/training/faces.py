@@ -15,9 +15,10 @@ from ..body.arkit import ARKIT_INDEX, ARKIT_NAMES
 from ..body.skeleton import INDEX
 from ..errors import UserError
 from ..model.expression_codes import SIZE, face_crop, face_frame
-from ..people.dataset import HELD_OUT, PeopleDataset, is_held_out, write_shards
+from ..people.dataset import HELD_OUT, is_held_out, write_shards
 from .disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
 from .prepare import ROOM
+from .shards import open_people
 
 FRAMES, FEWEST = 12, 3  # pictures made of a person, and how many at least must show the face
 PICTURE = {"height": 160, "width": 120, "body_views": 0, "face_views": FRAMES}
@@ -86,13 +87,13 @@ def make_people(folder: Path, train: int, held_out: int, workers: int = 1, say=p
 
 
 def load_faces(folders: Iterable[Path]) -> tuple[Faces, Faces]:
-    """The training and the held-out people of folders of rendered people.
+    """The training and the held-out people of folders of people.
 
     Errors: `UserError` where fewer than two people remain on either side.
     """
     sides: tuple[list, list] = ([], [])
     for folder in folders:
-        dataset = PeopleDataset(folder)
+        dataset = open_people(folder)
         for n, seed in enumerate(dataset.seeds):
             row = face_pictures(dataset.load(n))
             if row is not None:

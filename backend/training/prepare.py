@@ -28,9 +28,10 @@ from ..model.files import write_tensors
 from ..model.matching import site_colors
 from ..model.tokens import child_positions
 from ..model.views import PixelSource
+from .foreground import keeps_background, own_colors
 from .shards import FEWEST_VIEWS, enough_views, open_people
 
-VERSION = 2
+VERSION = 3
 HEAD_HEIGHT = 1.5  # metres: template points above belong to the head
 BODY_MARGIN, FACE_MARGIN = 0.05, 0.22  # of the box, on every side
 ROOM = 1.25  # stored crops are larger than the network's by this factor, for jitter
@@ -132,6 +133,8 @@ def prepare_record(record: dict, config: ModelConfig, sites: Sites) -> dict[str,
     without template maps: their photos colour nothing until the estimator has explained them.
     """
     rgba, hidden = record["rgba"], hidden_pixels(record)
+    if keeps_background(record):
+        rgba = np.stack([own_colors(*pair) for pair in zip(rgba, hidden, strict=True)])
     matte = rgba[..., 3].astype(np.float32) / 255
     known = "template_map" in record
     seen = np.where(hidden, 0, matte if known else 0)
