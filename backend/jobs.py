@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Long work on one worker thread: progress, cancelling, errors, and one queue back to the main thread.
+"""Long work on one worker thread: progress, cancelling, errors.
 
-    job = jobs.start(lambda progress, cancelled: create(photos, progress, cancelled), on_done=show)
+    job = jobs.start(lambda progress, cancelled: create(photos, progress, cancelled))
     ...
-    jobs.drain()  # on the main thread, from a timer: calls `show(job)` once the job has ended
+    if job.ended:  # on the main thread, from a timer
+        show(job.result)
 
 A target is called as `target(progress, cancelled)`. `progress(fraction, message)` reports and, once the job
 was cancelled, raises `Cancelled`: a target that reports often needs to look nowhere else. `cancelled()` is
@@ -39,7 +40,7 @@ class Job:
     `message`, `result` when done, `error` (a `UserError`, always one readable sentence) when failed.
     """
 
-    def __init__(self, target: Target, name: str = "Working", on_done: Callable[["Job"], None] | None = None):
+    def __init__(self, target: Target, name: str = "Working"):
         self.name = name
         self.state = WAITING
         self.fraction = 0.0
@@ -47,7 +48,6 @@ class Job:
         self.result: Any = None
         self.error: UserError | None = None
         self._target = target
-        self._on_done = on_done
         self._lock = threading.Lock()
         self._cancel = threading.Event()
         self._ended = threading.Event()
@@ -116,8 +116,6 @@ class Job:
             self.state = state
         self._target = None  # lets go of photos and models that the closure holds
         self._ended.set()
-        if self._on_done is not None:
-            post(lambda: self._on_done(self))
 
 
 def _first_line(fault: BaseException) -> str:
@@ -147,6 +145,10 @@ class _Worker:
             job.run()
             del job  # not held until the next one comes
 
+    def first(self) -> Job | None:
+        with self._lock:
+            return next((job for job in self._unfinished if not job.ended), None)
+
     def stop(self, timeout: float) -> None:
         with self._lock:
             thread, self._thread = self._thread, None
@@ -160,14 +162,18 @@ class _Worker:
 
 
 _worker = _Worker()
-_for_main_thread: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
 
-def start(target: Target, name: str = "Working", on_done: Callable[[Job], None] | None = None) -> Job:
-    """Queues `target` for the worker thread; `drain` calls `on_done(job)` after it ended in any way."""
-    job = Job(target, name, on_done)
+def start(target: Target, name: str = "Working") -> Job:
+    """Queues `target` for the worker thread."""
+    job = Job(target, name)
     _worker.put(job)
     return job
+
+
+def current() -> Job | None:
+    """The job that runs, or waits to run; None when all have ended."""
+    return _worker.first()
 
 
 def run_sync(target: Target, name: str = "Working", on_progress: Callable[..., None] | None = None) -> Any:
@@ -185,32 +191,6 @@ def run_sync(target: Target, name: str = "Working", on_progress: Callable[..., N
 
     log.debug("%s begins", name)
     return target(progress, lambda: False)
-
-
-def post(function: Callable[[], None]) -> None:
-    """Asks for `function()` to be called on the main thread, by the next `drain`. Safe from any thread."""
-    _for_main_thread.put(function)
-
-
-def drain(seconds: float = 0.02) -> int:
-    """Calls what was posted, in order, for about `seconds`; returns how many. Main thread only.
-
-    A posted function that raises is logged and does not keep the next ones from running.
-    """
-    until = time.monotonic() + seconds
-    count = 0
-    while True:
-        try:
-            function = _for_main_thread.get_nowait()
-        except queue.Empty:
-            return count
-        count += 1
-        try:
-            function()
-        except Exception:
-            log.exception("A call on the main thread failed")
-        if time.monotonic() > until:
-            return count
 
 
 def shutdown(timeout: float = 2.0) -> None:

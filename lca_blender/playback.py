@@ -7,6 +7,7 @@ gives another key. The handlers free memory, let errors speak again, and stop a 
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
@@ -21,12 +22,11 @@ ENGINE = "LCA_GAUSSIANS"
 
 @persistent
 def after_load(_path, _=None) -> None:
-    """A new file: nothing of the old one is worth its memory, no job of it runs, no error of it counts."""
+    """A new file: nothing of the old one is worth its memory, and no error of an earlier day counts."""
     free_caches()
     for scene in bpy.data.scenes:
-        scene.lca.property_unset("job_running")
-        scene.lca.property_unset("job_step")
-        scene.lca.property_unset("job_progress")
+        for name in ("message", "remedy", "remedy_operator"):
+            scene.lca.property_unset(name)
 
 
 @persistent
@@ -62,30 +62,56 @@ def before_render(scene, _=None) -> None:
 
 @persistent
 def before_save(path, _=None) -> None:
-    """Saving into another folder: relative avatar paths go on naming the same files."""
+    """Saving into another folder: relative paths of avatars and photos go on naming the same files."""
     old, new = bpy.data.filepath, path
     if old and new and Path(old).parent != Path(new).parent:
-        for obj in bpy.data.objects:
-            if obj.library is None and obj.lca.filepath.startswith("//"):
-                _moved[obj.name] = obj.lca.filepath
-                obj.lca.filepath = rebase(obj.lca.filepath, Path(old).parent, Path(new).parent)
+        for key, properties, name in own_paths():
+            kept = getattr(properties, name)
+            if kept.startswith("//"):
+                _moved[key] = kept
+                setattr(properties, name, rebase(kept, Path(old).parent, Path(new).parent))
 
 
 @persistent
-def after_save(_path, _=None) -> None:
+def after_save(path, _=None) -> None:
+    """After a copy was saved the open file is still where it was, so are its paths."""
+    if Path(path) != Path(bpy.data.filepath):
+        restore_paths()
     _moved.clear()
 
 
 @persistent
 def after_failed_save(_path, _=None) -> None:
     """The file stays where it was, so do its paths."""
-    for name, path in _moved.items():
-        if name in bpy.data.objects:
-            bpy.data.objects[name].lca.filepath = path
+    restore_paths()
     _moved.clear()
 
 
-_moved: dict[str, str] = {}  # object name -> path before the save that is under way
+_moved: dict[tuple, str] = {}  # key of `own_paths` -> path before the save that is under way
+
+
+def own_paths() -> Iterator[tuple[tuple, bpy.types.PropertyGroup, str]]:
+    """Where this file, not a library, names avatars and photos: (key, properties, name of the property)."""
+    for obj in bpy.data.objects:
+        if obj.library is None and not inherits_path(obj):
+            yield ("object", obj.name), obj.lca, "filepath"
+    for scene in bpy.data.scenes:
+        if scene.library is None:
+            for number, photo in enumerate(scene.lca.photos):
+                yield ("photo", scene.name, number), photo, "path"
+
+
+def inherits_path(obj: bpy.types.Object) -> bool:
+    """Whether an object's path is that of the object it overrides, and so starts at the library's folder."""
+    reference = obj.override_library and obj.override_library.reference
+    return bool(reference) and reference.lca.filepath == obj.lca.filepath
+
+
+def restore_paths() -> None:
+    """The paths as they were before `before_save`."""
+    for key, properties, name in own_paths():
+        if key in _moved:
+            setattr(properties, name, _moved[key])
 
 
 def avatar_problems(scene: bpy.types.Scene) -> list[str]:

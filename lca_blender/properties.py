@@ -108,6 +108,9 @@ class LCA_ObjectProperties(PropertyGroup):
         override=OVERRIDABLE,
         update=tag,
     )
+    made_groups: StringProperty(
+        name="Made Groups", description="Vertex groups that binding made, one line each"
+    )
     warnings: StringProperty(
         name="Not Seen", description="What the photos did not show, one line each", override=OVERRIDABLE
     )
@@ -120,18 +123,13 @@ class LCA_Photo(PropertyGroup):
 
 
 class LCA_SceneProperties(PropertyGroup):
-    """The photos that wait for *Create Avatar*, the running job and its last words."""
+    """The photos that wait for *Create Avatar*, what went wrong last, and settings of the render engine."""
 
     photos: CollectionProperty(type=LCA_Photo)
     active_photo: IntProperty(name="Active Photo")
-    message: StringProperty(name="Message", description="What went wrong", options={"SKIP_SAVE"})
-    remedy: StringProperty(name="Remedy", description="What to do about it", options={"SKIP_SAVE"})
-    remedy_operator: StringProperty(
-        name="Fix", description="Operator that does what the remedy says", options={"SKIP_SAVE"}
-    )
-    job_running: BoolProperty(name="Running", options={"SKIP_SAVE"})
-    job_step: StringProperty(name="Step", options={"SKIP_SAVE"})
-    job_progress: FloatProperty(name="Progress", min=0.0, max=1.0, subtype="FACTOR", options={"SKIP_SAVE"})
+    message: StringProperty(name="Message", description="What went wrong")
+    remedy: StringProperty(name="Remedy", description="What to do about it")
+    remedy_operator: StringProperty(name="Fix", description="Operator that does what the remedy says")
     viewport_quality: EnumProperty(
         name="Viewport",
         description="Resolution of the viewport while things move",

@@ -5,8 +5,9 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ..backend.errors import UserError
+from ..scene.avatar_data import active_avatar, present_rig
 from ..scene.avatar_object import bind_proxy, unbind_proxy
-from .common import Attempt, BoneError, active_avatar, need_torch, needs_avatar
+from .common import Attempt, BoneError, need_torch, needs_avatar
 
 
 class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
@@ -48,7 +49,8 @@ class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
             return found
         chosen = [obj for obj in context.selected_objects if obj.type == "ARMATURE"]
         everywhere = [obj for obj in context.scene.objects if obj.type == "ARMATURE"]
-        for candidates in (chosen, [avatar.lca.armature] if avatar.lca.armature else [], everywhere):
+        own = present_rig(avatar, context.scene)
+        for candidates in (chosen, [own] if own else [], everywhere):
             if len(candidates) == 1:
                 return candidates[0]
         if not everywhere:

@@ -6,10 +6,10 @@ from pathlib import Path
 import bpy
 from bpy.props import StringProperty
 
-from ..backend.errors import UserError
+from ..scene.avatar_data import active_avatar, present_rig
 from ..scene.avatar_object import bind_proxy
 from .bind_to_armature import bound, kept_map
-from .common import Attempt, BoneError, active_avatar, needs_avatar
+from .common import Attempt, BoneError, SaveDialog, needs_avatar
 
 
 def needs_bound_avatar(cls, context: bpy.types.Context) -> bool:
@@ -17,6 +17,15 @@ def needs_bound_avatar(cls, context: bpy.types.Context) -> bool:
         return False
     if active_avatar(context).lca.armature is None:
         cls.poll_message_set("Bind the avatar to an armature first")
+        return False
+    return True
+
+
+def needs_rig(cls, context: bpy.types.Context) -> bool:
+    if not needs_bound_avatar(cls, context):
+        return False
+    if present_rig(active_avatar(context), context.scene) is None:
+        cls.poll_message_set("The avatar's armature is no longer in this scene: bind it to another one")
         return False
     return True
 
@@ -39,7 +48,7 @@ class LCA_OT_set_bone(Attempt, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return needs_bound_avatar(cls, context)
+        return needs_rig(cls, context)
 
     def perform(self, context):
         avatar = active_avatar(context)
@@ -63,7 +72,7 @@ class LCA_OT_apply_bone_map(Attempt, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return needs_bound_avatar(cls, context)
+        return needs_rig(cls, context)
 
     def perform(self, context):
         avatar = active_avatar(context)
@@ -73,16 +82,15 @@ class LCA_OT_apply_bone_map(Attempt, bpy.types.Operator):
         rebind(avatar, bones)
 
 
-class LCA_OT_save_bone_map(Attempt, bpy.types.Operator):
+class LCA_OT_save_bone_map(Attempt, SaveDialog, bpy.types.Operator):
     """Write the bone map to a file, for other avatars and rigs with the same bones"""
 
     bl_idname = "lca.save_bone_map"
     bl_label = "Save Bone Map"
     bl_options = {"REGISTER"}
+    suffix = ".json"
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
-    check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context):
@@ -96,10 +104,7 @@ class LCA_OT_save_bone_map(Attempt, bpy.types.Operator):
     def perform(self, context):
         from ..backend.body.bone_map import BoneMap
 
-        if not self.filepath:
-            raise UserError("No file was chosen.", "Give a file path.")
-        path = Path(bpy.path.abspath(self.filepath))
-        BoneMap(kept_map(active_avatar(context))).save(path if path.suffix else path.with_suffix(".json"))
+        BoneMap(kept_map(active_avatar(context))).save(self.path())
 
 
 class LCA_OT_load_bone_map(Attempt, bpy.types.Operator):
@@ -128,7 +133,8 @@ class LCA_OT_load_bone_map(Attempt, bpy.types.Operator):
 
         avatar = active_avatar(context)
         chosen = [obj for obj in context.selected_objects if obj.type == "ARMATURE"]
-        armature = context.scene.objects.get(self.armature) or avatar.lca.armature or next(iter(chosen), None)
+        own = present_rig(avatar, context.scene)
+        armature = context.scene.objects.get(self.armature) or own or next(iter(chosen), None)
         if armature is None or armature.type != "ARMATURE":
             raise BoneError(
                 "It is not clear which armature the bone map is for.", "Select the avatar and its armature."

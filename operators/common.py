@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all operators share: errors a person reads, with the button that helps; finding the avatar."""
+"""What all operators share: errors a person reads, with the button that helps; the avatar; save dialogs."""
+
+from pathlib import Path
 
 import bpy
+from bpy.props import BoolProperty, StringProperty
 
 from ..backend.errors import UserError
+from ..scene.avatar_data import active_avatar
 
 # The button that the panel shows under an error, by the error's class.
 REMEDIES = {
@@ -45,6 +49,27 @@ class Attempt:
         return {"FINISHED"}
 
 
+class SaveDialog:
+    """Mixin for an operator that writes `filepath`, whose name ends in the class's `suffix`."""
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    check_existing: BoolProperty(default=True, options={"HIDDEN"})
+    suffix = ""
+
+    def check(self, _context) -> bool:
+        """Completes the name while the dialog is open: it warns of the file that would be replaced."""
+        typed = self.filepath
+        if bpy.path.basename(typed):
+            self.filepath = bpy.path.ensure_ext(typed, self.suffix)
+        return self.filepath != typed
+
+    def path(self) -> Path:
+        """The absolute path of the file to write; UserError when none was named."""
+        if not self.filepath:
+            raise UserError("No file was chosen.", "Give a file path.")
+        return Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), self.suffix))
+
+
 def refuse(operator: bpy.types.Operator, context: bpy.types.Context, error: UserError) -> set[str]:
     """Reports an error, keeps it for the panel, and ends the operator."""
     properties = context.scene.lca
@@ -58,19 +83,6 @@ def refuse(operator: bpy.types.Operator, context: bpy.types.Context, error: User
 def forget_problem(context: bpy.types.Context) -> None:
     for name in ("message", "remedy", "remedy_operator"):
         context.scene.lca.property_unset(name)
-
-
-def active_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The avatar a person means: the active object, else the only selected one, else the active rig's."""
-    from ..scene.avatar_data import is_avatar
-
-    active = context.active_object
-    if active is not None and is_avatar(active):
-        return active
-    chosen = [obj for obj in context.selected_objects if is_avatar(obj)]
-    if not chosen and active is not None and active.type == "ARMATURE":
-        chosen = [obj for obj in context.scene.objects if is_avatar(obj) and obj.lca.armature == active]
-    return chosen[0] if len(chosen) == 1 else None
 
 
 def needs_avatar(cls, context: bpy.types.Context) -> bool:

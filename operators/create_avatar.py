@@ -9,28 +9,28 @@ from bpy.props import CollectionProperty, StringProperty
 from ..backend.errors import UserError
 from ..preferences import preferences, torch_device
 from .added import add_avatar
-from .common import UnsavedFile, need_torch
-from .photos import chosen_files, waiting_photos
+from .common import SaveDialog, UnsavedFile, need_torch
+from .photos import waiting_photos
 from .running import LongWork
 
 SUFFIX = ".lca"
 
 
-class LCA_OT_create_avatar(LongWork, bpy.types.Operator):
+class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
     """Make an animatable avatar of the person in the photos"""
 
     bl_idname = "lca.create_avatar"
     bl_label = "Create Avatar"
     bl_options = {"UNDO"}
+    suffix = SUFFIX
 
-    filepath: StringProperty(
-        name="Avatar File",
-        description="Where the avatar is written",
-        subtype="FILE_PATH",
-        options={"SKIP_SAVE"},
+    # Not called `files`: the file browser would fill it with the name of the avatar that is to be written.
+    photos: CollectionProperty(
+        name="Photos",
+        description="Paths of photos, in place of those in the scene's list",
+        type=bpy.types.OperatorFileListElement,
+        options={"HIDDEN", "SKIP_SAVE"},
     )
-    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
-    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     model: StringProperty(
         name="Model",
         description="A trained model; empty: the one of the preferences, else the bundled one",
@@ -58,7 +58,8 @@ class LCA_OT_create_avatar(LongWork, bpy.types.Operator):
         return LongWork.execute(self, context)
 
     def prepare(self, context):
-        photos = chosen_files(self) or waiting_photos(context.scene)
+        given = [Path(bpy.path.abspath(photo.name)) for photo in self.photos if photo.name]
+        photos = given or waiting_photos(context.scene)
         if not photos:
             raise UserError("There are no photos yet.", "Add photos of one person to the list.")
         need_torch()
@@ -85,7 +86,7 @@ class LCA_OT_create_avatar(LongWork, bpy.types.Operator):
     def _path(self, photos: list[Path]) -> Path:
         """Where the avatar goes; refuses folders that cannot be written to before any work is done."""
         if self.filepath:
-            path = Path(bpy.path.abspath(self.filepath)).with_suffix(SUFFIX)
+            path = self.path()
         elif bpy.data.filepath:
             path = unused(Path(bpy.data.filepath).parent / f"{photos[0].parent.name or 'avatar'}{SUFFIX}")
         else:

@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The current frame as a 3DGS PLY file, for other splat viewers."""
 
-from pathlib import Path
-
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import StringProperty
 
-from ..backend.errors import UserError
-from .common import Attempt, active_avatar, need_torch, needs_avatar
+from ..scene.avatar_data import active_avatar
+from .common import Attempt, SaveDialog, need_torch, needs_avatar
 
 
-class LCA_OT_export_ply(Attempt, bpy.types.Operator):
+class LCA_OT_export_ply(Attempt, SaveDialog, bpy.types.Operator):
     """Write the avatar as it stands on this frame as Gaussian splats"""
 
     bl_idname = "lca.export_ply"
     bl_label = "Export Splats"
     bl_options = {"REGISTER"}
+    suffix = ".ply"
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
-    check_existing: BoolProperty(default=True, options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context):
@@ -31,13 +28,11 @@ class LCA_OT_export_ply(Attempt, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def perform(self, context):
-        if not self.filepath:
-            raise UserError("No file was chosen.", "Give a file path.")
+        path = self.path()
         need_torch()
         from ..backend.ply import write_ply
         from ..scene.evaluate import evaluate
 
-        path = Path(bpy.path.abspath(self.filepath)).with_suffix(".ply")
         gaussians = evaluate(active_avatar(context), context.evaluated_depsgraph_get())
         write_ply(path, gaussians)
         self.report({"INFO"}, f"{len(gaussians):,} Gaussians written to {path.name}")

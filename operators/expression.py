@@ -5,7 +5,8 @@ import bpy
 from bpy.props import EnumProperty, FloatProperty
 
 from ..properties import ARKIT_NAMES
-from .common import Attempt, active_avatar, needs_avatar
+from ..scene.avatar_data import active_avatar
+from .common import Attempt, needs_avatar
 
 
 def _both(**values: float) -> dict[str, float]:

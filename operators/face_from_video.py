@@ -8,7 +8,8 @@ from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProper
 
 from ..backend.errors import UserError
 from ..properties import ARKIT_NAMES
-from .common import active_avatar, need_torch, needs_avatar
+from ..scene.avatar_data import active_avatar
+from .common import need_torch, needs_avatar
 from .photos import chosen_files
 from .running import LongWork
 
@@ -18,7 +19,7 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
 
     bl_idname = "lca.face_from_video"
     bl_label = "Face from Video"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}  # REGISTER would offer a redo panel that reads the whole film again
 
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
@@ -54,7 +55,7 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
         unit="TIME_ABSOLUTE",
     )
 
-    _name = ""
+    _avatar = 0  # its session_uid: names change, and other scenes are shown, while the film is read
 
     @classmethod
     def poll(cls, context):
@@ -76,7 +77,7 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
             raise UserError("No movie and no picture was chosen.", "Choose a movie or a picture sequence.")
         need_torch()
         self._start_now(context)
-        self._name = active_avatar(context).name
+        self._avatar = active_avatar(context).session_uid
         rate = context.scene.render.fps / context.scene.render.fps_base
         from_rest, smoothing, strength = self.from_rest, self.smoothing, self.strength
 
@@ -95,13 +96,17 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
             self.start = context.scene.frame_current
 
     def finish(self, context, result):
-        avatar = context.scene.objects.get(self._name)
+        named = (obj for obj in bpy.data.objects if obj.session_uid == self._avatar and obj.users_scene)
+        avatar = next(named, None)
         if avatar is None:
-            raise UserError(f"{self._name} is no longer in the scene; nothing was keyed.")
+            raise UserError("The avatar was deleted while the film was read; nothing was keyed.")
         for number, (values, gaze) in enumerate(zip(result.arkit, result.gaze, strict=True)):
             key_face(avatar, values, gaze, self.start + number)
+        avatar.update_tag(refresh={"TIME"})  # the current frame shows its own face, not the last one keyed
         last = self.start + len(result.seconds) - 1
         self.report({"INFO"}, f"{avatar.name}: face keyed on frames {self.start} to {last}")
+        for remark in result.remarks:
+            self.report({"WARNING"}, remark)
         if result.missed:
             self.report({"WARNING"}, f"{result.missed} pictures showed no face; their neighbours stand in.")
 
@@ -118,7 +123,7 @@ def key_face(avatar: bpy.types.Object, values, gaze, frame: int) -> None:
 
 def _counted(path: Path) -> tuple:
     """Sorts shot_2 before shot_10."""
-    digits = "".join(letter if letter.isdigit() else " " for letter in path.stem).split()
+    digits = "".join(letter if letter.isdecimal() else " " for letter in path.stem).split()
     return path.parent, [int(number) for number in digits], path.name
 
 

@@ -2,8 +2,12 @@
 """Installs PyTorch into the extension's own user folder, when a person asks for it and is online."""
 
 import importlib
+import queue
+import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bpy
@@ -82,19 +86,42 @@ def pip_install(requirement: str, folder: Path, progress, cancelled) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     last = ""
-    for count, line in enumerate(process.stdout):
-        if cancelled():
-            process.kill()
-            process.wait()
-            raise Cancelled
-        last = line.strip() or last
-        progress(1 - 0.97**count, last[:80])
+    try:
+        for count, line in enumerate(_said(process, cancelled)):
+            last = line.strip() or last
+            progress(1 - 0.97**count, last[:80])
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     if process.wait() != 0:
         raise UserError(
             f"PyTorch could not be installed: {last[:200]}", "Check the connection and try again."
         )
     for stray in (*folder.glob("numpy"), *folder.glob("numpy-*"), *folder.glob("numpy.libs")):
-        stray.rename(stray.with_name(f".unused_{stray.name}"))
+        shutil.rmtree(stray)
+
+
+def _said(process: subprocess.Popen, cancelled: Callable[[], bool]) -> Iterator[str]:
+    """The lines a process writes, until it closes its output; Cancelled, also while it is silent."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def listen() -> None:
+        with process.stdout as output:
+            for line in output:
+                lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=listen, name="lca-pip", daemon=True).start()
+    while not cancelled():
+        try:
+            line = lines.get(timeout=0.1)
+        except queue.Empty:
+            continue
+        if line is None:
+            return
+        yield line
+    raise Cancelled
 
 
 def register() -> None:

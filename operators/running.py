@@ -22,7 +22,7 @@ class LongWork:
 
     @classmethod
     def poll(cls, context):
-        if context.scene.lca.job_running:
+        if jobs.current() is not None:
             cls.poll_message_set("Wait until the running work has ended, or press Esc to stop it")
             return False
         return True
@@ -53,7 +53,7 @@ class LongWork:
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
-        if event.type == "ESC":
+        if event.type == "ESC" and event.value == "PRESS":
             self._job.cancel()
         elif event.type != "TIMER":
             return {"PASS_THROUGH"}
@@ -83,15 +83,9 @@ class LongWork:
         return {"FINISHED"}
 
     def _show(self, context) -> None:
-        job, properties = self._job, context.scene.lca
-        properties.job_running = True
-        properties.job_step = job.message or job.name
-        properties.job_progress = job.fraction
-        context.window_manager.progress_update(int(1000 * job.fraction))
-        context.workspace.status_text_set(f"{status_line(job)}    Esc: stop")
-        for area in context.screen.areas if context.screen else ():
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+        context.window_manager.progress_update(int(1000 * self._job.fraction))
+        context.workspace.status_text_set(f"{status_line(self._job)}    Esc: stop")
+        _redraw_sidebars(context)
 
     def _clear(self, context) -> None:
         window_manager = context.window_manager
@@ -101,14 +95,19 @@ class LongWork:
         window_manager.progress_end()
         if context.workspace:
             context.workspace.status_text_set(None)
-        for name in ("job_running", "job_step", "job_progress"):
-            context.scene.lca.property_unset(name)
         self._job = None
+        _redraw_sidebars(context)
 
     def _tell(self, fraction: float, message: str = "") -> None:
         """Progress where there is no window: the console."""
         if message:
             print(f"{self.bl_label}: {100 * fraction:3.0f} % {message}", flush=True)
+
+
+def _redraw_sidebars(context: bpy.types.Context) -> None:
+    for area in context.screen.areas if context.screen else ():
+        if area.type == "VIEW_3D":
+            area.tag_redraw()
 
 
 def status_line(job: jobs.Job) -> str:

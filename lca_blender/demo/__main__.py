@@ -107,7 +107,7 @@ def backdrop(grey: float) -> bpy.types.World:
 
 
 def create(files: list[Path], path: Path) -> bpy.types.Object:
-    bpy.ops.lca.create_avatar(files=[{"name": str(file)} for file in files], filepath=str(path))
+    bpy.ops.lca.create_avatar(photos=[{"name": str(file)} for file in files], filepath=str(path))
     avatar = bpy.context.object
     for warning in avatar.lca.warnings.splitlines():
         print(f"  note: {warning}")

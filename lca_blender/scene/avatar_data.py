@@ -21,6 +21,22 @@ def is_avatar(obj: bpy.types.Object) -> bool:
     return obj.type == "MESH" and bool(obj.lca.filepath or PACKED in obj.data)
 
 
+def active_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The avatar a person means: the active object, else the only selected one, else the active rig's."""
+    active = context.active_object
+    if active is not None and is_avatar(active):
+        return active
+    chosen = [obj for obj in context.selected_objects if is_avatar(obj)]
+    if not chosen and active is not None and active.type == "ARMATURE":
+        chosen = [obj for obj in context.scene.objects if is_avatar(obj) and obj.lca.armature == active]
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def present_rig(obj: bpy.types.Object, scene: bpy.types.Scene) -> bpy.types.Object | None:
+    """The armature that moves an avatar, if it is in the scene: one that was deleted is still pointed to."""
+    return obj.lca.armature if obj.lca.armature in scene.objects.values() else None
+
+
 def avatar_path(obj: bpy.types.Object) -> Path:
     """Absolute path of the object's avatar file; relative ones start at the .blend that holds the object.
 

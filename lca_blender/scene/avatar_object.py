@@ -71,7 +71,7 @@ def unbind_proxy(obj: bpy.types.Object) -> None:
     world = obj.matrix_world.copy()
     if MODIFIER in obj.modifiers:
         obj.modifiers.remove(obj.modifiers[MODIFIER])
-    obj.vertex_groups.clear()
+    drop_made_groups(obj)
     obj.parent = None
     obj.matrix_world = world
     obj.lca.armature = None
@@ -93,12 +93,16 @@ def move_proxy(obj: bpy.types.Object, transforms: np.ndarray | None) -> None:
 
 
 def weigh_proxy(obj: bpy.types.Object, bones: list[str | None]) -> None:
-    """Vertex groups from the template's weights; `bones` [J] names, None: stays at rest."""
+    """Vertex groups from the template's weights; `bones` [J] names, None: stays at rest.
+
+    They take the place of those made before and of any with their names; all others are the artist's.
+    """
     vertices, _, indices, weights = proxy_body()
     if len(obj.data.vertices) != len(vertices):
         return
-    obj.vertex_groups.clear()
     names = sorted({bone for bone in bones if bone})
+    drop_made_groups(obj, *names)
+    obj.lca.made_groups = "\n".join(names)
     column = {name: i for i, name in enumerate(names)}
     of_joint = np.array([column[bone] if bone else -1 for bone in bones])[indices]
     dense = np.zeros((len(vertices), len(names)))
@@ -109,6 +113,13 @@ def weigh_proxy(obj: bpy.types.Object, bones: list[str | None]) -> None:
         group = obj.vertex_groups.new(name=name)
         for vertex in np.flatnonzero(weight > 1e-3).tolist():
             group.add((vertex,), float(weight[vertex]), "REPLACE")
+
+
+def drop_made_groups(obj: bpy.types.Object, *others: str) -> None:
+    """Removes the vertex groups that binding made, and those called `others`."""
+    for name in {*obj.lca.made_groups.splitlines(), *others} & set(obj.vertex_groups.keys()):
+        obj.vertex_groups.remove(obj.vertex_groups[name])
+    obj.lca.made_groups = ""
 
 
 @lru_cache(maxsize=1)

@@ -3,8 +3,9 @@
 
 import bpy
 
+from ..backend import jobs
 from ..preferences import installed
-from ..scene.avatar_data import avatar_problem, is_avatar
+from ..scene.avatar_data import active_avatar, avatar_problem, present_rig
 
 ENGINE = "LCA_GAUSSIANS"
 WRAP = 34  # letters that fit a sidebar of the usual width
@@ -56,20 +57,7 @@ class AvatarPanel(Sidebar):
 
     @classmethod
     def poll(cls, context):
-        return shown_avatar(context) is not None
-
-
-def shown_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The active avatar, or the only one that the active armature moves."""
-    active = context.active_object
-    if active is None:
-        return None
-    if is_avatar(active):
-        return active
-    if active.type != "ARMATURE":
-        return None
-    moved = [obj for obj in context.scene.objects if is_avatar(obj) and obj.lca.armature == active]
-    return moved[0] if len(moved) == 1 else None
+        return active_avatar(context) is not None
 
 
 def paragraph(layout, text: str, icon: str = "NONE") -> None:
@@ -117,8 +105,9 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
         buttons.operator("lca.remove_photo", text="", icon="REMOVE")
         buttons.separator()
         buttons.operator("lca.clear_photos", text="", icon="X")
-        if properties.job_running:
-            layout.progress(factor=properties.job_progress, text=properties.job_step)
+        job = jobs.current()
+        if job is not None:
+            layout.progress(factor=job.fraction, text=job.message or job.name)
             layout.label(text="stops it", icon="EVENT_ESC")
             return
         big = layout.column()
@@ -133,7 +122,7 @@ class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):
     bl_order = 1
 
     def draw(self, context):
-        layout, avatar = self.layout, shown_avatar(context)
+        layout, avatar = self.layout, active_avatar(context)
         layout.prop(avatar.lca, "filepath", text="")
         problem = avatar_problem(avatar)
         if problem is not None:
@@ -151,8 +140,14 @@ class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
     bl_order = 2
 
     def draw(self, context):
-        layout, properties = self.layout, shown_avatar(context).lca
-        if properties.armature is None:
+        layout, avatar = self.layout, active_avatar(context)
+        properties, rig = avatar.lca, present_rig(avatar, context.scene)
+        if rig is None:
+            if properties.armature is not None:
+                gone = properties.armature.name
+                paragraph(layout, f"\u201c{gone}\u201d is no longer in this scene.", "ERROR")
+                layout.operator("lca.save_bone_map", icon="FILE_TICK")
+                layout.operator("lca.unbind", icon="UNLINKED")
             paragraph(
                 layout, "Select the avatar and an armature: Rigify, Mixamo, VRM, Unreal, MHR and others."
             )
@@ -160,7 +155,7 @@ class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
             layout.operator("lca.load_bone_map", icon="FILE_FOLDER")
             return
         row = layout.row(align=True)
-        row.label(text=properties.armature.name, icon="ARMATURE_DATA")
+        row.label(text=rig.name, icon="ARMATURE_DATA")
         row.operator("lca.unbind", text="", icon="UNLINKED")
         missing = sum(not pair.bone for pair in properties.bone_map)
         if missing:
@@ -180,7 +175,7 @@ class LCA_PT_face(AvatarPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
-        layout, avatar = self.layout, shown_avatar(context)
+        layout, avatar = self.layout, active_avatar(context)
         grid = layout.grid_flow(columns=2, even_columns=True, align=True)
         for preset in EXPRESSIONS:
             name = {"BLINK": "Eyes Closed"}.get(preset, preset.title())
@@ -200,7 +195,7 @@ class FaceGroup(AvatarPanel):
     sliders: tuple[str, ...] = ()
 
     def draw(self, context):
-        expression = shown_avatar(context).lca.expression
+        expression = active_avatar(context).lca.expression
         column = self.layout.column(align=True)
         for base in self.sliders:
             if hasattr(expression, base):

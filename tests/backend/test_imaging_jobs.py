@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs: progress, cancelling within half a second, errors as sentences, results on the main thread."""
+"""Jobs: progress, cancelling within half a second, errors as sentences, one job at a time."""
 
 import threading
 import time
@@ -13,39 +13,34 @@ from lca_blender.backend.errors import UserError
 def clean_worker():
     yield
     jobs.shutdown()
-    while jobs.drain():
-        pass
 
 
-def drain_until(condition, seconds=5.0):
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
-        jobs.drain()
-        time.sleep(0.005)
-    assert condition()
-
-
-def test_result_comes_back_on_the_main_thread():
-    threads = {}
-    finished = []
+def test_work_is_done_on_a_thread_of_its_own():
+    threads = []
 
     def target(progress, cancelled):
-        threads["work"] = threading.current_thread()
+        threads.append(threading.current_thread())
         return 6 * 7
 
-    def on_done(job):
-        threads["done"] = threading.current_thread()
-        finished.append(job.result)
-
-    job = jobs.start(target, on_done=on_done)
+    job = jobs.start(target)
     assert job.wait(5)
-    assert finished == []  # nothing happens on the main thread until it asks
-    drain_until(lambda: finished)
-    assert finished == [42]
+    assert job.result == 42
     assert job.state == jobs.DONE
     assert job.fraction == 1.0
-    assert threads["done"] is threading.main_thread()
-    assert threads["work"] is not threading.main_thread()
+    assert threads[0] is not threading.main_thread()
+
+
+def test_the_current_job_is_the_first_that_has_not_ended():
+    release = threading.Event()
+    assert jobs.current() is None
+    first = jobs.start(lambda progress, cancelled: release.wait(5))
+    second = jobs.start(lambda progress, cancelled: release.wait(5))
+    assert jobs.current() is first
+    first.cancel()
+    assert jobs.current() is second
+    release.set()
+    assert second.wait(5)
+    assert jobs.current() is None
 
 
 def test_progress_never_goes_back_or_out_of_range():
@@ -78,16 +73,13 @@ def test_cancel_is_felt_within_half_a_second():
         finally:
             stopped.set()
 
-    done = []
-    job = jobs.start(target, on_done=done.append)
+    job = jobs.start(target)
     assert started.wait(5)
     began = time.monotonic()
     job.cancel()
     assert job.ended
     assert stopped.wait(0.5)
-    drain_until(lambda: done)
     assert time.monotonic() - began < 0.5
-    assert done == [job]
     assert job.state == jobs.CANCELLED
     assert job.result is None
     assert job.error is None
@@ -149,15 +141,6 @@ def test_unexpected_exception_is_one_sentence_and_a_logged_traceback(caplog):
     assert "\n" not in str(job.error)
     assert "Creating the avatar failed unexpectedly" in str(job.error)
     assert "division by zero" in str(job.error)
-    assert any(record.exc_info for record in caplog.records)
-
-
-def test_a_failing_call_on_the_main_thread_does_not_stop_the_next(caplog):
-    calls = []
-    jobs.post(lambda: 1 / 0)
-    jobs.post(lambda: calls.append("second"))
-    assert jobs.drain(seconds=1.0) == 2
-    assert calls == ["second"]
     assert any(record.exc_info for record in caplog.records)
 
 

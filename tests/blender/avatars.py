@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small avatars for the tests, made from the built-in body through the real `Avatar`."""
+"""Small avatars for the tests, made from the built-in body through the real `Avatar`; where they stand."""
 
+import bpy
 import numpy as np
 import torch
 from lca_blender.backend.avatar import Avatar
 from lca_blender.backend.body.anchors import sample_anchors
 from lca_blender.backend.body.pose import pose_features
 from lca_blender.backend.body.template import load_template
+
+from lca_blender.scene.evaluate import evaluate
 
 TOKENS, CHILDREN, WIDTH = 700, 2, 16
 
@@ -60,6 +63,12 @@ def write_avatar(path, detail=1.0):
     )
     avatar.save(path)
     return path
+
+
+def splats(avatar):
+    """Means [n,3] of an avatar object's splats now, world space."""
+    bpy.context.view_layer.update()
+    return evaluate(avatar, bpy.context.evaluated_depsgraph_get()).means.numpy()
 
 
 def quaternions(frames):

@@ -94,6 +94,16 @@ def bound(avatar):
     return avatar, rig
 
 
+@pytest.fixture
+def metarig(scene):
+    """Rigify's human, active."""
+    import addon_utils  # Blender's own: there once bpy is imported
+
+    addon_utils.enable("rigify", default_set=True)
+    bpy.ops.object.armature_human_metarig_add()
+    return bpy.context.object
+
+
 def pytest_sessionfinish(session, exitstatus):
     session.config.lca_exit_status = int(exitstatus)
 

@@ -7,6 +7,7 @@ its own that ends inside `draw`. Exit status 0: every panel drew and every list 
 
 import os
 import sys
+import threading
 import traceback
 from types import SimpleNamespace
 
@@ -16,6 +17,8 @@ import lca_blender
 
 bpy.ops.wm.read_factory_settings()
 lca_blender.register()
+
+from lca_blender.backend import jobs  # noqa: E402
 
 from lca_blender.ui import lists, sidebar  # noqa: E402
 
@@ -40,11 +43,21 @@ class LCA_PT_all(bpy.types.Panel):
                 name = "photos" if kind is lists.LCA_UL_photos else "bone_map"
                 for item in getattr(data, name):
                     kind.draw_item(None, context, self.layout, data, item, 0, data, "")
+            draw_other_states(self.layout, context)
             status = 0
         except BaseException:
             traceback.print_exc()
         sys.stderr.flush()
         os._exit(status)
+
+
+def draw_other_states(layout, context):
+    """Work under way, and a rig that was deleted."""
+    jobs.start(lambda progress, cancelled: threading.Event().wait())
+    sidebar.LCA_PT_photos.draw(SimpleNamespace(layout=layout.column()), context)
+    rig = context.object.lca.armature
+    context.collection.objects.unlink(rig)
+    sidebar.LCA_PT_bind.draw(SimpleNamespace(layout=layout.column()), context)
 
 
 def main(path):

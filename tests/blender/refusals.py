@@ -23,4 +23,3 @@ def fails(sentence, operator, **arguments):
     after = state()
     assert after == before
     assert bpy.context.scene.lca.message
-    assert not bpy.context.scene.lca.job_running

@@ -246,21 +246,6 @@ def test_saving_and_opening_keeps_everything(scene, bound, avatar_file, tmp_path
     assert same(fresh(bpy.data.objects["Avatar"]), before)
 
 
-def test_saving_elsewhere_keeps_relative_paths_right(scene, avatar, avatar_file, tmp_path):
-    first, second = tmp_path / "a" / "scene.blend", tmp_path / "b" / "c" / "scene.blend"
-    for path in (first, second):
-        path.parent.mkdir(parents=True)
-    bpy.ops.wm.save_as_mainfile(filepath=str(first))
-    avatar.lca.filepath = avatar_data.relative_if_saved(avatar_file)
-    for path in (second, first):
-        bpy.ops.wm.save_as_mainfile(filepath=str(path))
-        obj = bpy.data.objects["Avatar"]
-        assert obj.lca.filepath.startswith("//")
-        assert avatar_data.avatar_path(obj).resolve() == avatar_file.resolve()
-        bpy.ops.wm.open_mainfile(filepath=str(path))
-        assert avatar_data.avatar_path(bpy.data.objects["Avatar"]).resolve() == avatar_file.resolve()
-
-
 def test_linked_and_overridden(scene, bound, avatar_file, tmp_path):
     avatar, rig = bound
     collection = bpy.data.collections.new("Person")

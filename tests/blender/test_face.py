@@ -1,24 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Faces by one click and from filmed ones."""
 
+from types import SimpleNamespace
+
 import bpy
 import numpy as np
 import pytest
+from avatars import splats
 from lca_blender.backend.body.arkit import ARKIT_INDEX, ARKIT_NAMES
 from lca_blender.backend.body.skeleton import INDEX
-from lca_blender.backend.face_from_video import face_from_video
+from lca_blender.backend.errors import UserError
+from lca_blender.backend.face_from_video import FacePerformance, face_from_video
 from lca_blender.backend.people.person import sample_person
 from lca_blender.backend.people.render import render_person
 from lca_blender.backend.raster.camera import Camera, look_at
+from lca_blender.operators.face_from_video import LCA_OT_face_from_video
 from PIL import Image
 from refusals import fails
-
-from lca_blender.scene.evaluate import evaluate
-
-
-def splats(avatar):
-    bpy.context.view_layer.update()
-    return evaluate(avatar, bpy.context.evaluated_depsgraph_get()).means.numpy()
 
 
 def curves(avatar):
@@ -90,11 +88,12 @@ def test_a_filmed_face_keys_the_sliders(avatar, scene, acted):
 
 
 def test_pictures_without_a_face_key_nothing(avatar, scene, tmp_path):
-    Image.fromarray(np.full((400, 300, 3), 120, np.uint8)).save(tmp_path / "empty.png")
+    for name in ("empty.png", "empty².png"):
+        Image.fromarray(np.full((400, 300, 3), 120, np.uint8)).save(tmp_path / name)
     fails(
         "No picture shows a face",
         bpy.ops.lca.face_from_video,
-        files=[{"name": "empty.png"}],
+        files=[{"name": name} for name in ("empty.png", "empty².png")],
         directory=str(tmp_path),
     )
     fails("No movie and no picture", bpy.ops.lca.face_from_video)
@@ -111,3 +110,43 @@ def test_keys_begin_at_the_current_frame(avatar, scene, acted):
     jaw = next(curve for curve in curves(avatar) if curve.data_path == "lca.expression.jawOpen")
     assert [tuple(key.co) for key in jaw.keyframe_points] == [(30, avatar.lca.expression.jawOpen)]
     assert avatar.lca.expression.jawOpen > 0.2
+
+
+def jaw(*openings):
+    """A performance of jawOpen alone, one picture a second."""
+    arkit = np.zeros((len(openings), 52), np.float32)
+    arkit[:, ARKIT_INDEX["jawOpen"]] = openings
+    return FacePerformance(np.arange(len(openings), dtype=np.float32), arkit, np.zeros((len(openings), 2)))
+
+
+def reading(folder):
+    """The operator while it reads a film, driven as a window would drive it; keys from frame 1."""
+    operator = SimpleNamespace(directory=str(folder), files=[SimpleNamespace(name="shot_1.png")], start=1)
+    operator.from_rest, operator.smoothing, operator.strength = True, 0.0, 1.0
+    operator._start_now = operator.report = lambda *_: None
+    LCA_OT_face_from_video.prepare(operator, bpy.context)
+    return operator
+
+
+def test_the_current_frame_shows_its_own_face(avatar, scene, tmp_path):
+    scene.frame_set(2)
+    avatar.location.x = 3
+    LCA_OT_face_from_video.finish(reading(tmp_path), bpy.context, jaw(0.1, 0.2, 0.9))
+    bpy.context.view_layer.update()
+    assert avatar.lca.expression.jawOpen == pytest.approx(0.2)
+    assert avatar.location.x == 3
+
+
+def test_an_avatar_is_keyed_under_another_name_and_behind_another_scene(avatar, scene, tmp_path):
+    operator = reading(tmp_path)
+    avatar.name = "Ann"
+    bpy.context.window.scene = bpy.data.scenes.new("Other")
+    LCA_OT_face_from_video.finish(operator, bpy.context, jaw(0.1, 0.2))
+    assert len(curves(avatar)) == 52 + 2
+
+
+def test_an_avatar_that_was_deleted_is_not_keyed(avatar, tmp_path):
+    operator = reading(tmp_path)
+    bpy.context.collection.objects.unlink(avatar)
+    with pytest.raises(UserError, match="was deleted"):
+        LCA_OT_face_from_video.finish(operator, bpy.context, jaw(0.1, 0.2))

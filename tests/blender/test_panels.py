@@ -34,6 +34,17 @@ def test_every_button_of_the_panels_exists():
         getattr(bpy.ops.lca, name.removeprefix("lca.")).get_rna_type()
 
 
+def test_the_rig_panel_shows_the_avatar_that_binding_means(metarig, avatar):
+    avatar.select_set(True)
+    metarig.select_set(True)
+    bpy.context.view_layer.objects.active = metarig
+    assert sidebar.LCA_PT_bind.poll(bpy.context)
+    assert bpy.ops.lca.bind_to_armature() == {"FINISHED"}
+    assert avatar.lca.armature == metarig
+    avatar.select_set(False)
+    assert sidebar.LCA_PT_bind.poll(bpy.context)
+
+
 def test_the_map_shows_what_is_missing_first_and_can_be_searched(bound):
     avatar, _ = bound
     avatar.lca.bone_map[7].bone = ""

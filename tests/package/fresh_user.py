@@ -21,7 +21,7 @@ def main(archive: str, photo: str, out: Path) -> None:
     assert installed == {"FINISHED"}, installed
     name = "bl_ext.user_default.lca_blender"
     assert name in bpy.context.preferences.addons, "not enabled"
-    bpy.ops.lca.create_avatar(files=[{"name": photo}], filepath=str(out / "person.lca"))
+    bpy.ops.lca.create_avatar(photos=[{"name": photo}], filepath=str(out / "person.lca"))
     avatar = bpy.context.object
     bpy.ops.preferences.addon_enable(module="rigify")
     bpy.ops.object.armature_human_metarig_add()
