@@ -211,11 +211,11 @@ def this_platform() -> str:
 
 
 def demo(options: argparse.Namespace) -> None:
-    command = ["-m", "lca_blender.demo", "--out", options.out]
+    command = ["-m", "lca_blender.demo", "--out", os.path.abspath(options.out)]
     if options.seed is not None:
         command += ["--seed", str(options.seed)]
     if options.photos:
-        command += ["--photos", *options.photos]
+        command += ["--photos", *map(os.path.abspath, options.photos)]
     run(environment(), *command)
 
 
@@ -263,7 +263,7 @@ def main() -> None:
     one.add_argument(
         "--photos", nargs="+", metavar="FILE", help="your photos of one person; without, a synthetic person's"
     )
-    one.add_argument("--out", default="out/demo", metavar="DIR")
+    one.add_argument("--out", default=ROOT / "out" / "demo", metavar="DIR")
     one.add_argument("--seed", type=int, help="which synthetic person (held out: 1,000,000 and up)")
     one.set_defaults(function=demo)
     one = commands.add_parser("test", help="lint, every test, the extension build")
@@ -273,7 +273,7 @@ def main() -> None:
     one.add_argument("--platform", nargs="+", choices=sorted(PLATFORM_TAGS), default=[this_platform()])
     one.add_argument("--python", nargs="+", choices=["3.11", "3.13"], default=[this_python()])
     one.add_argument("--torch", choices=["cpu", "cuda", "none"], default="cpu")
-    one.add_argument("--out", default="dist", metavar="DIR")
+    one.add_argument("--out", default=ROOT / "dist", metavar="DIR")
     one.set_defaults(function=package)
     options = parser.parse_args()
     options.function(options)

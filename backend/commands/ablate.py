@@ -27,8 +27,8 @@ def add(subparsers) -> None:
 
 
 def run(args) -> None:
+    from ..evaluation.ablate import TABLES, Scale, ablate
     from ..imaging.correspondence import load_estimator
-    from ..training.ablate import TABLES, Scale, ablate
 
     scale = Scale(args.config, args.minutes, args.steps, args.people, args.views, args.tokens, args.batch)
     names = args.tables or list(TABLES)

@@ -29,7 +29,7 @@ def add(subparsers) -> None:
 
 
 def train(args) -> None:
-    from ..training.expression import CodesConfig, train_codes
+    from ..training.codes.train import CodesConfig, train_codes
 
     config, counts = CodesConfig(minutes=args.minutes), (args.people, args.held_out, args.workers)
     print(json.dumps(train_codes(args.faces, args.data, args.out, config, *counts, say)))

@@ -29,9 +29,9 @@ def add(subparsers) -> None:
 
 
 def run(args) -> None:
+    from ..evaluation.evaluate import evaluate, held_out_people
     from ..files import require_writable
     from ..model.checkpoint import load_model
-    from ..training.evaluate import evaluate, held_out_people
     from ..training.shards import ShardFolder
 
     if args.pictures:
@@ -58,7 +58,7 @@ def run(args) -> None:
     result = {"model": str(args.model), "split": source, "true_maps": args.true_maps, **numbers}
     print(json.dumps(result) if args.json else "\n".join(f"{k:18} {v}" for k, v in result.items()))
     if args.pictures:
-        from ..training.figures import expression_figure, people_figure
+        from ..evaluation.figures import expression_figure, people_figure
 
         people_figure(args.pictures, subjects)
         beside = args.pictures.with_name(f"{args.pictures.stem}_expressions{args.pictures.suffix}")

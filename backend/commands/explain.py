@@ -34,8 +34,8 @@ def add(subparsers) -> None:
 
 
 def attention(args) -> None:
+    from ..evaluation.explain import explain_attention, person_views
     from ..model.checkpoint import load_model
-    from ..training.explain import explain_attention, person_views
 
     model = load_model(args.model, args.encoder)
     if args.photos:
@@ -51,9 +51,9 @@ def attention(args) -> None:
 
 
 def domains(args) -> None:
+    from ..evaluation.explain import explain_domains, person_views
     from ..model.checkpoint import load_model
     from ..people.dataset import HELD_OUT
-    from ..training.explain import explain_domains, person_views
 
     model, people = load_model(args.model, args.encoder), {}
     for regime in DOMAINS:

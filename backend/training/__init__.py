@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training and evaluating the network on synthetic people."""
+"""Training the network."""

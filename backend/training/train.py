@@ -24,8 +24,8 @@ from ..people.dataset import is_held_out
 from .anchor_pool import PooledAnchors, anchor_pool, whole_anchors
 from .batches import Batch, make_batch
 from .check import check
+from .codes.train import code_terms
 from .config import TrainingConfig
-from .expression import code_terms
 from .journal import Journal
 from .losses import acap, asap, image_loss, over, region_weights, surface_distance, transparency
 from .noise import NoiseBank

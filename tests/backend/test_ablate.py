@@ -5,9 +5,7 @@ import json
 
 import pytest
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.model.config import preset
-from lca_blender.backend.people.dataset import write_shards
-from lca_blender.backend.training.ablate import (
+from lca_blender.backend.evaluation.ablate import (
     TABLES,
     Scale,
     Variant,
@@ -18,6 +16,8 @@ from lca_blender.backend.training.ablate import (
     scores_path,
     stage_configs,
 )
+from lca_blender.backend.model.config import preset
+from lca_blender.backend.people.dataset import write_shards
 from lca_blender.backend.training.prepare import prepare
 
 SCORES = {"l1": 0.05, "ssim": 0.5, "psnr": 20.0}

@@ -13,9 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lca_blender.backend.cli import main
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.model.lca import LCA
-from lca_blender.backend.people import synth
-from lca_blender.backend.training.evaluate import (
+from lca_blender.backend.evaluation.evaluate import (
     evaluate,
     held_out_people,
     make_subjects,
@@ -25,7 +23,9 @@ from lca_blender.backend.training.evaluate import (
     true_views,
     truth,
 )
-from lca_blender.backend.training.figures import people_figure
+from lca_blender.backend.evaluation.figures import people_figure
+from lca_blender.backend.model.lca import LCA
+from lca_blender.backend.people import synth
 from lca_blender.backend.training.shards import ShardFolder
 from model_fixtures import SMALL
 from PIL import Image

@@ -6,13 +6,7 @@ import pytest
 import torch
 from lca_blender.backend.body.anchors import sample_anchors
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.model.blocks import JointBlock
-from lca_blender.backend.model.checkpoint import load_model
-from lca_blender.backend.model.heads import PixelAttention
-from lca_blender.backend.model.lca import LCA
-from lca_blender.backend.model.tokens import anchor_set
-from lca_blender.backend.model.views import InputViews
-from lca_blender.backend.training.explain import (
+from lca_blender.backend.evaluation.explain import (
     apart,
     explain_domains,
     joint_weights,
@@ -20,6 +14,12 @@ from lca_blender.backend.training.explain import (
     place_of,
     principal,
 )
+from lca_blender.backend.model.blocks import JointBlock
+from lca_blender.backend.model.checkpoint import load_model
+from lca_blender.backend.model.heads import PixelAttention
+from lca_blender.backend.model.lca import LCA
+from lca_blender.backend.model.tokens import anchor_set
+from lca_blender.backend.model.views import InputViews
 from model_fixtures import TINY
 
 WIDTH = TINY.width

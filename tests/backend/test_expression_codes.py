@@ -21,8 +21,8 @@ from lca_blender.backend.model.expression_codes import (
     load_codes,
     save_codes,
 )
-from lca_blender.backend.training import expression as codes
-from lca_blender.backend.training.faces import Faces, mirrored_names
+from lca_blender.backend.training.codes import train as codes
+from lca_blender.backend.training.codes.faces import Faces, mirrored_names
 
 
 def painted(frame: np.ndarray, height=120, width=160):

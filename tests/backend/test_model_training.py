@@ -13,6 +13,14 @@ from lca_blender.backend.avatar import Avatar
 from lca_blender.backend.body.expression import expression_code
 from lca_blender.backend.body.pose import pose_features
 from lca_blender.backend.errors import UserError
+from lca_blender.backend.evaluation.evaluate import (
+    compare,
+    mean_avatar,
+    picture,
+    target_signal,
+    true_views,
+    truth,
+)
 from lca_blender.backend.imaging.correspondence import Correspondence, NoPersonError
 from lca_blender.backend.imaging.crops import Box
 from lca_blender.backend.jobs import Cancelled
@@ -25,14 +33,6 @@ from lca_blender.backend.training.batches import choose_views, cut_camera, cut_t
 from lca_blender.backend.training.check import check, encode_batch
 from lca_blender.backend.training.config import BatchRecipe, TrainingConfig
 from lca_blender.backend.training.estimates import estimate_record
-from lca_blender.backend.training.evaluate import (
-    compare,
-    mean_avatar,
-    picture,
-    target_signal,
-    true_views,
-    truth,
-)
 from lca_blender.backend.training.prepare import (
     PreparedPeople,
     estimate_path,

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 from lca_blender.backend.cli import main as lca
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.training.ablate import TABLES, Scale, stage_configs
+from lca_blender.backend.evaluation.ablate import TABLES, Scale, stage_configs
 from lca_blender.backend.training.config import PRESETS, BatchRecipe, TrainingConfig, training_config
 
 

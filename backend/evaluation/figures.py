@@ -20,8 +20,8 @@ from ..people.cameras import body_extent, frame
 from ..people.expressions import expression, with_gaze
 from ..people.figure import Figure
 from ..raster import rasterize
+from ..training.losses import over
 from .evaluate import Subject, picture, truth
-from .losses import over
 
 PAPER, INK = (255, 255, 255), (60, 60, 60)
 TEXT = 16  # pixels of a line

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..body.expression import CODE_SIZE, gaze_vectors
-from ..model.expression_codes import face_trunk
+from ...body.expression import CODE_SIZE, gaze_vectors
+from ...model.expression_codes import face_trunk
 
 SIZE = (48, 48)  # of the pictures it draws
 POSE = 9 + 6  # the head's rotation, two gaze vectors

@@ -21,9 +21,9 @@ from ..files import replacing
 from ..model.checkpoint import load_model
 from ..model.config import preset
 from ..model.lca import LCA
-from .config import TrainingConfig, training_config
+from ..training.config import TrainingConfig, training_config
+from ..training.train import train
 from .evaluate import evaluate, held_out_people
-from .train import train
 
 SPLITS = ("studio", "wild")
 COLUMNS = ("l1", "ssim", "psnr")
