@@ -23,6 +23,10 @@ from .riders import Frames, Riders, Skeleton, joint_frames, posed_points, posed_
 SHAPES = (
     "sex", "height", "weight", "muscle", "bust", "shoulder_width", "hip_width", "leg_length", "arm_length",
 )  # fmt: skip
+# Mean and standard deviation of the coefficients of synthetic people (`people.shape`), rounded: the mean body
+# of the template is a lean one.
+SHAPE_MEAN = np.array([0.0, 0, 2.3, 0, 0, 0, 0, 0, 0])
+SHAPE_SPREAD = np.array([1.0, 1, 1.7, 1, 1, 1, 1, 1, 1])
 UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # template axes -> camera axes, facing the camera
 FOCAL, FOCAL_SPREAD = 1.5, 0.4  # of the photo's longer side; of its logarithm
 POSE_WEIGHT = 1.5  # of the prior's squared distance against a pixel's
@@ -199,7 +203,7 @@ class _Problem:
         at = np.array([*((centre - self.centre) / scale), depth])
         pelvis = load_template().joint_heads[0]
         translation = at - local[0] @ (middle - pelvis) - pelvis
-        return BodyFit(local, translation, self.prior_focal, self.centre, np.zeros(len(SHAPES)))
+        return BodyFit(local, translation, self.prior_focal, self.centre, SHAPE_MEAN.copy())
 
     def choose(self, fit: BodyFit, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
         """The candidate that explains each pixel best: rows of `riders` [n], squared costs of all [n,H]."""
@@ -332,7 +336,8 @@ def _step(problems, fits, scale: float, rigid: bool = False) -> None:
             step[free] = np.linalg.solve(block + 1e-3 * np.diag(np.diag(block)), gradient[free])
             _move(fit, step)
         return
-    schur, right = np.eye(shapes) * 10.0, -10.0 * fits[0].betas  # the shape's prior
+    schur = np.diag(10.0 / SHAPE_SPREAD**2)  # the shape's prior
+    right = schur @ (SHAPE_MEAN - fits[0].betas)
     solved = []
     for problem, fit in zip(problems, fits, strict=True):
         hessian, gradient = problem.normal_equations(fit, scale)
@@ -362,7 +367,7 @@ def _move(fit: BodyFit, step: np.ndarray) -> None:
     fit.local[joints] = u @ vh  # what rounding takes from a rotation grows along the chain
     fit.focal = float(fit.focal * np.exp(np.clip(step[own - 4], -0.2, 0.2)))
     fit.translation = fit.translation + np.clip(step[own - 3 : own], -0.5, 0.5)
-    fit.betas = np.clip(fit.betas + step[own:], -3, 3)
+    fit.betas = SHAPE_MEAN + np.clip(fit.betas + step[own:] - SHAPE_MEAN, -3 * SHAPE_SPREAD, 3 * SHAPE_SPREAD)
 
 
 def outside_field(mask: np.ndarray, margin: float = 0.3) -> tuple[np.ndarray, tuple[int, int]]:

@@ -18,17 +18,18 @@ from scipy import ndimage
 
 from ..errors import UserError
 from .body_fit import BodyFit, fit_bodies
-from .crops import Box, crop, feather, guided_filter, paste, resize
+from .crops import Box, crop, feather, paste
 from .estimator_file import BUNDLED, load_network
 from .finding import ASPECT, Found, find_people, main_parts, windows
 from .fusing import Look, believed, candidates, evidence, fuse
+from .matting import matte_of
 from .network import CorrespondenceNetwork, mean_of_mirrored
 
 ERROR_SCALE = 0.05  # metres of expected error at which confidence is one half
-WIDER = 0.2  # margin, in sizes of the first look, of the second look that must find the same person
-LEAST_AGREEMENT = 0.3  # of their mattes, intersection over union
+# A thing that was taken for a person is seldom taken for the same from farther away. Margins, in sizes of the
+# first look, of looks one of which must see the same person, and how much of it (intersection over union).
+AGAIN = ((0.2, 0.3), (0.05, 0.8), (0.15, 0.8))
 HEAD_HEIGHT = 1.5  # metres; the mean template's head lies above, but for the point of the chin
-MATTE_SIDE = 1024  # the matte is sharpened at no more than this many rows
 
 
 class NoPersonError(UserError):
@@ -104,8 +105,11 @@ class Estimator:
                 break
             box = refined
             body = self._look_at(found, rgb, box)
-        wider = self._look_at(found, rgb, box.grown(WIDER, ASPECT))
-        self._require_person(body, wider, name)
+        if not _clear(body) or not any(
+            _agreement(body, self._look_at(found, rgb, box.grown(margin, ASPECT))) > least
+            for margin, least in AGAIN
+        ):
+            raise _no_person(name)
         body.probability = body.probability * ndimage.binary_dilation(
             main_parts(body.probability > 0.3), iterations=2
         )
@@ -162,18 +166,6 @@ class Estimator:
             return None
         return _to_picture(Box.of_mask(mask), look).inside(*shape[:2]).grown(0.1, ASPECT)
 
-    def _require_person(self, look: Look, wider: Look, name: str) -> None:
-        """A thing that was taken for a person is seldom taken for the same person from farther away."""
-        mask = look.probability > 0.5
-        if mask.mean() < 0.02 or look.probability[mask].mean() < 0.7 or np.median(look.error[mask]) > 0.35:
-            raise _no_person(name)
-        rows, columns = np.indices(mask.shape).reshape(2, -1)
-        cells = (look.pixels(rows, columns) - (wider.box.left, wider.box.top)) / wider.step
-        x, y = cells.astype(int).T
-        again = (wider.probability[y, x] > 0.5).reshape(mask.shape)
-        if (mask & again).sum() < LEAST_AGREEMENT * (mask | again).sum():
-            raise _no_person(name)
-
     def _head_box(self, look: Look, shape: tuple[int, ...]) -> Box | None:
         """A crop of the head and some neck, if it would show more than the body's crop does."""
         mask = (look.probability > 0.5) & (look.points[..., 2] > self.head_height) & (look.error < 0.2)
@@ -199,7 +191,7 @@ class Estimator:
                 near = ndimage.maximum_filter(seen, 9) > 0.3
                 look = replace(look, probability=look.probability * near)
                 weight = weight * near
-            paste(matte, _sharpened(rgb, look), look.box, weight)
+            paste(matte, matte_of(rgb, look), look.box, weight)
             _paste_points(points, error, look, shape, weight)
         matte[matte < 0.02] = 0
         return matte, points, error
@@ -222,6 +214,24 @@ def _no_person(name: str) -> NoPersonError:
     return NoPersonError(f"{name} shows no person.", "Use a photo in which the person is clearly visible.")
 
 
+def _clear(look: Look) -> bool:
+    """Whether a look is sure enough of what it saw."""
+    mask = look.probability > 0.5
+    return (
+        mask.mean() >= 0.02 and look.probability[mask].mean() >= 0.7 and np.median(look.error[mask]) <= 0.35
+    )
+
+
+def _agreement(look: Look, wider: Look) -> float:
+    """Overlap of a look's person with the one that a look at a wider box shows, intersection over union."""
+    mask = look.probability > 0.5
+    rows, columns = np.indices(mask.shape).reshape(2, -1)
+    cells = (look.pixels(rows, columns) - (wider.box.left, wider.box.top)) / wider.step
+    x, y = cells.astype(int).T
+    again = (wider.probability[y, x] > 0.5).reshape(mask.shape)
+    return (mask & again).sum() / (mask | again).sum()
+
+
 def _to_picture(box: Box, look: Look) -> Box:
     sy, sx = look.box.height / look.probability.shape[0], look.box.width / look.probability.shape[1]
     left, top = look.box.left, look.box.top
@@ -238,21 +248,6 @@ def _overlap(a: Box, b: Box) -> float:
     height = min(a.bottom, b.bottom) - max(a.top, b.top)
     common = max(width, 0) * max(height, 0)
     return common / (a.width * a.height + b.width * b.height - common)
-
-
-def _sharpened(rgb: np.ndarray, look: Look) -> np.ndarray:
-    """The matte of a pass with the photo's own edges, at up to MATTE_SIDE rows."""
-    height = min(MATTE_SIDE, max(look.box.height, look.probability.shape[0]))
-    width = max(1, round(height * ASPECT))
-    guide = crop(rgb, look.box, height, width).mean(axis=-1)
-    matte = resize(look.probability, height, width)
-    radius = max(1, round(height / look.probability.shape[0] * 1.5))
-    sharp = guided_filter(guide, matte, radius, epsilon=2e-3)
-    # Only the edge may change: what the network is sure of at a distance from it stays.
-    inside = ndimage.minimum_filter(matte, 2 * radius + 1) > 0.9
-    outside = ndimage.maximum_filter(matte, 2 * radius + 1) < 0.1
-    sharp = np.where(inside, 1, np.where(outside, 0, sharp))
-    return np.clip((sharp - 0.1) / 0.8, 0, 1).astype(np.float32)
 
 
 def _paste_points(

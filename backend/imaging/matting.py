@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the network's coarse probability to a matte with the photo's own edges."""
+
+import numpy as np
+import scipy.sparse as sparse
+from scipy import ndimage
+from scipy.sparse.linalg import cg
+
+from .crops import crop, guided_filter, resize
+from .fusing import Look
+
+WALK_SIDE = 288  # rows on which regions are settled
+MATTE_SIDE = 1024  # the matte's edge is laid on no more than this many rows
+CONTRAST = 1000.0  # of squared colour differences, sRGB in 0..1
+LEAST = 0.002  # weight of two neighbours however they differ
+PULL = 0.05  # of the network's answer where it is sure
+STEPS = (
+    (0, 1, 1.0),
+    (1, 0, 1.0),
+    (1, 1, 0.7),
+    (1, -1, 0.7),
+)  # to a pixel's neighbours: rows, columns, weight
+
+
+def matte_of(rgb: np.ndarray, look: Look) -> np.ndarray:
+    """float32 [h,w] in 0..1 over a look's box: the network's regions, ended where the photo rgb [H,W,3] has
+    its edges.
+    """
+    height, width = look.probability.shape
+    rows = max(height, min(WALK_SIDE, look.box.height))
+    size = rows, max(1, round(rows * width / height))
+    matte = random_walk(crop(rgb, look.box, *size), resize(look.probability, *size))
+    fine = min(MATTE_SIDE, look.box.height)
+    if fine > rows:
+        matte = _with_fine_edges(rgb, look, matte, fine)
+    return np.clip((matte - 0.1) / 0.8, 0, 1).astype(np.float32)
+
+
+def random_walk(picture: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """The values x [h,w] that change where `picture` [h,w,3] changes and stay near `prior` [h,w] in 0..1
+    where that is sure: the least sum of w_ij (x_i - x_j)² over neighbours and c_i (x_i - prior_i)², with
+    w_ij = exp(-CONTRAST |colour_i - colour_j|²) and c = PULL (2 prior - 1)².
+
+    L. Grady, "Multilabel random walker image segmentation using prior models", CVPR 2005.
+    """
+    sure = PULL * (2 * prior.ravel().astype(np.float64) - 1) ** 2 + 1e-4
+    diagonal, sides, offsets = sure.copy(), [], []
+    for offset, weight in _neighbours(picture):
+        diagonal[: len(weight)] += weight
+        diagonal[offset:] += weight
+        sides += [-weight, -weight]
+        offsets += [offset, -offset]
+    system = sparse.diags([diagonal, *sides], [0, *offsets], format="csr")
+    start = prior.ravel().astype(np.float64)
+    walked, _ = cg(system, sure * start, x0=start, rtol=1e-3, maxiter=300, M=sparse.diags(1 / diagonal))
+    return walked.reshape(prior.shape)
+
+
+def _neighbours(picture: np.ndarray):
+    """(offset, weights of every pixel to the one at that offset in reading order; 0 across the border)."""
+    height, width = picture.shape[:2]
+    for down, across, share in STEPS:
+        first = picture[: height - down, max(0, -across) : width - max(0, across)]
+        second = picture[down:, max(0, across) : width + min(0, across)]
+        weight = np.zeros((height, width))
+        alike = np.exp(-CONTRAST * np.square(first - second).sum(-1))
+        weight[: height - down, max(0, -across) : width - max(0, across)] = share * (alike + LEAST)
+        offset = down * width + across
+        yield offset, weight.ravel()[: height * width - offset]
+
+
+def _with_fine_edges(rgb: np.ndarray, look: Look, matte: np.ndarray, rows: int) -> np.ndarray:
+    """The same on more rows, its edge along the photo's; only the edge may change."""
+    columns = max(1, round(rows * matte.shape[1] / matte.shape[0]))
+    radius = max(1, round(rows / matte.shape[0]))
+    matte = resize(matte, rows, columns)
+    guide = crop(rgb, look.box, rows, columns).mean(axis=-1)
+    sharp = guided_filter(guide, matte, radius, epsilon=2e-3)
+    inside = ndimage.minimum_filter(matte, 2 * radius + 1) > 0.9
+    outside = ndimage.maximum_filter(matte, 2 * radius + 1) < 0.1
+    return np.where(inside, 1, np.where(outside, 0, sharp))
