@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import prints
 from .cloth import BodyShape, Piece, shell
 from .skin import Plain
 from .strands import head
+from .surface import border_edges
 
 
 def tube(path: np.ndarray, radius: float, closed: bool, sides: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -84,10 +86,15 @@ def make_glasses(rng: np.random.Generator, shape: BodyShape) -> list[Piece]:
     return pieces
 
 
-def make_hat(rng: np.random.Generator, shape: BodyShape, material) -> tuple[list[Piece], float]:
-    """A beanie or a cap; also the height (head units) of its lower edge, under which hair shows."""
+def make_hat(rng: np.random.Generator, shape: BodyShape) -> tuple[list[Piece], float]:
+    """A knitted beanie or a woven cap; also the height (head units) of its lower edge, under which hair
+    shows.
+    """
     local = head().local
     cap = rng.random() < 0.5
+    weave = int(rng.choice([prints.SMOOTH, prints.DENIM])) if cap else prints.KNIT
+    colours = prints.palette(rng)
+    material = prints.sample_fabric(rng, shape.sites, prints.OTHER, colours, 1.7, 1.6, weave=weave)
     edge, tilt = (4.9, 0.22) if cap else (3.9, 0.26)
     line = edge + tilt * local[:, 2] * 0.5
     outline = np.where(local[:, 1] > -4, (local[:, 1] - line), -1.0) * shape.sites.head_scale
@@ -116,7 +123,7 @@ def make_hat(rng: np.random.Generator, shape: BodyShape, material) -> tuple[list
 
 
 def _visor(shape: BodyShape, material, edge: float, tilt: float) -> Piece:
-    """The brim of a cap: an arc in front of the forehead, two-sided."""
+    """The brim of a cap: an arc in front of the forehead, two sheets sewn together all round."""
     turn = np.linspace(-1.15, 1.15, 19)
     rows = []
     for t in np.linspace(0, 1, 5):
@@ -144,4 +151,6 @@ def _visor(shape: BodyShape, material, edge: float, tilt: float) -> Piece:
             np.stack([p + 1, p + 19, p + 20], -1).reshape(-1, 3),
         ]
     )
-    return _rigid(shape, points, np.concatenate([up, up[:, ::-1] + 95]).astype(np.int32), material)
+    a, b = border_edges(up).T
+    rim = np.concatenate([np.stack([b, a, a + 95], 1), np.stack([b, a + 95, b + 95], 1)])
+    return _rigid(shape, points, np.concatenate([up, up[:, ::-1] + 95, rim]).astype(np.int32), material)

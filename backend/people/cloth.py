@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import identity
+from scipy.spatial import cKDTree
 
 from . import surface
 from .folds import along_limbs
@@ -215,12 +216,7 @@ def hang(
         wave = count * angle + phase + 0.6 * np.sin(2 * angle + phase) + 0.25 * np.sin(3 * t + 2 * phase)
         uneven = 1 + 0.45 * np.sin(2 * angle + 2 * phase) + 0.3 * np.sin(5 * angle - phase)
         radius = widest + flare * length + depth * t**1.1 * uneven * np.sin(wave)
-        z = (
-            np.interp(height, [slab[:, 2].mean() - 9, slab[:, 2].mean() + 9], [-9, 9])
-            if len(slab) == 0
-            else slab[:, 2].mean()
-        )
-        rings.append(np.column_stack([middle + out * radius[:, None], np.full(columns, z)]))
+        rings.append(np.column_stack([middle + out * radius[:, None], np.full(columns, slab[:, 2].mean())]))
     return np.array(rings, np.float32)
 
 
@@ -232,11 +228,10 @@ def skirt(
     flare: float = 0.16,
     ease: float = 0.008,
     pleats: tuple[int, float, float] = (9, 0.015, 0.0),
-    follow: float = 0.8,
     opening: float = 0.0,
 ) -> Piece:
-    """A skirt from height `top` to `bottom` (mean template); `follow` is how far the hem goes with the
-    thighs; `opening` is the angle in radians that stays open in front, as a coat does.
+    """A skirt from height `top` to `bottom` (mean template); `opening` is the angle in radians that stays
+    open in front, as a coat does.
     """
     sites = shape.sites
     rest = hang(sites.template.vertices, sites, top, bottom, flare, ease, pleats)
@@ -251,10 +246,9 @@ def skirt(
     faces = (np.cumsum(shut) - 1)[faces[shut[faces].all(1)]]
     folds = _round_skirt(rest, turn, pleats)[shut]
     rest, vertices = rest.reshape(-1, 3)[shut], vertices.reshape(-1, 3)[shut]
-    weights = skirt_weights(rest, sites, follow)
+    weights, below = skirt_weights(rest, sites)
     vertices, extra, source = surface.hem(vertices, faces.astype(np.int32), 0.004)
     every = np.concatenate([np.arange(len(rest)), source])
-    below = shape.below(rest)
     faces = np.concatenate([faces, extra]).astype(np.int32)
     return Piece(
         vertices, faces, below[every], rest[every], weights[every], np.zeros(len(faces), np.uint8), materials,
@@ -274,21 +268,26 @@ def _round_skirt(rest: np.ndarray, turn: np.ndarray, pleats: tuple[int, float, f
     return np.concatenate(parts, 2).reshape(-1, 5).astype(np.float32)
 
 
-def skirt_weights(rest: np.ndarray, sites: Sites, follow: float) -> np.ndarray:
-    """Skirt weights [n, J]: the waist goes with the pelvis, lower down left and right thigh share it
-    smoothly.
+def skirt_weights(rest: np.ndarray, sites: Sites) -> tuple[np.ndarray, np.ndarray]:
+    """Skirt weights [n, J] at points rest [n, 3] round the mean template, and the skin below each [n, 3].
+
+    A skirt follows the thighs as the skin below it does, so that no bend of a hip brings a leg through it;
+    left and right share it smoothly.
     """
     names = list(sites.template.joint_names)
-    hip, knee, waist = sites.joint("thigh.L")[2], sites.joint("shin.L")[2], sites.joint("spine1")[2]
-    z = rest[:, 2]
-    thigh = follow * np.clip((hip + 0.06 - z) / (0.6 * (hip - knee)), 0, 1)
-    left = 0.5 + 0.5 * np.tanh(rest[:, 0] / (0.09 * sites.k))
-    shin = 0.55 * np.clip((knee + 0.05 - z) / 0.3, 0, 1)
-    spine = np.clip((z - waist + 0.03) / 0.10, 0, 1) * 0.6
+    skin = sites.skin_vertices[~sites.is_arm(sites.template.vertices[sites.skin_vertices])]
+    places = sites.template.vertices[skin]
+    _, near = cKDTree(places).query(rest, 12)
+    leg = [i for i, name in enumerate(names) if name.startswith(("thigh", "shin", "foot", "toe"))]
+    thigh = sites.dense_weights[:, leg].sum(1)[skin[near]].mean(1)
+    knee, waist = sites.joint("shin.L")[2], sites.joint("spine1")[2]
+    left = 0.5 + 0.5 * np.tanh(rest[:, 0] / (0.06 * sites.k))
+    shin = 0.55 * np.clip((knee + 0.05 - rest[:, 2]) / 0.3, 0, 1)
+    spine = np.clip((rest[:, 2] - waist + 0.03) / 0.10, 0, 1) * 0.6
     weights = np.zeros((len(rest), len(names)), np.float32)
     for side, share in (("L", left), ("R", 1 - left)):
         weights[:, names.index(f"thigh.{side}")] = thigh * share * (1 - shin)
         weights[:, names.index(f"shin.{side}")] = thigh * share * shin
     weights[:, names.index("spine1")] = (1 - thigh) * spine
     weights[:, names.index("pelvis")] = (1 - thigh) * (1 - spine)
-    return weights
+    return weights, places[near[:, 0]]

@@ -53,11 +53,9 @@ def sample_skin_look(
     """Random colours; `masculine` and `age` in 0..1 steer beard, make-up and lines; tone: a `skin_tone`."""
     base, place = tone
     dark = luminance(base) < 0.45
-    lips = (
-        base * np.array([0.90, 0.62, 0.62])
-        if not dark
-        else base * np.array([1.0, 0.68, 0.70]) + np.array([0.09, 0.01, 0.03])
-    )
+    pale = np.clip((luminance(base) - 0.4) / 0.3, 0, 1)
+    lips = pale * base * np.array([0.90, 0.62, 0.62])
+    lips += (1 - pale) * (base * np.array([1.0, 0.80, 0.82]) + np.array([0.035, 0.01, 0.015]))
     made_up = masculine < 0.5 and rng.random() < 0.35
     if made_up:
         lips = 0.35 * lips + 0.65 * hsv(

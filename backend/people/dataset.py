@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Records of synthetic people for training: made from seeds, kept in shards, read at random.
 
-    python -m lca_blender.backend.people.dataset --out DIR --seeds 0:2000 --workers 1
-
 Seeds below 1,000,000 train, seeds from 1,000,000 up are held out. A record holds V views, body views first:
     rgba [V, H, W, 4] uint8 sRGB, straight alpha           template_map [V, H, W, 3] float32 metres, 0 where
     alpha is 0 or something stands before the person       viewmats [V, 4, 4]  Ks [V, 3, 3]  float32
@@ -14,7 +12,6 @@ The person and the light stay. Records from before there were regimes are mixed,
 
 from __future__ import annotations
 
-import argparse
 import bisect
 from pathlib import Path
 
@@ -208,26 +205,3 @@ def _opened(path: Path):
         return safe_open(str(path), framework="numpy")
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path.name} cannot be read.", "Please delete it and make it again.") from error
-
-
-def main(arguments=None) -> None:
-    parser = argparse.ArgumentParser(description="Makes records of synthetic people.")
-    parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--seeds", default="0:64", help="first:end, end not included")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--shard", type=int, default=SHARD, help="people in one file")
-    parser.add_argument("--height", type=int, default=256)
-    parser.add_argument("--width", type=int, default=192)
-    parser.add_argument("--body-views", type=int, default=6)
-    parser.add_argument("--face-views", type=int, default=4)
-    parser.add_argument("--regime", choices=[*REGIMES, "both"], default="mixed")
-    given = parser.parse_args(arguments)
-    first, end = (int(s) for s in given.seeds.split(":"))
-    options = {
-        name: getattr(given, name) for name in ("height", "width", "body_views", "face_views", "regime")
-    }
-    write_shards(given.out, range(first, end), given.workers, shard=given.shard, **options)
-
-
-if __name__ == "__main__":
-    main()

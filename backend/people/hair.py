@@ -141,12 +141,14 @@ def make_hair(
     style: Style,
     look: HairLook,
     hairline: np.ndarray,
-    roots_below: float | None = None,
+    roots_below: float | None,
+    cloth: np.ndarray,
 ) -> list[Piece]:
     """All hair of a person. `roots_below`: under a hat only strands that start lower than this (head
-    units) stay.
+    units) stay; `cloth` [Nv]: metres that clothes stand off the skin, on which long hair lies.
     """
-    sites, scalp = shape.sites, head()
+    sites = shape.sites
+    scalp = head().dressed(cloth / sites.head_scale)
     seed, part = float(rng.uniform(0, 50)), float(rng.choice([-2.6, 0.0, 2.6]) + rng.normal(0, 0.3))
     pieces = []
     below = np.inf if roots_below is None else roots_below

@@ -105,8 +105,8 @@ def _finish(radiance, key_direction, key, level, **rest):
     sh = project(radiance)
     around = np.stack([direction(a, 0) for a in range(0, 360, 15)])
     light = Light(sh, key_direction.astype(np.float32), np.asarray(key, np.float32), **rest)
-    facing = np.maximum(around @ key_direction, 0)[:, None] * light.key
-    mean = float((light.diffuse(around) + facing).mean())
+    facing = np.clip((around @ key_direction + light.wrap) / (1 + light.wrap), 0, 1)[:, None]
+    mean = float((light.diffuse(around) + facing * light.key).mean())
     scale = np.float32(level / mean)
     return Light(sh * scale, light.key_direction, light.key * scale, **rest)
 

@@ -18,12 +18,13 @@ OVERLAP = 0.045  # metres an inner garment reaches under an outer one
 
 @dataclass
 class Outfit:
-    """Pieces to draw, and how deep under cloth each template vertex lies (`cover` [Nv] metres, > 0 is
-    under it).
+    """Pieces to draw, how deep under cloth each template vertex lies (`cover` [Nv] metres, > 0 is under it)
+    and how far off the skin the outermost cloth is there (`thickness` [Nv] metres, 0 where bare).
     """
 
     pieces: list[Piece] = field(default_factory=list)
     cover: np.ndarray | None = None
+    thickness: np.ndarray | None = None
     names: list[str] = field(default_factory=list)
 
 
@@ -41,6 +42,8 @@ class Wardrobe:
         self.colours = prints.palette(rng)
         self.over = np.full(len(shape.vertices), -garments.FAR)
         self.roof = np.full(len(shape.vertices), garments.FAR, np.float32)
+        self.ceiling = self.roof  # the roof over what was worn last
+        self.thickness = np.zeros(len(shape.vertices), np.float32)
         self.hidden = np.full(len(shape.vertices), -garments.FAR)
         self.outfit = Outfit()
         self.patterned = False
@@ -57,10 +60,14 @@ class Wardrobe:
     def wear(
         self, name: str, cut: Cut, materials: list, depth: float, *, margin=0.02, outside=False, **options
     ):
-        """Make a cut into a shell under what is worn already (`outside`: over it, as a collar is)."""
+        """Make a cut into a shell under what is worn already (`outside`: over what was worn last, as its
+        collar is, but under the rest).
+        """
         outline = np.minimum(cut.outline, OVERLAP - self.over)
         if not outside:
-            cut.offset = np.minimum(cut.offset, np.maximum(0.5 * self.roof, 0.002)).astype(np.float32)
+            self.ceiling = self.roof
+        room = (0.6 if outside else 0.5) * self.ceiling
+        cut.offset = np.minimum(cut.offset, np.maximum(room, 0.002)).astype(np.float32)
         looseness = float(np.clip(np.median(cut.offset) / 0.016, 0.2, 1))
         folds = Folds(depth, depth, float(self.rng.uniform(0, 40)), looseness)
         piece = shell(
@@ -80,6 +87,7 @@ class Wardrobe:
         self.outfit.pieces.append(piece)
         self.outfit.names.append(name)
         self.over = np.maximum(self.over, cut.outline)
+        self.thickness = np.where(outline > 0, np.maximum(self.thickness, cut.offset), self.thickness)
         self.roof = np.where(cut.outline > -0.02, np.minimum(self.roof, cut.offset), self.roof)
         self.hidden = np.maximum(self.hidden, np.minimum(cut.outline, outline) - margin)
 
@@ -120,7 +128,7 @@ def _tailored(w: Wardrobe, hem: float, long: bool) -> None:
         opening = 0.0 if closed else rng.uniform(0.3, 0.9)
         flare = rng.uniform(0.04, 0.14)
         piece = skirt(
-            w.shape, hem + 0.03, below, [skirts], flare, 0.016, (5, 0.006, rng.uniform(0, 6)), 0.8, opening
+            w.shape, hem + 0.03, below, [skirts], flare, 0.016, (5, 0.006, rng.uniform(0, 6)), opening
         )
         w.outfit.pieces.append(piece)
         # The upper part covers the seam.
@@ -287,15 +295,27 @@ def _skirt(w: Wardrobe, waist: float, fabric: prints.Fabric) -> float:
         float(flare),
         0.012,
         (*pleats, float(rng.uniform(0, 6))),
-        follow=0.88,
     )
     w.outfit.pieces.append(piece)
     w.outfit.names.append(f"{kind} skirt")
-    w.hidden = np.maximum(w.hidden, garments.under_skirt(t, waist - 0.02, bottom))
+    _tights(w, fabric)
+    # Thighs stay: whoever sits lets one look in at the hem.
+    hips = np.minimum(garments.under_skirt(t, waist - 0.02, bottom), t.z - t.height(90))
+    w.hidden = np.maximum(w.hidden, hips)
     w.over = np.maximum(w.over, garments.under_skirt(t, waist - 0.01, bottom) + 0.03)
     tucked_in = garments.under_skirt(t, waist + 0.01, bottom) > -0.02
     w.roof = np.where(tucked_in, np.minimum(w.roof, 0.009), w.roof).astype(np.float32)
     return bottom
+
+
+def _tights(w: Wardrobe, skirt_fabric: prints.Fabric) -> None:
+    """Short tights under a skirt, which leave no mark on the layers over it."""
+    t, over, roof = w.tape, w.over, w.roof
+    cut = garments.trousers_cut(t, t.height(97), t.height(74), 0.0, 0.0, 0.0)
+    look = skirt_fabric.look
+    look = look._replace(lie=prints.LEGS, pattern=prints.PLAIN, first=0.4 * look.first)
+    w.wear("short tights", cut, [prints.Fabric(look, skirt_fabric.place)], 0.0, fine=False, hem_depth=0.001)
+    w.over, w.roof = over, roof
 
 
 def _dress(w: Wardrobe) -> float:
@@ -369,4 +389,5 @@ def dress(rng: np.random.Generator, shape: BodyShape, masculine: float) -> Outfi
             hem = _bottom(w, skirted, waist)
     _feet(w, hem)
     w.outfit.cover = w.hidden
+    w.outfit.thickness = w.thickness
     return w.outfit

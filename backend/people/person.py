@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import accessories, complexion, hair, lids, outfit, prints, shape, skin, surface
+from . import accessories, complexion, hair, lids, outfit, shape, skin, surface
 from .cloth import BodyShape, Piece
 from .materials import Material, srgb
 from .sites import EYE, MOUTH, SKIN, TEETH, Sites, load_sites
@@ -103,7 +103,7 @@ def _body_materials(rng: np.random.Generator, look: skin.SkinLook, sites: Sites)
     materials[SKIN] = skin.Skin(look, origin, sites.head_scale, tips, hand)
     materials[EYE] = skin.Eye(iris, sclera, centre, sites.head_scale)
     materials[TEETH] = skin.Plain(teeth, 0.25, 0.6, fade_from=8.4, **depth)
-    materials[MOUTH] = skin.Plain(np.array([0.66, 0.27, 0.26]), 0.45, 0.3, fade_from=8.2, **depth)
+    materials[MOUTH] = skin.Plain(np.array(skin.MOUTH_RED), 0.45, 0.3, fade_from=8.2, **depth)
     return materials
 
 
@@ -144,8 +144,9 @@ def sample_person(seed: int) -> Person:
     sites = load_sites()
     masculine = float(rng.random() < 0.5)
     age = float(np.clip(rng.beta(1.6, 2.2), 0, 1))
-    betas = shape.sample_betas(rng, sites.template.shape_names, masculine, age)
-    betas = shape.fit_size(sites.template, betas, *shape.sample_size(rng, masculine, age))
+    size = shape.sample_size(rng, masculine, age)
+    betas = shape.sample_betas(rng, sites.template.shape_names, masculine, age, size)
+    betas = shape.fit_size(sites.template, betas, size.stature, size.mass)
     vertices, heads = shape.apply_shape(sites.template, betas)
     body = BodyShape.of(vertices + shape.individuality(rng, sites), sites)
 
@@ -159,11 +160,8 @@ def sample_person(seed: int) -> Person:
     worn = outfit.dress(rng, body, masculine)
     hats, roots_below = [], None
     if rng.random() < 0.09 and style.name not in ("bun", "afro", "curly"):
-        fabric = prints.sample_fabric(
-            rng, sites, prints.OTHER, prints.palette(rng), 1.7, 1.6, weave=prints.KNIT
-        )
-        hats, roots_below = accessories.make_hat(rng, body, fabric)
-    grown = hair.make_hair(rng, body, style, hair_look, look.hairline, roots_below)
+        hats, roots_below = accessories.make_hat(rng, body)
+    grown = hair.make_hair(rng, body, style, hair_look, look.hairline, roots_below, worn.thickness)
     glasses = accessories.make_glasses(rng, body) if rng.random() < 0.3 else []
 
     materials = _body_materials(rng, look, sites)

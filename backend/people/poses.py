@@ -12,14 +12,6 @@ from .gait import run, walk
 from .stance import HIP, PALMS, PLACES, angle, arm_down, bearing, hands, stance
 
 
-def t_pose() -> Pose:
-    figure = Figure()
-    for side in "LR":
-        figure.arm(side, (1, 0, 0))
-        figure.fingers(side, 0.0)
-    return figure.finish()
-
-
 def standing(rng) -> Pose:
     figure = Figure()
     bearing(figure, rng)

@@ -26,7 +26,7 @@ _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 class View:
     """One picture. rgba [H, W, 4] uint8 sRGB, straight alpha (colour 0 where alpha is 0).
 
-    template_map [H, W, 3] float16: the point of the mean template's canonical surface each pixel shows
+    template_map [H, W, 3] float32: the point of the mean template's canonical surface each pixel shows
     (clothes and hair show the point below), 0 where alpha is 0; the surface that fills most of a pixel
     counts. transforms [J, 4, 4]: mean template's canonical space -> this posed person, bone lengths
     included. Jaw and eyes are NOT turned in them: `apply_face_joints` adds that from expression and gaze, as
@@ -101,7 +101,8 @@ def _with_expression(person, expression: np.ndarray) -> np.ndarray:
     active = np.flatnonzero(expression)
     rest = np.array(person.vertices, np.float32)
     if len(active) and len(person.expression_index):
-        rest[person.expression_index] += np.tensordot(expression[active], person.expression_deltas[active], 1)
+        deltas = person.expression_deltas[active]
+        rest[person.expression_index] += np.einsum("a,aec->ec", expression[active], deltas)
     return rest
 
 
@@ -152,7 +153,7 @@ def render_posed(
     alpha = np.add.reduceat(places.share, first) if len(first) else np.zeros(0, np.float32)
     rgb = linear_to_bytes(_mix(places, matte + shine, first, alpha))
     rgba = picture(np.concatenate([rgb, (alpha * 255 + 0.5).astype(np.uint8)[:, None]], 1), np.uint8)
-    view = View(rgba, picture(places.attributes[first, 6:9], np.float16), posed.transforms)
+    view = View(rgba, picture(places.attributes[first, 6:9], np.float32), posed.transforms)
     if not extras:
         return view
     depth = positions[first] @ viewmat[2, :3].astype(np.float32) + np.float32(viewmat[2, 3])

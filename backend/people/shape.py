@@ -6,6 +6,7 @@ shapes, and what no shape holds.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from .noise import fbm_points
 from .sites import EYE, Sites
 
 # Correlations between shapes in people, from general knowledge of anthropometry (wide noses go with wide
-# mouths,
-# fat cheeks with weight, ...); pairs that are missing count as independent.
+# mouths, fat cheeks with weight, ...); pairs that are missing count as independent. Here `height` and
+# `weight` stand for stature and mass themselves, not for the coefficients that reach them.
 CORRELATIONS = {
     ("nose_width", "mouth_width"): 0.35, ("nose_width", "lips"): 0.4, ("head_width", "eye_distance"): 0.5,
     ("jaw_width", "head_width"): 0.4, ("brow", "jaw_width"): 0.35, ("height", "head_width"): 0.2,
@@ -26,8 +27,8 @@ CORRELATIONS = {
 }  # fmt: skip
 # Means (sigmas) for a woman, opposite for a man, over what the template's `sex` shape holds.
 LEANINGS = {
-    "jaw_width": -1.0, "brow": -0.9, "lips": 0.8, "eye_size": 1.0, "muscle": -0.3, "nose_width": -0.7,
-    "nose_length": -0.4, "chin": -0.6, "face_length": -0.5, "cheek_fullness": 0.6,
+    "jaw_width": -1.0, "brow": -0.9, "lips": 0.8, "eye_size": 1.0, "muscle": -0.3, "bust": 1.0,
+    "nose_width": -0.7, "nose_length": -0.4, "chin": -0.6, "face_length": -0.5, "cheek_fullness": 0.6,
 }  # fmt: skip
 # The head's shapes are narrow: drawn this much wider they make faces differ as people's do.
 FACE_SPREAD = 1.5
@@ -42,39 +43,61 @@ _BODY = (
     "leg_length",
     "arm_length",
 )
-RANGES = {"weight": (-1.8, 5.0), "muscle": (-1.0, 2.0), "bust": (-1.2, 2.0), "height": (-3.2, 3.2)}  # sigmas
+RANGES = {"weight": (-2.6, 8.5), "muscle": (-1.0, 2.0), "bust": (-2.5, 3.0), "height": (-3.2, 3.2)}  # sigmas
 # Stature (m) and mass (kg), mean and standard deviation: ANSUR II (Gordon et al. 2014, NATICK/TR-15/007; 2012
-# survey of 4,082 men and 1,986 women, "Stature" and "Weight"). Soldiers are leaner than the public, so the
-# upper tail of mass is widened towards the means of NHANES 2015-2018 (Fryar et al. 2021, Vital Health Stat
-# 3(46)), and middle age is heavier, as its age groups show.
+# survey of 4,082 men and 1,986 women, "Stature" and "Weight").
 STATURE = {"woman": (1.629, 0.064), "man": (1.756, 0.069)}
 MASS = {"woman": (67.8, 11.0), "man": (85.5, 14.2)}
-PUBLIC_MASS = {"woman": 77.5, "man": 90.6}
 MASS_PER_STATURE = 0.47  # correlation of mass and stature in ANSUR II
 DENSITY = 1000.0  # kg per cubic metre of the mesh
 
 
+class Size(NamedTuple):
+    """Stature in metres, mass in kilograms, and the standard scores of both among people of that sex."""
+
+    stature: float
+    mass: float
+    tall: float
+    heavy: float
+
+
+def sample_size(rng: np.random.Generator, masculine: float, age: float) -> Size:
+    """The size of a random person: normal stature, log-normal mass; see `STATURE` and `MASS`."""
+    sort = "man" if masculine >= 0.5 else "woman"
+    (mean, spread), (kilos, kilos_spread) = STATURE[sort], MASS[sort]
+    tall, heavy = rng.normal(size=2)
+    heavy = MASS_PER_STATURE * tall + np.sqrt(1 - MASS_PER_STATURE**2) * heavy
+    variance = np.log1p((kilos_spread / kilos) ** 2)
+    mass = kilos * np.exp(np.sqrt(variance) * heavy - variance / 2)
+    return Size(float(mean + spread * tall - 0.02 * age), float(mass), float(tall), float(heavy))
+
+
 @lru_cache(maxsize=4)
-def _mixing(names: tuple[str, ...]) -> np.ndarray:
-    """Lower Cholesky factor of the correlation matrix; eigenvalues are lifted where the guesses disagree."""
+def _mixing(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """How the shapes follow stature and mass [S, 2], and the lower Cholesky factor [S, S] of what is left of
+    their correlations then (Gaussian conditioning).
+    """
     c = np.eye(len(names))
     for (a, b), value in CORRELATIONS.items():
         if a in names and b in names:
             i, j = names.index(a), names.index(b)
             c[i, j] = c[j, i] = value
-    w, v = np.linalg.eigh(c)
-    c = (v * np.maximum(w, 0.05)) @ v.T
-    d = np.sqrt(np.diag(c))
-    return np.linalg.cholesky(c / np.outer(d, d))
+    size = [names.index("height"), names.index("weight")]
+    c[size[0], size[1]] = c[size[1], size[0]] = MASS_PER_STATURE
+    follow = c[:, size] @ np.linalg.inv(c[np.ix_(size, size)])
+    # Eigenvalues are lifted where the guesses disagree; height and weight leave none.
+    w, v = np.linalg.eigh(c - follow @ c[size])
+    return follow, np.linalg.cholesky((v * np.maximum(w, 1e-9)) @ v.T)
 
 
 def sample_betas(
-    rng: np.random.Generator, names: tuple[str, ...], masculine: float, age: float
+    rng: np.random.Generator, names: tuple[str, ...], masculine: float, age: float, size: Size
 ) -> np.ndarray:
-    """Coefficients [S] in sigmas; those of stature and mass are left to `fit_size`. `masculine` 1 is a man,
-    0 a woman; `age` in 0..1 (about 18 to 75).
+    """Coefficients [S] in sigmas of a person of that size; `height` and `weight` are left to `fit_size`.
+    `masculine` 1 is a man, 0 a woman; `age` in 0..1 (about 18 to 75).
     """
-    z = _mixing(names) @ rng.normal(size=len(names))
+    follow, rest = _mixing(names)
+    z = follow @ np.array([size.tall, size.heavy]) + rest @ rng.normal(size=len(names))
     for i, name in enumerate(names):
         if name not in _BODY and name not in ("lips", "mouth_width"):
             z[i] *= FACE_SPREAD
@@ -90,17 +113,6 @@ def sample_betas(
         widest = 2.0 if name in _BODY else 2.0 * FACE_SPREAD
         z[i] = np.clip(z[i], *RANGES.get(name, (-widest, widest)))
     return z.astype(np.float32)
-
-
-def sample_size(rng: np.random.Generator, masculine: float, age: float) -> tuple[float, float]:
-    """Stature in metres and mass in kilograms of a random person; see `STATURE` and `MASS`."""
-    sort = "man" if masculine >= 0.5 else "woman"
-    (mean, spread), (kilos, kilos_spread) = STATURE[sort], MASS[sort]
-    tall, heavy = rng.normal(size=2)
-    heavy = MASS_PER_STATURE * tall + np.sqrt(1 - MASS_PER_STATURE**2) * heavy
-    public = 0.5 * (PUBLIC_MASS[sort] - kilos)
-    kilos += public * (4 * age * (1 - age) - 1 + max(heavy, 0))
-    return float(mean + spread * tall - 0.02 * age), float(kilos + kilos_spread * heavy)
 
 
 def fit_size(template, betas: np.ndarray, stature: float, mass: float) -> np.ndarray:
@@ -135,8 +147,9 @@ def _volume(vertices: np.ndarray, faces: np.ndarray) -> float:
 
 
 def individuality(rng: np.random.Generator, sites: Sites) -> np.ndarray:
-    """A smooth displacement [Nv, 3] that no two people share: a millimetre or two of the head the same on
-    both sides, a millimetre of everything that is not; none at the eyes and the lips.
+    """A smooth displacement [Nv, 3] that no two people share: root mean square 2 mm of the face, mostly
+    the same on both sides, and 1.5 mm of the body; none at the eyes, the lips and the cranium (bald
+    skulls would show dents).
     """
     v = sites.template.vertices
     q = sites.head_local(v)
@@ -154,6 +167,7 @@ def individuality(rng: np.random.Generator, sites: Sites) -> np.ndarray:
         quiet = np.maximum(quiet, np.exp(-((d**2).sum(1) ** 2)))
     d = (q - np.array([0, -7, 7.5])) / np.array([3.4, 1.6, 4])
     quiet = np.maximum(quiet, np.exp(-((d**2).sum(1) ** 2)))
+    quiet = np.maximum(quiet, np.clip((q[:, 1] - 0.6 * q[:, 2] - 1) / 3, 0, 1))  # the cranium
     quiet[sites.template.part >= EYE] = 1
     # Hands and feet keep their shape: a millimetre is much on a finger.
     hand = (np.abs(v[:, 0]) > sites.joint("hand.L")[0] - 0.02) | (v[:, 2] < 0.1)
@@ -162,8 +176,9 @@ def individuality(rng: np.random.Generator, sites: Sites) -> np.ndarray:
 
 def apply_shape(template, betas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vertices [Nv, 3] and joint heads [J, 3] of a body, feet on the ground where the template's are."""
-    vertices = template.vertices + np.tensordot(betas, template.shape_deltas, 1)
-    heads = template.joint_heads + np.tensordot(betas, template.shape_joint_deltas, 1)
+    # Not by BLAS, whose bits follow its thread count.
+    vertices = template.vertices + np.einsum("s,snc->nc", betas, template.shape_deltas)
+    heads = template.joint_heads + np.einsum("s,sjc->jc", betas, template.shape_joint_deltas)
     drop = vertices[:, 2].min() - template.vertices[:, 2].min()
     vertices[:, 2] -= drop
     heads[:, 2] -= drop

@@ -80,8 +80,11 @@ def distance(kind: str, q: np.ndarray) -> np.ndarray:
         f, chain(q, [(0, 1.5, -2.5), (1.2, 1.5, 6), (0.8, 1.5, 13)], np.array([3.8, 4.2, 4.6])), 1.2
     )
     top = OPENING[kind]
-    if kind != "loafer":
-        radii = {"sneaker": (4.7, 5.0), "ankle boot": (4.6, 4.9), "tall boot": (4.7, 6.1)}[kind]
+    if kind == "tall boot":  # round the calf
+        shaft = [(0, 6.5, -0.6), (0, 18, 0.1), (0, top + 3, 0.25)]
+        f = smooth_min(f, chain(q, shaft, np.array([4.7, 5.0, 7.0])), 1.5)
+    elif kind != "loafer":
+        radii = {"sneaker": (4.7, 5.0), "ankle boot": (4.6, 4.9)}[kind]
         f = smooth_min(f, chain(q, [(0, 6.5, -0.6), (0.2, top + 3, -1.2)], np.array(radii)), 1.5)
     if kind == "sneaker":  # a rubber sole that stands out
         f = smooth_min(f, smooth_max(f - 0.45, q[:, 1] - 2.0, 0.3), 0.15)

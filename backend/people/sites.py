@@ -56,7 +56,7 @@ class Sites:
         shoulder.
         """
         q = np.stack([np.abs(points[:, 0]), points[:, 1], points[:, 2]], 1) - self.shoulder
-        t = q @ self.arm_axis
+        t = (q * self.arm_axis).sum(1)  # not by BLAS, whose bits follow its thread count
         return t, np.linalg.norm(q - t[:, None] * self.arm_axis, axis=1)
 
     def is_arm(self, points: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from ..body.implicit.parameters import FaceParameters
+from .beards import beard_masks
 from .materials import Surface
 from .noise import fbm, noise3, smoothstep
 from .sites import Sites
@@ -26,6 +27,7 @@ _MOUTH, _EYE_X, _EYE_H, _TILT = (
     float(_FACE.eye_height),
     float(_FACE.eye_tilt),
 )
+MOUTH_RED = (0.66, 0.27, 0.26)  # sRGB of the lining that lips meet inside
 _JIT = {"cache": True, "nogil": True}
 
 
@@ -125,27 +127,21 @@ def brow_mask(x, y, z, width, lift):
 
 
 @numba.njit(**_JIT)
-def beard_masks(x, y, z):
-    """(cheeks and jaw, moustache, chin) where a beard grows, each 0..1."""
-    if y > 2.0 or y < -14.5 or z < -1.0:
-        return 0.0, 0.0, 0.0
-    ax = abs(x)
-    wobble = 0.35 * noise3(x * 0.9, y * 0.9, z * 0.9)
-    # Upper border: from the sideburn before the ear down to the mouth's corner.
-    border = -6.6 + 0.45 * max(ax - 2.3, 0.0) + 3.0 * smoothstep(5.0, 7.2, ax)
-    jaw = smoothstep(0.6, -0.9, y - border + wobble) * smoothstep(-13.8, -12.0, y) * smoothstep(-0.8, 0.8, z)
-    # Bare skin round the lips, an ellipse; a patch below the lower lip stays.
-    lips = smoothstep(0.9, 1.3, (ax / 2.65) ** 2 + ((y + 7.05) / (0.8 if y > -7.05 else 1.0)) ** 2)
-    beside = smoothstep(0.9, 1.5, (ax / 2.75) ** 2 + ((y + 7.4) / 1.45) ** 2)
-    patch = smoothstep(0.9, 0.3, ax) * smoothstep(-8.0, -8.4, y)
-    jaw *= lips * max(max(beside, patch), 0.5) if z > 5.0 else 1.0
-    upper = smoothstep(-4.95, -5.5, y + 0.3 * wobble + 0.06 * ax * ax) * smoothstep(
-        3.3, 2.4, ax + 0.3 * wobble
-    )
-    upper *= lips * smoothstep(-7.6, -6.4, y) if z > 6.0 else 0.0
-    ring = smoothstep(1.0, 0.75, ((ax + 0.5 * wobble) / 3.3) ** 2 + ((y + 9.2) / 3.6) ** 2)
-    chin = jaw * ring if z > 3.0 else 0.0
-    return jaw, upper, chin
+def _paint_lips(x, y, z, look, c):
+    """Paint the lips into c [3]; returns their mask and how far behind the seam the point lies, each 0..1."""
+    lips = lip_mask(x, y, z)
+    if lips <= 0.01:
+        return 0.0, 0.0
+    # Closed lips touch over a centimetre of depth, all of it at the height of the seam.
+    behind = 10.06 - 0.235 * x * x - z
+    seam = np.exp(-(((y + 7.05) / 0.07) ** 2)) * smoothstep(_MOUTH, _MOUTH - 0.3, abs(x))
+    inner = seam * smoothstep(0.0, 0.3, behind)
+    part = seam * (1 - inner)
+    lines = 1 - 0.10 * max(noise3(x * 9.0, y * 1.3, 0.0), 0.0)
+    for i in range(3):
+        red = look.lips[i] * lines * (1 - 0.45 * part) * (0.93 if y > -7.05 else 1.04)
+        c[i] += 0.9 * lips * (red + inner * (MOUTH_RED[i] - red) - c[i])
+    return lips, inner
 
 
 @numba.njit(**_JIT)
@@ -210,16 +206,9 @@ def _head_colour(x, y, z, look, c):
         tint = min(tint, 0.95)
         for i in range(3):
             c[i] += tint * (look.scalp_colour[i] - c[i])
-    lips = lip_mask(x, y, z)
-    if lips > 0.01:
-        part = np.exp(-(((y + 7.05) / 0.07) ** 2)) * smoothstep(_MOUTH, _MOUTH - 0.3, ax)
-        lines = 1 - 0.10 * max(noise3(x * 9.0, y * 1.3, 0.0), 0.0)
-        for i in range(3):
-            c[i] += (
-                0.9 * lips * (look.lips[i] * lines * (1 - 0.55 * part) * (0.93 if y > -7.05 else 1.04) - c[i])
-            )
-        rough -= 0.18 * lips
-        spec += 0.12 * lips
+    lips, inner = _paint_lips(x, y, z, look, c)
+    rough -= 0.18 * lips * (1 - inner)
+    spec = (spec + 0.12 * lips) * (1 - inner)
     if z > 5.5 and abs(y) < 1.6:
         dx = ax - _EYE_X
         upper, lower = lid_edges(dx)

@@ -5,6 +5,7 @@ face.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -72,6 +73,7 @@ class Head:
         outward = smooth_normals(template.vertices, sites, 2)
         local = sites.head_local(template.vertices)
         keep = sites.skin_vertices[local[sites.skin_vertices, 1] > -42]
+        self.keep = keep
         self.points = local[keep].astype(np.float32)
         n = outward[keep]
         self.outward = np.stack([n[:, 0], n[:, 2], -n[:, 1]], 1)
@@ -79,11 +81,24 @@ class Head:
         self.local = local.astype(np.float32)
         self.faces = sites.skin_faces[(local[sites.skin_faces, 1] > -9).all(1)]
 
+        self.average = sites.average
+        self.cloth = np.zeros(len(keep), np.float32)
+
+    def dressed(self, cloth: np.ndarray) -> Head:
+        """The same in clothes that stand `cloth` [Nv] head units off the skin."""
+        for _ in range(4):  # strands glide over the edge of a collar
+            cloth = np.maximum(cloth, self.average @ cloth)
+        out = copy(self)
+        out.cloth = cloth[self.keep].astype(np.float32)
+        return out
+
     def clearance(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Signed distance [p] to the skin (nearest vertex's tangent plane) and its normals [p, 3]."""
+        """Signed distance [p] to skin or cloth (nearest vertex's tangent plane) and the skin's normals
+        [p, 3].
+        """
         _, i = self.tree.query(points)
         n = self.outward[i]
-        return ((points - self.points[i]) * n).sum(1), n
+        return ((points - self.points[i]) * n).sum(1) - self.cloth[i], n
 
 
 @lru_cache(maxsize=1)
@@ -147,6 +162,19 @@ def out_of_face(points: np.ndarray, side: np.ndarray, start: float = 7.0) -> np.
     return out
 
 
+def lengths(rng: np.random.Generator, style: Style, root: np.ndarray, hairline: np.ndarray) -> np.ndarray:
+    """Length [n] of the strands that start at root [n, 3], head units."""
+    length = style.length * rng.uniform(0.75, 1.2, len(root))
+    edge = np.clip(0.4 + scalp_heights(root.astype(np.float32), hairline) / 3.0, 0.25, 1)
+    if style.flow == "tie":
+        length = np.minimum(length, np.linalg.norm(TIE - root, axis=1) * 1.25)
+    elif style.length < 12:
+        length = length * edge
+    if style.name in ("short", "swept", "crew"):  # clippers at the sides
+        length = length * (0.35 + 0.65 * np.clip((root[:, 1] - 1.5) / 4.5, 0, 1))
+    return length
+
+
 def grow(
     rng: np.random.Generator,
     scalp: Head,
@@ -159,15 +187,7 @@ def grow(
     root, normal = roots(rng, scalp, hairline, style.ribbons, below)
     n = len(root)
     flow = flow_at(root, normal, style, part)
-    length = style.length * rng.uniform(0.75, 1.2, n)
-    edge = np.clip(0.4 + scalp_heights(root.astype(np.float32), hairline) / 3.0, 0.25, 1)
-    if style.flow == "tie":
-        length = np.minimum(length, np.linalg.norm(TIE - root, axis=1) * 1.25)
-    elif style.length < 12:
-        length = length * edge
-    if style.name in ("short", "swept", "crew"):  # clippers at the sides
-        length = length * (0.35 + 0.65 * np.clip((root[:, 1] - 1.5) / 4.5, 0, 1))
-    step = length / style.segments
+    step = lengths(rng, style, root, hairline) / style.segments
     lift = style.lift * (0.6 + 0.8 * rng.random(n))[:, None]
     direction = _unit(normal * lift + flow * (1 - lift) + 0.10 * rng.normal(size=(n, 3)))
     phase = 6.28 * rng.random(n)
@@ -197,7 +217,7 @@ def grow(
         x = x + direction * step[:, None]
         distance, out = scalp.clearance(x)
         over = style.thickness * (0.8 if style.flow == "tie" else 0.95) * min(1.0, (i + 1.5) / 2)
-        need = over + 0.35 * rng.random(n) + 2.3 * np.clip((-15 - x[:, 1]) / 4, 0, 1)
+        need = over + 0.35 * rng.random(n) + 0.5 * np.clip((-15 - x[:, 1]) / 4, 0, 1)
         push = np.maximum(need - distance, 0)[:, None]
         x = x + out * push
         if long:  # hair falls together instead of standing out like a tent
@@ -209,17 +229,45 @@ def grow(
         direction = direction - out * np.minimum((direction * out).sum(1, keepdims=True), 0) * (push > 0)
         if long:
             x = out_of_face(x, side)
+            direction = off_shoulders(direction, x, out * (push > 0))
         strand.append(x)
     s = np.stack(strand, 1)
     t = np.linspace(0, 1, style.segments + 1)[None, :, None]
     if style.flow != "tie":
         clump = 0.45 * t**1.4
         s = s + clump * (s[guide] + 0.45 * (s[:, :1] - s[guide][:, :1]) - s)
-    if long:
-        moved = out_of_face(s[:, 2:].reshape(-1, 3), np.repeat(side, style.segments - 1))
-        s[:, 2:] = moved.reshape(n, -1, 3)
-        s[:, 1:-1] = 0.5 * s[:, 1:-1] + 0.25 * (s[:, :-2] + s[:, 2:])
-    return s
+    return fallen(scalp, s, side) if long else s
+
+
+def off_shoulders(direction: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Hair that touches the shoulders slides to the front or the back, not outwards.
+
+    Args: direction [n, 3] in which it grows on; points [n, 3] its ends; normals [n, 3] of what it touches,
+        zero where it hangs free.
+    """
+    lying = np.clip(1.6 * normals[:, 1], 0, 1) * np.clip((-11 - points[:, 1]) / 3, 0, 1)
+    out = direction.copy()
+    out[:, 0] *= 1 - lying
+    out[:, 2] += 1.5 * lying * np.where(points[:, 2] > -3, 1.0, -1.0)
+    return out
+
+
+def fallen(scalp: Head, strands: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """Long strands [n, m, 3] smoothed, off the face (`side` [n] is -1 or 1), and on the clothes, not in
+    them.
+    """
+    s, (n, m) = strands.copy(), strands.shape[:2]
+    s[:, 2:] = out_of_face(s[:, 2:].reshape(-1, 3), np.repeat(side, m - 2)).reshape(n, -1, 3)
+    s[:, 1:-1] = 0.5 * s[:, 1:-1] + 0.25 * (s[:, :-2] + s[:, 2:])
+    return lie_on(scalp, s)
+
+
+def lie_on(scalp: Head, strands: np.ndarray, gap: float = 0.4) -> np.ndarray:
+    """Lifts what hangs below the chin [n, m, 3] to `gap` head units over skin and clothes."""
+    flat = strands.reshape(-1, 3)
+    distance, out = scalp.clearance(flat)
+    low = np.clip((-10 - flat[:, 1]) / 3, 0, 1)
+    return (flat + out * (low * np.maximum(gap - distance, 0))[:, None]).reshape(strands.shape)
 
 
 def tail_strands(
@@ -236,7 +284,7 @@ def tail_strands(
     ], -1)  # fmt: skip
     flat = s.reshape(-1, 3)
     distance, out = scalp.clearance(flat)
-    flat = flat + out * np.maximum(1.2 - distance + 1.5 * (flat[:, 1] < -14), 0)[:, None]
+    flat = flat + out * np.maximum(1.2 - distance + 0.5 * (flat[:, 1] < -14), 0)[:, None]
     return flat.reshape(s.shape)
 
 

@@ -18,18 +18,22 @@ from .prepare import Sites, add_beside, make_sites, surface_path
 
 NEIGHBOURS = 12
 LAYER = 0.012  # metres: vertices this much farther than the nearest still belong to a site
+DEPTH = 0.03  # metres: what lies this much deeper than the outermost there is hidden
 SOFT = 0.003  # metres
 
 
 def surface_offsets(person: Person, positions: np.ndarray) -> np.ndarray:
     """[S,3] metres from template points `positions` [S,3] to the person's surface there, all that is worn
-    included, in the mean template's canonical space: the mean of the vertices that belong to the points.
+    included, in the mean template's canonical space: the mean of the outermost vertices that belong to the
+    points.
     """
     drawn = np.unique(person.faces)
     below = person.template_points[drawn]
     offsets = rest_surface(person)[drawn] - below
     distance, index = cKDTree(below).query(positions, k=NEIGHBOURS)
     near = distance <= distance[:, :1] + LAYER
+    away = np.where(near, np.linalg.norm(offsets, axis=1)[index], 0)
+    near &= away >= away.max(1, keepdims=True) - DEPTH
     weight = np.where(near, 1 / (distance + SOFT) ** 2, 0)
     return np.einsum("sk,skc->sc", weight / weight.sum(1, keepdims=True), offsets[index])
 

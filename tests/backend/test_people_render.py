@@ -313,6 +313,15 @@ def test_irradiance_matches_integration():
     assert np.allclose(light.diffuse(normals), exact, rtol=0.04)
 
 
+def test_a_white_upright_surface_shows_the_level():
+    light = lights.neutral_light()
+    around = np.stack([lights.direction(a, 0) for a in range(0, 360, 5)]).astype(np.float32)
+    one, zero = np.ones(len(around), np.float32), np.zeros(len(around), np.float32)
+    white = np.ones((len(around), 3), np.float32)
+    shown = sum(shading.lit_colour(white, one, zero, around, around, one, one, light))
+    assert shown.mean() == pytest.approx(0.80, abs=0.01)
+
+
 def test_kernel_and_light_agree_on_a_matte_ball():
     rng = np.random.default_rng(2)
     light = dataclasses.replace(lights.random_light(rng), exposure=1.0)

@@ -39,7 +39,7 @@ def cone(p, a, b, radius_a, radius_b):
     a, b = np.asarray(a, F), np.asarray(b, F)
     axis = b - a
     q = p - a
-    t = np.clip(q @ axis / (axis @ axis), 0, 1)
+    t = np.clip((q * axis).sum(-1) / (axis * axis).sum(), 0, 1)  # not by BLAS: its bits follow its threads
     q = q - t[:, None] * axis
     return np.sqrt((q * q).sum(-1)) - (F(radius_a) + F(radius_b - radius_a) * t)
 
