@@ -16,7 +16,7 @@ def add(subparsers) -> None:
 
 def run(args) -> None:
     from ..errors import UserError
-    from ..training.data_check import check_folder
+    from ..training.dataset.check import check_folder
 
     faults = 0
     for fault in check_folder(args.folder):

@@ -32,7 +32,7 @@ def run(args) -> None:
     from ..evaluation.evaluate import evaluate, held_out_people
     from ..files import require_writable
     from ..model.checkpoint import load_model
-    from ..training.shards import ShardFolder
+    from ..training.dataset.shards import ShardFolder
 
     if args.pictures:
         require_writable(args.pictures)

@@ -51,9 +51,9 @@ def prepare(args) -> None:
     from ..errors import UserError
     from ..model.config import preset
     from ..training.config import training_config
-    from ..training.face_frames import write_face_frames
-    from ..training.prepare import prepare as run
-    from ..training.surfaces import write_surfaces
+    from ..training.dataset.face_frames import write_face_frames
+    from ..training.dataset.prepare import prepare as run
+    from ..training.dataset.surfaces import write_surfaces
 
     number, _, of = args.share.partition("/")
     if not (number.isdigit() and of.isdigit() and int(number) < int(of)):
@@ -68,7 +68,7 @@ def prepare(args) -> None:
             write_face_frames(folder, config, report, share)
     if args.estimates:
         from ..imaging.correspondence import BUNDLED, load_estimator
-        from ..training.estimates import estimate
+        from ..training.dataset.estimates import estimate
 
         estimator = load_estimator(args.estimator or BUNDLED)
         for folder in args.data:

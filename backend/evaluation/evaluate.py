@@ -27,10 +27,10 @@ from ..model.lca import LCA
 from ..model.views import InputViews, PixelSource
 from ..raster import rasterize
 from ..raster.camera import Camera
+from ..training.dataset.prepare import HEAD_HEIGHT, body_box, face_box, square, tight_crop
+from ..training.dataset.shards import ShardFolder
+from ..training.dataset.surfaces import shows
 from ..training.losses import over, person_psnr
-from ..training.prepare import HEAD_HEIGHT, body_box, face_box, square, tight_crop
-from ..training.shards import ShardFolder
-from ..training.surfaces import shows
 
 HELD_OUT_SHAPE = {"views": 13, "size": 384, "shard": 1}  # of a synthetic person: 8 of the body, 5 of the head
 TARGETS = (2, 5, 7, 10, 12)  # of these, see `split_views`

@@ -12,7 +12,7 @@ from ..body.anchors import Anchors, neighbour_spacing, sample_anchors
 from ..model.config import ModelConfig
 from ..model.matching import match_radius
 from ..model.tokens import AnchorSet, anchor_set
-from .prepare import Sites
+from .dataset.prepare import Sites
 
 SURPLUS = 2  # subsets are drawn from this many times the largest count
 

@@ -14,10 +14,10 @@ from ..model.matching import SiteColors, combine
 from ..raster.camera import Camera
 from .anchor_pool import PooledAnchors
 from .config import BatchRecipe
+from .dataset.face_frames import acted_faces
+from .dataset.prepare import DISTANCE_STEP, ERROR_STEP, PreparedPeople, PreparedPerson
 from .disturb import as_photos, jittered, over_grey
-from .face_frames import acted_faces
 from .noise import NoiseBank
-from .prepare import DISTANCE_STEP, ERROR_STEP, PreparedPeople, PreparedPerson
 
 READ = 0.5  # of the targets that show a face are driven by the code read from it, the others by sliders
 

@@ -14,9 +14,9 @@ from ..model.lca import LCA, CanonicalGaussians, Encoding, drive, select
 from .anchor_pool import PooledAnchors
 from .batches import Batch, make_batch
 from .config import BatchRecipe
+from .dataset.prepare import PreparedPeople
 from .losses import over, person_psnr
 from .parallel import moved
-from .prepare import PreparedPeople
 from .rendering import render_batch
 
 BACKGROUND = 0.5

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..model.views import GREY
-from .prepare import ROOM
+from .dataset.prepare import ROOM
 
 FACE_JITTER, FACE_TURN = 0.16, 0.12  # of the half side, radians: how far the estimator's face crops are off
 

@@ -26,12 +26,12 @@ from .batches import Batch, make_batch
 from .check import check
 from .codes.train import code_terms
 from .config import TrainingConfig
+from .dataset.prepare import PreparedPeople, make_sites, prepared
 from .journal import Journal
 from .losses import acap, asap, image_loss, over, region_weights, surface_distance, transparency
 from .noise import NoiseBank
 from .parallel import Processes, join, moved, share, whole
 from .perceptual import Lpips, load_lpips
-from .prepare import PreparedPeople, make_sites, prepared
 from .rendering import render_batch
 from .sheet import save_sheet
 from .state import Average, Progress, load_state, save_state, state_path

@@ -132,8 +132,8 @@ def film(scene: bpy.types.Scene, rig: bpy.types.Object) -> None:
     for frame, distance, azimuth, aim in (
         (1, 2.0, 38, 0.5),
         (20, 2.0, 18, 0.5),
-        (34, 1.25, 4, 0.8),
-        (48, 1.15, -6, 0.8),
+        (34, 1.8, 4, 0.72),
+        (48, 1.75, -6, 0.74),
     ):
         aim_camera(camera, height, distance, azimuth, aim)
         camera.keyframe_insert("location", frame=frame)

@@ -18,7 +18,7 @@ from lca_blender.backend.evaluation.ablate import (
 )
 from lca_blender.backend.model.config import preset
 from lca_blender.backend.people.dataset import write_shards
-from lca_blender.backend.training.prepare import prepare
+from lca_blender.backend.training.dataset.prepare import prepare
 
 SCORES = {"l1": 0.05, "ssim": 0.5, "psnr": 20.0}
 

@@ -26,7 +26,7 @@ from lca_blender.backend.evaluation.evaluate import (
 from lca_blender.backend.evaluation.figures import people_figure
 from lca_blender.backend.model.lca import LCA
 from lca_blender.backend.people import synth
-from lca_blender.backend.training.shards import ShardFolder
+from lca_blender.backend.training.dataset.shards import ShardFolder
 from model_fixtures import SMALL
 from PIL import Image
 

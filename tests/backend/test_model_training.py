@@ -32,8 +32,8 @@ from lca_blender.backend.training import train as training
 from lca_blender.backend.training.batches import choose_views, cut_camera, cut_target, make_batch
 from lca_blender.backend.training.check import check, encode_batch
 from lca_blender.backend.training.config import BatchRecipe, TrainingConfig
-from lca_blender.backend.training.estimates import estimate_record
-from lca_blender.backend.training.prepare import (
+from lca_blender.backend.training.dataset.estimates import estimate_record
+from lca_blender.backend.training.dataset.prepare import (
     PreparedPeople,
     estimate_path,
     make_sites,

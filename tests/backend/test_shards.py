@@ -16,9 +16,9 @@ from lca_blender.backend.errors import UserError
 from lca_blender.backend.model.config import ModelConfig
 from lca_blender.backend.people import records, synth
 from lca_blender.backend.people.dataset import make_person_record
-from lca_blender.backend.training.data_check import check_folder
-from lca_blender.backend.training.prepare import signal_of, square
-from lca_blender.backend.training.shards import ShardFolder, open_people, read_shard
+from lca_blender.backend.training.dataset.check import check_folder
+from lca_blender.backend.training.dataset.prepare import signal_of, square
+from lca_blender.backend.training.dataset.shards import ShardFolder, open_people, read_shard
 from PIL import Image
 
 SEED, NAME = 12, "00000012"

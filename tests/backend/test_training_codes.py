@@ -13,8 +13,8 @@ from lca_blender.backend.people.dataset import write_shards
 from lca_blender.backend.training.anchor_pool import whole_anchors
 from lca_blender.backend.training.batches import make_batch
 from lca_blender.backend.training.config import BatchRecipe, TrainingConfig
-from lca_blender.backend.training.face_frames import write_face_frames
-from lca_blender.backend.training.prepare import make_sites, prepare, prepared
+from lca_blender.backend.training.dataset.face_frames import write_face_frames
+from lca_blender.backend.training.dataset.prepare import make_sites, prepare, prepared
 from lca_blender.backend.training.train import losses
 from model_fixtures import SMALL
 

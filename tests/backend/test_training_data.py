@@ -16,8 +16,8 @@ from lca_blender.backend.people import dataset, synth
 from lca_blender.backend.training.anchor_pool import whole_anchors
 from lca_blender.backend.training.batches import choose_views, cut_target, make_batch, window
 from lca_blender.backend.training.config import PRESETS, BatchRecipe, TrainingConfig
-from lca_blender.backend.training.data_check import check_folder
-from lca_blender.backend.training.prepare import PreparedPeople, make_sites, prepare, prepared
+from lca_blender.backend.training.dataset.check import check_folder
+from lca_blender.backend.training.dataset.prepare import PreparedPeople, make_sites, prepare, prepared
 from lca_blender.backend.training.train import split
 from model_fixtures import SMALL
 from PIL import Image

@@ -7,7 +7,7 @@ from lca_blender.backend.model.checkpoint import load_encoder
 from lca_blender.backend.model.lca import LCA
 from lca_blender.backend.people.dataset import write_shards
 from lca_blender.backend.training.config import BatchRecipe, TrainingConfig
-from lca_blender.backend.training.prepare import prepare
+from lca_blender.backend.training.dataset.prepare import prepare
 from lca_blender.backend.training.train import draw_batch, start
 from model_fixtures import SMALL
 from safetensors.torch import save_file

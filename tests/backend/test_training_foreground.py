@@ -6,8 +6,8 @@ from lca_blender.backend.people.person import sample_person
 from lca_blender.backend.people.photograph import photograph
 from lca_blender.backend.people.regimes import shots
 from lca_blender.backend.people.render import render_posed
-from lca_blender.backend.training.foreground import own_colors
-from lca_blender.backend.training.prepare import make_sites, prepare_record
+from lca_blender.backend.training.dataset.foreground import own_colors
+from lca_blender.backend.training.dataset.prepare import make_sites, prepare_record
 from model_fixtures import SMALL
 
 

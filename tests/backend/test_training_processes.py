@@ -16,9 +16,9 @@ from lca_blender.backend.model.config import preset
 from lca_blender.backend.model.files import read_tensors
 from lca_blender.backend.people.dataset import write_shards
 from lca_blender.backend.training.config import BatchRecipe, TrainingConfig
-from lca_blender.backend.training.face_frames import write_face_frames
-from lca_blender.backend.training.prepare import prepare, prepared, surface_path
-from lca_blender.backend.training.surfaces import write_surfaces
+from lca_blender.backend.training.dataset.face_frames import write_face_frames
+from lca_blender.backend.training.dataset.prepare import prepare, prepared, surface_path
+from lca_blender.backend.training.dataset.surfaces import write_surfaces
 
 STEPS = 5
 PROGRAM = Path(__file__).with_name("training_process.py")

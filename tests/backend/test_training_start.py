@@ -12,7 +12,7 @@ from lca_blender.backend.model.files import read_tensors, write_tensors
 from lca_blender.backend.model.lca import LCA
 from lca_blender.backend.people.dataset import write_shards
 from lca_blender.backend.training.config import BatchRecipe, TrainingConfig
-from lca_blender.backend.training.prepare import prepare
+from lca_blender.backend.training.dataset.prepare import prepare
 from lca_blender.backend.training.state import state_path
 from lca_blender.backend.training.train import Prefetch, save_run, start
 from model_fixtures import SMALL

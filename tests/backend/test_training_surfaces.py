@@ -11,9 +11,9 @@ from lca_blender.backend.people.render import pose_person, rest_surface, skin_me
 from lca_blender.backend.training.anchor_pool import whole_anchors
 from lca_blender.backend.training.batches import make_batch
 from lca_blender.backend.training.config import BatchRecipe
+from lca_blender.backend.training.dataset.prepare import make_sites, prepare, prepared
+from lca_blender.backend.training.dataset.surfaces import surface_offsets, write_surfaces
 from lca_blender.backend.training.losses import surface_distance
-from lca_blender.backend.training.prepare import make_sites, prepare, prepared
-from lca_blender.backend.training.surfaces import surface_offsets, write_surfaces
 from model_fixtures import SMALL
 from scipy.spatial import cKDTree
 

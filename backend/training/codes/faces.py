@@ -16,9 +16,9 @@ from ...body.skeleton import INDEX
 from ...errors import UserError
 from ...model.expression_codes import SIZE, face_crop, face_frame
 from ...people.dataset import HELD_OUT, is_held_out, write_shards
+from ..dataset.prepare import ROOM
+from ..dataset.shards import open_people
 from ..disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
-from ..prepare import ROOM
-from ..shards import open_people
 
 FRAMES, FEWEST = 12, 3  # pictures made of a person, and how many at least must show the face
 PICTURE = {"height": 160, "width": 120, "body_views": 0, "face_views": FRAMES}

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..imaging.correspondence import Correspondence, Estimator, NoPersonError, masked_crop
-from ..imaging.crops import Box
-from ..imaging.views import BODY_SOURCE, head_crop, pixel_source
-from ..model.config import ModelConfig
-from ..model.matching import site_colors
-from ..people.backgrounds import compose_background
+from ...imaging.correspondence import Correspondence, Estimator, NoPersonError, masked_crop
+from ...imaging.crops import Box
+from ...imaging.views import BODY_SOURCE, head_crop, pixel_source
+from ...model.config import ModelConfig
+from ...model.matching import site_colors
+from ...people.backgrounds import compose_background
 from .prepare import (
     BODY_MARGIN,
     DISTANCE_STEP,

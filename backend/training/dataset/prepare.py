@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from ..body.anchors import sample_anchors
-from ..body.expression import apply_face_joints, expression_code, gaze_vectors
-from ..body.pose import pose_features
-from ..errors import UserError
-from ..imaging.crops import Box, crop
-from ..model.config import ModelConfig
-from ..model.files import write_tensors
-from ..model.matching import site_colors
-from ..model.tokens import child_positions
-from ..model.views import PixelSource
+from ...body.anchors import sample_anchors
+from ...body.expression import apply_face_joints, expression_code, gaze_vectors
+from ...body.pose import pose_features
+from ...errors import UserError
+from ...imaging.crops import Box, crop
+from ...model.config import ModelConfig
+from ...model.files import write_tensors
+from ...model.matching import site_colors
+from ...model.tokens import child_positions
+from ...model.views import PixelSource
 from .foreground import keeps_background, own_colors
 from .shards import FEWEST_VIEWS, enough_views, open_people
 

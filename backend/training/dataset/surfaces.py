@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..model.config import ModelConfig
-from ..people.person import Person, sample_person
-from ..people.render import rest_surface
+from ...model.config import ModelConfig
+from ...people.person import Person, sample_person
+from ...people.render import rest_surface
 from .prepare import Sites, add_beside, make_sites, surface_path
 
 NEIGHBOURS = 12

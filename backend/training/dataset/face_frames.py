@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..model.config import ModelConfig
-from ..model.expression_codes import SIZE, face_crop, face_frame
-from .disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
+from ...model.config import ModelConfig
+from ...model.expression_codes import SIZE, face_crop, face_frame
+from ..disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
 from .prepare import ROOM, PreparedPerson, add_beside, faces_path
 
 

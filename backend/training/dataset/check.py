@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..body.anchors import surface_samples
-from ..body.template import load_template
-from ..errors import UserError
+from ...body.anchors import surface_samples
+from ...body.template import load_template
+from ...errors import UserError
 from .shards import FEWEST_VIEWS, REGIMES, Sample, enough_views, read_shard
 
 POINTS = 256  # of a map are projected

@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..body.expression import apply_face_joints
-from ..body.template import load_template
-from ..people.mesh_raster import rasterize_mesh
+from ...body.expression import apply_face_joints
+from ...body.template import load_template
+from ...people.mesh_raster import rasterize_mesh
 from .prepare import square
 
 REACH = (
