@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..imaging.training.augment import occlude, tone, wear_down
-from ..imaging.training.backgrounds import Backgrounds
+from .surroundings import Backgrounds
+from .wear import occlude, tone, wear_down
 
 OCCLUDED = 0.25  # share of wild pictures in which something stands before the person
 _BACKDROPS = ((0.72, 0.72, 0.72), (0.9, 0.9, 0.9), (0.45, 0.45, 0.46), (0.1, 0.1, 0.1), (0.25, 0.6, 0.32))

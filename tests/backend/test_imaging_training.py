@@ -13,12 +13,12 @@ from lca_blender.backend.imaging.estimator_file import load_network, save_networ
 from lca_blender.backend.imaging.network import CorrespondenceNetwork, NetworkConfig, choose_point
 from lca_blender.backend.imaging.sides import forwardness
 from lca_blender.backend.imaging.training.augment import make_sample
-from lca_blender.backend.imaging.training.backgrounds import Backgrounds
 from lca_blender.backend.imaging.training.losses import loss_terms
 from lca_blender.backend.imaging.training.pictures import Folders, view_weights
-from lca_blender.backend.imaging.training.things import turned
 from lca_blender.backend.imaging.training.train import train
 from lca_blender.backend.people.dataset import write_shards
+from lca_blender.backend.people.surroundings import Backgrounds
+from lca_blender.backend.people.things import turned
 
 SMALL = {"height": 96, "width": 72, "body_views": 6, "face_views": 4}
 

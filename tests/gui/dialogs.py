@@ -3,8 +3,9 @@
 
     LCA_EXTENSIONS=DIR LCA_PHOTOS=DIR LCA_OUT=DIR blender --python tests/gui/dialogs.py
 
-LCA_EXTENSIONS holds `lca_blender` laid out as in the extension zip, LCA_PHOTOS pictures of one person that show
-the face; needs an X display and xdotool. Writes LCA_OUT/dialogs.json, {"passed", "steps"}, and closes Blender.
+Needs an X display and xdotool. LCA_EXTENSIONS holds `lca_blender` laid out as in the extension zip,
+LCA_PHOTOS pictures of one person that show the face. Writes LCA_OUT/dialogs.json, {"passed", "steps"}, and
+closes Blender.
 """
 
 import json

@@ -17,11 +17,11 @@ from ...errors import UserError
 from ...people.backgrounds import compose_background
 from ...people.dataset import HELD_OUT, PeopleDataset, make_person_record
 from ...people.records import restore_map
+from ...people.textures import TextureBank
 from ..body_fit import BodyFit
 from ..correspondence import Correspondence, Estimator, NoPersonError
 from ..fusing import draw_in
 from ..pose_prior import load_prior
-from .textures import TextureBank
 
 VIEWS_BODY, VIEWS_FACE = 4, 2
 WRONG = 0.15  # metres

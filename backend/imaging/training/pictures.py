@@ -13,9 +13,9 @@ from torch.utils.data import IterableDataset
 from ...body.skeleton import INDEX
 from ...body.template import load_template
 from ...people.dataset import PeopleDataset, is_held_out
+from ...people.surroundings import Backgrounds
 from ..network import NetworkConfig
 from .augment import Sample, make_empty_sample, make_sample
-from .backgrounds import Backgrounds
 
 EMPTY_SHARE = 0.12
 FULL_SIZE, SMALL_SIZE = NetworkConfig().input_size, (128, 96)

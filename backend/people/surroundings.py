@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What stands behind the synthetic people: procedural patterns, and parts of pictures without people.
 
-`python -m lca_blender.backend.imaging.training.backgrounds --panoramas DIR --out DIR` turns environment maps
+`python -m lca_blender.backend.people.surroundings --panoramas DIR --out DIR` turns environment maps
 (such as the CC0 ones in Blender's `datafiles/studiolights/world`) into pictures for `Backgrounds`.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...people.backgrounds import compose_background
+from .backgrounds import compose_background
 from .textures import TextureBank
 
 
