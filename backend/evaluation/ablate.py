@@ -7,21 +7,23 @@ trained and measured is not done again; one that was interrupted goes on.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import torch
 
 from ..errors import UserError
 from ..files import replacing
+from ..imaging.estimator_file import BUNDLED
 from ..model.checkpoint import load_model
 from ..model.config import preset
 from ..model.lca import LCA
 from ..training.config import TrainingConfig, training_config
+from ..training.dataset.prepare import VERSION as PREPARED
 from ..training.train import train
 from .evaluate import evaluate, held_out_people
 
@@ -131,18 +133,20 @@ def run_folder(
     usual = TrainingConfig().to_json()
     own = {key: value for key, value in config.to_json().items() if value != usual[key]}
     people = [str(Path(folder).resolve()) for folder in folders]
-    return out / f"{config.stage}-{digest(own, dual, before.name if before else None, people)}"
+    return out / f"{config.stage}-{digest(own, dual, before.name if before else None, people, PREPARED)}"
 
 
-def scores_path(folder: Path, people: Path, scale: Scale, estimated: bool) -> Path:
-    """Where the numbers of the network in a run's folder lie, by all that they depend on."""
-    told = digest(scale.people, scale.views, scale.tokens, estimated, str(Path(people).resolve()))
+def scores_path(folder: Path, people: Path, scale: Scale, estimator: str) -> Path:
+    """Where the numbers of the network in a run's folder lie, by all that they depend on. `estimator`: of the
+    photo estimator's file a digest, "" where true maps are read.
+    """
+    told = digest(scale.people, scale.views, scale.tokens, estimator, str(Path(people).resolve()))
     return folder / f"scores-{told}.json"
 
 
 def digest(*values) -> str:
     """A name for JSON values."""
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12]
+    return sha256(json.dumps(values).encode()).hexdigest()[:12]
 
 
 def train_variant(
@@ -167,7 +171,7 @@ def train_variant(
 
 def measure_variant(folder: Path, people: Path, scale: Scale, estimator, say) -> dict:
     """Numbers of both splits for the network in a run's folder, kept there."""
-    path = scores_path(folder, people, scale, estimator is not None)
+    path = scores_path(folder, people, scale, sha256(BUNDLED.read_bytes()).hexdigest() if estimator else "")
     if path.is_file():
         return json.loads(path.read_text())
     model, result = load_model(folder / "model.safetensors"), {}

@@ -114,7 +114,7 @@ class Estimator:
             main_parts(body.probability > 0.3), iterations=2
         )
         head_box = self._head_box(body, rgb.shape)
-        head = self._look(rgb, [head_box], twice=True)[0] if head_box is not None else None
+        head = self._look_at(found, rgb, head_box) if head_box is not None else None
         return Sighting(rgb, alpha, body, head, found.others)
 
     def explain(self, sightings: list[Sighting], fitted: bool = True) -> list[Correspondence]:

@@ -3,7 +3,7 @@
 
 A U-Net over strides 2 to 16 whose coarsest level is a small transformer: which side of the body is seen, and
 which arm is which, needs the whole picture at once. The outputs have half of the picture's resolution: points
-are smooth below that, and a guided filter sharpens the matte afterwards.
+are smooth below that, and `matting.py` lays the matte's edge along the photo's colours.
 
 A body seen from behind looks much like its mirror image seen from the front. A network that is asked for one
 point answers such doubt with the mean of both, which lies nowhere. So it is asked which half (left or right)

@@ -82,7 +82,7 @@ def perspective(panorama: np.ndarray, yaw: float, pitch: float, fov: float, size
 
 def read_radiance(path: Path) -> np.ndarray:
     """float32 [H,W,3] of an OpenEXR or Radiance file, through FFmpeg."""
-    import av  # only the training environment has it
+    import av  # late: only panoramas need it
 
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))

@@ -63,14 +63,14 @@ def choose_views(
     rng, is_face: np.ndarray, has_face: np.ndarray, photos: int, faces: int, targets: int
 ) -> Choice:
     """Photos and targets never share a view. The first target shows the body, later ones head or body; the
-    first photo shows the body. `faces` close-ups are cut from the photos that show a head, the head's own
-    first; without any, from views that are no targets. Where views are few, targets repeat.
+    first photo shows the body where one is left. `faces` close-ups are cut from the photos that show a head,
+    the head's own first; without any, from views that are no targets. Where views are few, targets repeat.
     Needs two views, one of them of the body.
     """
     bodies, heads = rng.permutation(np.flatnonzero(~is_face)), rng.permutation(np.flatnonzero(is_face))
     target, bodies = [bodies[0]], bodies[1:]
     for _ in range(min(targets, len(is_face) - 1) - 1):
-        if len(heads) > 1 and (rng.random() < 0.5 or len(bodies) <= 1):
+        if (len(heads) > 1 and (rng.random() < 0.5 or len(bodies) <= 1)) or len(heads) == len(bodies) == 1:
             target, heads = [*target, heads[0]], heads[1:]
         else:
             target, bodies = [*target, bodies[0]], bodies[1:]

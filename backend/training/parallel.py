@@ -2,9 +2,8 @@
 """Several processes under torchrun, one per GPU: each takes its share of every batch, gradients are averaged.
 
 The gradient equals that of one process with the same batch, since every loss is a mean over people, or worked
-out over the people of all processes (`gathered`). A network
-too large for one GPU is sharded (FSDP): each process holds a part of every weight, of its average and of the
-optimiser's state.
+out over the people of all processes (`gathered`). A network too large for one GPU is sharded (FSDP): each
+process holds a part of every weight, of its average and of the optimiser's state.
 """
 
 from __future__ import annotations

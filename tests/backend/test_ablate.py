@@ -54,14 +54,14 @@ def test_another_setup_has_other_results(tmp_path, monkeypatch):
     assert runs("a") == runs(tmp_path / "a")
     assert len({runs("a"), runs("b"), runs("a", "b")}) == 3
     scores = [
-        scores_path(tmp_path, tmp_path / "held out", scale, True),
-        scores_path(tmp_path, tmp_path / "held out", scale, False),
-        scores_path(tmp_path, tmp_path / "others", scale, True),
-        scores_path(tmp_path, tmp_path / "held out", Scale(tokens=64), True),
-        scores_path(tmp_path, tmp_path / "held out", Scale(views=1), True),
+        scores_path(tmp_path, tmp_path / "held out", scale, "one"),
+        scores_path(tmp_path, tmp_path / "held out", scale, ""),
+        scores_path(tmp_path, tmp_path / "others", scale, "one"),
+        scores_path(tmp_path, tmp_path / "held out", Scale(tokens=64), "one"),
+        scores_path(tmp_path, tmp_path / "held out", Scale(views=1), "one"),
     ]
     assert len(set(scores)) == len(scores)
-    assert scores_path(tmp_path, "held out", scale, True) == scores[0]
+    assert scores_path(tmp_path, "held out", scale, "one") == scores[0]
 
 
 def test_the_best_of_a_column_is_bold_and_a_section_is_replaced():

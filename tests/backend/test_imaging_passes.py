@@ -114,12 +114,17 @@ def test_no_person_and_two_persons():
     assert found.matte[other].mean() < 0.05
 
 
-@pytest.mark.parametrize("gap", [12, 30, 60])
+@pytest.mark.parametrize("gap", [6, 12, 30])
 def test_a_neighbour_close_by_stays_out(gap):
     first, inside, _ = painted(600, 800, 250, 50, 500)
     edge = np.flatnonzero(inside.any(0))[-1]
-    second, other, _ = painted(600, 800, edge + gap + 80, 100, 450)
-    found = estimate(np.where(other[..., None], second, first))
+    second, other, _ = painted(600, 800, edge + gap, 100, 450)
+    both = np.where(other[..., None], second, first)
+    head = reader().see(both).head
+    columns = head.box.left + (np.flatnonzero((head.probability > 0.5).any(0)) + 0.5) * head.step[0]
+    assert head.box.right > edge + gap
+    assert columns.max() < edge + gap
+    found = estimate(both)
     assert found.others
     assert found.matte[inside].mean() > 0.95
     assert found.matte[other].mean() < 0.05

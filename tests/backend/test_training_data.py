@@ -180,3 +180,4 @@ def test_few_views_are_enough_for_many_targets(is_face):
         assert (len(choice.photos), len(choice.faces), len(choice.targets)) == (3, 2, 4)
         assert not set(choice.targets) & (set(choice.photos) | set(choice.faces))
         assert not is_face[choice.targets[0]]
+        assert is_face[choice.photos[0]] == (sum(~is_face) == 1)
