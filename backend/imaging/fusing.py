@@ -10,7 +10,7 @@ from ..people.mesh_raster import rasterize_mesh
 from .body_fit import BodyFit, Evidence, body_model, outside_field
 from .crops import Box
 
-SAMPLES = 400  # pixels that a fit reads of a photo, and half as many of its head
+SAMPLES = 400  # pixels that a fit reads of a photo, and as many of its head: a face tells front from back
 SIGMA = (0.02, 0.08)  # metres: the least and the most error that a pixel is credited with
 FLOOR = 0.02  # of a half's or a side's probability
 APART = 0.15  # metres between a pixel's point and the fit's beyond which they contradict each other
@@ -64,9 +64,9 @@ def evidence(looks: list[Look], size: tuple[int, int]) -> Evidence:
     """What the body's look, and the head's if there is one, say about the person in a photo of `size`."""
     rng = np.random.default_rng(0)
     parts = []
-    for look, count in zip(looks, (SAMPLES, SAMPLES // 2), strict=False):
+    for look in looks:
         rows, columns = np.nonzero(look.probability > 0.5)
-        chosen = rng.permutation(len(rows))[:count]
+        chosen = rng.permutation(len(rows))[:SAMPLES]
         rows, columns = rows[chosen], columns[chosen]
         order = np.argsort(look.cost[rows, columns], axis=1)  # the likeliest first
         points = np.take_along_axis(look.candidates[rows, columns], order[..., None], axis=1)
