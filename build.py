@@ -78,6 +78,7 @@ def environment() -> str:
         run(python_of(VENV), "-m", "pip", "install", "--quiet", "--editable", ".[develop]")
         stamp.write_text(wanted)
     run(python_of(VENV), "kernels/build.py", "--install")
+    run(python_of(VENV), "pretrained/build.py")
     check_bpy(python_of(VENV))
     return python_of(VENV)
 
