@@ -58,7 +58,7 @@ def detect(
     anchors, raw, scores = _anchors(size, detector.layers)[kept], raw[0][kept] / size, scores[kept]
     centre, half = raw[:, :2] + anchors, raw[:, 2:4] / 2
     boxes = np.concatenate([centre - half, centre + half], 1)
-    points = raw[:, 4:].reshape(len(raw), -1, 2) + anchors[:, None]
+    points = raw[:, 4:].reshape(len(raw), (raw.shape[1] - 4) // 2, 2) + anchors[:, None]
     return [_in_image(region, *merged) for merged in _merged(scores, boxes, points)]
 
 

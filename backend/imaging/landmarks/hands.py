@@ -12,6 +12,8 @@ from .graph import load_graph
 from .pose import INDEX, Pose
 from .regions import Region, angle_to
 
+LIKELY, FIRST, SCORE = 0.3, 0.3, 0.7  # least likelihood of the wrist; least scores of the two looks
+AWAY = 0.05  # of the body's region, from the hand's wrist to the body's
 PALM = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # points that a region is laid around
 WRIST = 0
 # The joints at the near end of the template's finger bones.
@@ -51,16 +53,29 @@ class Hand:
 def read_hand(image: np.ndarray, region: Region, device: str = "cpu") -> Hand:
     """Looks at a square region of uint8 [H,W,3]."""
     network = load_graph("hand_landmark_full", device)
-    points, score, mirrored, world = network(region.crop(image, network.size))
+    points, score, right, world = network(region.crop(image, network.size))
     shares = points.reshape(-1, 3).astype(np.float64) / network.size[0]
     shares[:, 2] /= 0.4  # MediaPipe's scale of depth
     return Hand(
         score=float(score.ravel()[0]),
-        right=1 - float(mirrored.ravel()[0]),  # it was trained on mirrored pictures
+        right=float(right.ravel()[0]),
         points=region.to_image(shares),
         world=region.turned(world.reshape(-1, 3).astype(np.float64)),
         region=region,
     )
+
+
+def find_hand(image: np.ndarray, body: Pose, side: str, device: str = "cpu") -> Hand | None:
+    """The "left" or "right" hand of a person whose body was found; None where none can be believed."""
+    wrist = INDEX[f"{side}_wrist"]
+    if body.likelihood()[wrist] < LIKELY:
+        return None
+    first = read_hand(image, region_from_pose(image, body, side, device), device)
+    if first.score < FIRST:
+        return None
+    hand = read_hand(image, first.next_region, device)
+    away = np.linalg.norm(hand.points[WRIST, :2] - body.points[wrist, :2])
+    return hand if hand.score > SCORE and away < AWAY * body.next_region.height else None
 
 
 def region_from_pose(image: np.ndarray, pose: Pose, side: str, device: str = "cpu") -> Region:

@@ -50,6 +50,16 @@ class Region(NamedTuple):
         side = max(self.width, self.height) * scale
         return Region(x, y, side, side, self.angle)
 
+    def scaled(self, factor: float) -> "Region":
+        """The same region of a photo of another size."""
+        x, y, width, height = (factor * side for side in self[:4])
+        return Region(x, y, width, height, self.angle)
+
+    def shaken(self, shift: float, size: float, turn: float) -> "Region":
+        """Moved up and right by `shift` of its width, `size` times as large, turned by radians."""
+        x, y = self.x + shift * self.width, self.y - shift * self.height
+        return Region(x, y, size * self.width, size * self.height, self.angle + turn)
+
     def letterboxed(self, size: tuple[int, int]) -> "Region":
         """Widened about its centre to the aspect of `size` (height, width)."""
         aspect = size[0] / size[1]
