@@ -50,13 +50,14 @@ class Avatar:
     joint_parents [J] int32 (-1: root), joint_heads and joint_tails [J,3]: the skeleton of the canonical pose.
     means [N,3] float32 metres, canonical pose; float16: offsets [N,3] how far the means left the template,
     quats [N,4], scales [N,3] metres, opacities [N], colors [N,3] sRGB, skin_weights [N,k], expression_basis
-    [52,N,3] the template's displacement for each ARKit value; skin_indices [N,k] uint8.
-    token_bias [T,D] float32: the pose decoder's first layer, its token part and bias. Token t owns the N/T
-    Gaussians from t N/T on. decoder, float32: signal_weight [D,S], hidden<i>_weight [D,D] and hidden<i>_bias
-    [D], last_weight [13 N/T, D], last_bias, and delta_scale [13], the units of the changes (colour 3, mean
-    3, quaternion 4, log scale 3). thumbnails: uint8 [h,w,3].
-    header, JSON values: name; model {name, version}; photos, the sha256 of each source photo; consent;
-    created (ISO 8601); warnings, what the photos did not show.
+    [52,M,3] the template's displacement for each ARKit value, of the Gaussians expression_rows [M] int32 (of
+    all N in order where None); skin_indices [N,k] uint8. token_bias [T,D] float32: the pose decoder's first
+    layer, its token part and bias. decoder, float32: signal_weight [D,S], hidden<i>_weight [D,D] and
+    hidden<i>_bias [D], last_weight [13 K, D], last_bias, and delta_scale [13], the units of the changes
+    (colour 3, mean 3, quaternion 4, log scale 3). A Gaussian takes its changes from a token, token [N] int32,
+    and one of the decoder's K slots, slot [N] uint8; where these are None, token t owns the K Gaussians from
+    t K on. thumbnails: uint8 [h,w,3]. header, JSON values: name; model {name, version}; photos, the sha256 of
+    each source photo; consent; created (ISO 8601); warnings, what the photos did not show.
     """
 
     joint_names: tuple[str, ...]
@@ -76,9 +77,14 @@ class Avatar:
     decoder: dict[str, Tensor]
     thumbnails: tuple[Tensor, ...] = ()
     header: dict = field(default_factory=dict)
+    expression_rows: Tensor | None = None
+    token: Tensor | None = None
+    slot: Tensor | None = None
 
     def __post_init__(self):
         def own(name, value):
+            if value is None:
+                return None
             tensor = value if isinstance(value, Tensor) else torch.tensor(value)
             return tensor.detach().to("cpu", dtype_of(name)).contiguous()
 
@@ -95,10 +101,19 @@ class Avatar:
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by their names in the file."""
-        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_TENSORS}
+        own = (f.name for f in fields(self) if f.name not in _NOT_TENSORS)
+        named = {name: getattr(self, name) for name in own if getattr(self, name) is not None}
         named.update({f"decoder.{name}": tensor for name, tensor in self.decoder.items()})
         named.update({f"thumbnails.{i}": tensor for i, tensor in enumerate(self.thumbnails)})
         return named
+
+    def sources(self) -> tuple[Tensor, Tensor]:
+        """token and slot [N] that each Gaussian takes its changes from."""
+        if self.token is not None:
+            return self.token, self.slot
+        slots = len(self) // len(self.token_bias)
+        number = torch.arange(len(self))
+        return number // slots, number % slots
 
     @cached_property
     def hash(self) -> str:

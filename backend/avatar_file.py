@@ -19,7 +19,7 @@ from torch import Tensor
 from .errors import UserError
 from .files import replacing
 
-VERSION = 1
+VERSION = 2
 CHANGES = 13  # per Gaussian: colour 3, mean 3, quaternion 4, log scale 3
 EXPRESSIONS = 52
 MAX_TABLE = 16 << 20  # bytes of the file's table of tensors
@@ -36,7 +36,7 @@ _TENSORS = {
     "colors": ("F16", ("N", 3)),
     "skin_indices": ("U8", ("N", "k")),
     "skin_weights": ("F16", ("N", "k")),
-    "expression_basis": ("F16", (EXPRESSIONS, "N", 3)),
+    "expression_basis": ("F16", (EXPRESSIONS, "M", 3)),
     "joint_parents": ("I32", ("J",)),
     "joint_heads": ("F32", ("J", 3)),
     "joint_tails": ("F32", ("J", 3)),
@@ -46,7 +46,22 @@ _TENSORS = {
     "decoder.last_bias": ("F32", ("O",)),
     "decoder.delta_scale": ("F32", (CHANGES,)),
 }
-_LIMITS = {"N": 1 << 22, "k": 16, "J": 256, "T": 1 << 20, "D": 4096, "S": 4096, "O": CHANGES << 10}
+# Tensors that an avatar may lack; without them Gaussians and tokens are as those of version 1.
+_OPTIONAL = {
+    "expression_rows": ("I32", ("M",)),
+    "token": ("I32", ("N",)),
+    "slot": ("U8", ("N",)),
+}
+_LIMITS = {
+    "N": 1 << 22,
+    "M": 1 << 22,
+    "k": 16,
+    "J": 256,
+    "T": 1 << 20,
+    "D": 4096,
+    "S": 4096,
+    "O": CHANGES << 10,
+}
 _TYPES = {"F32": torch.float32, "F16": torch.float16, "U8": torch.uint8, "I32": torch.int32}
 _BYTES = {"F32": 4, "F16": 2, "U8": 1, "I32": 4}
 _NAMES = {v: k for k, v in _TYPES.items()}
@@ -59,8 +74,8 @@ class AvatarFileError(UserError):
 
 def expected(name: str) -> tuple[str, tuple] | None:
     """(type, shape) of a tensor of an avatar, None for a name that avatars do not have."""
-    if name in _TENSORS:
-        return _TENSORS[name]
+    if name in _TENSORS or name in _OPTIONAL:
+        return _TENSORS.get(name) or _OPTIONAL[name]
     kind, _, rest = name.partition(".")
     if kind == "thumbnails" and _small(rest, MAX_THUMBNAILS):
         return "U8", ("h" + rest, "w" + rest, 3)
@@ -110,7 +125,12 @@ def check_table(table: dict[str, tuple[str, tuple[int, ...]]]) -> None:
     pictures = sum(name.startswith("thumbnails.") for name in table)
     if any(f"thumbnails.{i}" not in table for i in range(pictures)):
         raise AvatarFileError("One of its thumbnails is missing.")
-    if sizes["N"] * CHANGES != sizes["T"] * sizes["O"]:
+    if ("token" in table) != ("slot" in table):
+        raise AvatarFileError("Its tensors token and slot belong together.")
+    if "expression_rows" not in table and sizes["M"] != sizes["N"]:
+        raise AvatarFileError("Its tensor expression_rows is missing.")
+    whole = sizes["O"] % CHANGES == 0
+    if not whole or ("token" not in table and sizes["N"] * CHANGES != sizes["T"] * sizes["O"]):
         raise AvatarFileError(
             "Its tensors token_bias and decoder.last_bias do not make one change per Gaussian."
         )
@@ -138,12 +158,22 @@ def check_values(tensors: dict[str, Tensor], joint_names: tuple[str, ...]) -> No
     if (parents < -1).any() or (parents >= torch.arange(joints)).any():
         raise AvatarFileError("Its tensor joint_parents has a parent that does not come before its child.")
     weights = tensors["skin_weights"].float()
+    limits = {
+        "token": len(tensors["token_bias"]),
+        "slot": len(tensors["decoder.last_bias"]) // CHANGES,
+        "expression_rows": len(tensors["means"]),
+    }
     wrong = {
         "opacities": (tensors["opacities"] < 0) | (tensors["opacities"] > 1),
         "scales": tensors["scales"] < 0,
         "quats": tensors["quats"].float().square().sum(-1) < 1e-4,
         "skin_indices": tensors["skin_indices"] >= joints,
         "skin_weights": (weights < 0).any(-1) | ((weights.sum(-1) - 1).abs() > 0.02),
+    }
+    wrong |= {
+        name: (tensors[name] < 0) | (tensors[name] >= limit)
+        for name, limit in limits.items()
+        if name in tensors
     }
     for name, bad in wrong.items():
         if bad.any():

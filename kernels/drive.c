@@ -2,7 +2,8 @@
 /* From a frame's signal to posed Gaussians, sixteen tokens at a time: the layers of the pose decoder, the
  * expression's displacements, the changes, and linear blend skinning. What lies between stays in the cache.
  *
- * One lane is one token. A block is what sixteen tokens own: value v of lane l stands at [v][l]. */
+ * In the decoder one lane is one token: value v of lane l stands at [v][l]. The Gaussians of a block's tokens follow in
+ * groups of eight, a Gaussian a lane; each takes its changes from its token's lane. */
 #include "simd.h"
 
 enum { LANES = 8, TOKENS = 16, ROWS = 6, CHANGES = 13, REST = 13, JOINT = 16 };
@@ -10,22 +11,25 @@ enum { LANES = 8, TOKENS = 16, ROWS = 6, CHANGES = 13, REST = 13, JOINT = 16 };
 #define SLOPE 0.01f /* of the leaky ReLU */
 #define LOG2_E 1.4426950408889634f
 
-/* How an expression moves one Gaussian of a block; `at` is the place of the change of its mean's x. */
+/* How an expression moves one Gaussian of a block; `at` is the place of its x among the block's moves. */
 typedef struct {
     int32_t at;
     float x, y, z;
 } displacement_t;
 
-/* An avatar at rest; T tokens in B blocks, K Gaussians a token, width D, L hidden layers, k joints a Gaussian. */
+/* An avatar at rest; B blocks of sixteen tokens, G groups of Gaussians, width D, L hidden layers, k joints a Gaussian. */
 typedef struct {
-    int64_t tokens, per_token, width, layers, influences, outputs; /* outputs: 13 K rounded up to ROWS */
+    int64_t blocks, width, layers, influences, outputs; /* outputs: 13 changes of every slot, rounded up to ROWS */
     const float *token_bias;                  /* [B,D,16] */
     const float *hidden, *hidden_bias;        /* [L,D',D] packed, [L,D']; D' is D rounded up to ROWS */
     const float *last, *last_bias;            /* [outputs,D] packed, [outputs] */
-    const float *rest;                        /* [B,K,13,16]: mean 3, quaternion 4, scale 3, colour 3 */
-    const uint8_t *used;                      /* [B,K,2]: how many joints move one of eight lanes */
-    const uint8_t *joints;                    /* [B,K,16,k] largest weight first */
-    const float *weights;                     /* [B,K,16,k] */
+    const int64_t *group;                     /* [B+1]: a block's first group */
+    const int32_t *number;                    /* [G,8]: the Gaussian in each lane, -1 in lanes that only fill up */
+    const int32_t *source;                    /* [G,8]: where its first change stands; the others follow at steps of 16 */
+    const float *rest;                        /* [G,13,8]: mean 3, quaternion 4, scale 3, colour 3 */
+    const uint8_t *used;                      /* [G]: how many joints move one of the lanes */
+    const uint8_t *joints;                    /* [G,8,k] largest weight first */
+    const float *weights;                     /* [G,8,k] */
     const int64_t *first;                     /* [B,53]: where a block's displacements by each expression begin */
     const displacement_t *displacements;
 } avatar_t;
@@ -72,14 +76,16 @@ static void decode(const avatar_t *avatar, const float *shift, int64_t block, fl
     dense(avatar->last, avatar->last_bias, x, changes, width, avatar->outputs, 1);
 }
 
-static void express(const avatar_t *avatar, const float *expression, int64_t block, float *changes) {
-    const int64_t *first = avatar->first + 53 * block;
+/* moves [groups,3,8] of a block's Gaussians, zeroed here. */
+static void express(const avatar_t *avatar, const float *expression, int64_t block, float *moves) {
+    const int64_t *first = avatar->first + 53 * block, groups = avatar->group[block + 1] - avatar->group[block];
+    for (int64_t i = 0; i < 3 * LANES * groups; i += LANES) store(moves + i, spread(0));
     for (int e = 0; e < 52; e++) {
         float value = expression[e];
         if (value == 0) continue;
         for (int64_t i = first[e]; i < first[e + 1]; i++) {
             displacement_t d = avatar->displacements[i];
-            changes[d.at] += value * d.x, changes[d.at + TOKENS] += value * d.y, changes[d.at + 2 * TOKENS] += value * d.z;
+            moves[d.at] += value * d.x, moves[d.at + LANES] += value * d.y, moves[d.at + 2 * LANES] += value * d.z;
         }
     }
 }
@@ -108,14 +114,14 @@ static inline void turned_and_scaled(v8f w, v8f x, v8f y, v8f z, v8f s[3], v8f o
 
 static inline v8f dot3(v8f a, v8f b, v8f c, v8f x, v8f y, v8f z) { return fma8(a, x, fma8(b, y, c * z)); }
 
-/* One Gaussian of each of eight tokens: rest and change [13,16], m its blended matrix -> two rows of eight values for
- * each lane: covariance 0..7; covariance 8, mean, colour. */
-static inline void pose(const float *rest, const float *change, const v8f m[12], v8f head[8], v8f tail[8]) {
-#define SUM(r, c) (load(rest + TOKENS * (r)) + load(change + TOKENS * (c)))
+/* Eight Gaussians: rest [13,8] and change [13], m their blended matrices -> two rows of eight values for each lane:
+ * covariance 0..7; covariance 8, mean, colour. */
+static inline void pose(const float *rest, const v8f change[CHANGES], const v8f m[12], v8f head[8], v8f tail[8]) {
+#define SUM(r, c) (load(rest + LANES * (r)) + change[c])
     v8f s[3], local[9], world[9], x = SUM(0, 3), y = SUM(1, 4), z = SUM(2, 5);
     for (int i = 0; i < 3; i++) {
-        v8f power = clamp8(load(change + TOKENS * (10 + i)) * LOG2_E, spread(-120), spread(120));
-        s[i] = load(rest + TOKENS * (7 + i)) * exp2_8(power);
+        v8f power = clamp8(change[10 + i] * LOG2_E, spread(-120), spread(120));
+        s[i] = load(rest + LANES * (7 + i)) * exp2_8(power);
         tail[1 + i] = dot3(m[4 * i], m[4 * i + 1], m[4 * i + 2], x, y, z) + m[4 * i + 3];
         tail[4 + i] = clamp8(SUM(10 + i, i), spread(0), spread(1));
     }
@@ -133,33 +139,44 @@ static inline void pose(const float *rest, const float *change, const v8f m[12],
     transpose8(head), transpose8(tail);
 }
 
-static void pose_block(const avatar_t *avatar, const frame_t *frame, int64_t block, const float *changes) {
-    int64_t per_token = avatar->per_token, influences = avatar->influences;
-    for (int64_t half = 0; half < 2; half++) {
-        int64_t token = TOKENS * block + LANES * half, lanes = avatar->tokens - token;
-        for (int64_t k = 0; k < per_token; k++) {
-            int64_t slot = block * per_token + k, lane = slot * TOKENS + LANES * half;
-            v8f m[16], head[8], tail[8];
-            blend(frame->joints, avatar->joints + lane * influences, avatar->weights + lane * influences, influences, avatar->used[2 * slot + half], m);
-            pose(avatar->rest + slot * REST * TOKENS + LANES * half, changes + k * CHANGES * TOKENS + LANES * half, m, head, tail);
-            for (int64_t l = 0; l < LANES && l < lanes; l++) {
-                int64_t n = (token + l) * per_token + k;
-                store(frame->covariances + 9 * n, head[l]);
-                frame->covariances[9 * n + 8] = tail[l][0];
-                for (int i = 0; i < 3; i++) frame->means[3 * n + i] = tail[l][1 + i], frame->colors[3 * n + i] = tail[l][4 + i];
-            }
+/* The changes of a group's Gaussians, each from its own token and slot; neighbours in memory are read at once. */
+static inline void gather(const float *changes, const int32_t source[LANES], v8f out[CHANGES]) {
+    int together = 1;
+    for (int l = 1; l < LANES; l++) together &= source[l] == source[0] + l;
+    for (int c = 0; c < CHANGES; c++) {
+        const float *row = changes + TOKENS * c;
+        if (together) out[c] = load(row + source[0]);
+        else
+            for (int l = 0; l < LANES; l++) out[c][l] = row[source[l]];
+    }
+}
+
+static void pose_block(const avatar_t *avatar, const frame_t *frame, int64_t block, const float *changes, const float *moves) {
+    int64_t influences = avatar->influences;
+    for (int64_t g = avatar->group[block]; g < avatar->group[block + 1]; g++, moves += 3 * LANES) {
+        v8f m[16], change[CHANGES], head[8], tail[8];
+        gather(changes, avatar->source + LANES * g, change);
+        for (int i = 0; i < 3; i++) change[3 + i] += load(moves + LANES * i);
+        blend(frame->joints, avatar->joints + LANES * g * influences, avatar->weights + LANES * g * influences, influences, avatar->used[g], m);
+        pose(avatar->rest + REST * LANES * g, change, m, head, tail);
+        for (int l = 0; l < LANES; l++) {
+            int64_t n = avatar->number[LANES * g + l];
+            if (n < 0) break;
+            store(frame->covariances + 9 * n, head[l]);
+            frame->covariances[9 * n + 8] = tail[l][0];
+            for (int i = 0; i < 3; i++) frame->means[3 * n + i] = tail[l][1 + i], frame->colors[3 * n + i] = tail[l][4 + i];
         }
     }
 }
 
-/* A ticket is a block. Every thread has `room` floats of scratch: twice D' x 16 and outputs x 16. */
+/* A ticket is a block. Every thread has `room` floats of scratch: twice D' x 16, outputs x 16, and the moves. */
 API int64_t lca_drive(int64_t *counter, const avatar_t *avatar, const frame_t *frame, int64_t *threads, float *scratch, int64_t room) {
-    int64_t layer = rounded_up(avatar->width, ROWS) * TOKENS, blocks = rounded_up(avatar->tokens, TOKENS) / TOKENS;
-    float *x = scratch + take_ticket(threads) * room, *y = x + layer, *changes = y + layer;
-    for (int64_t block; (block = take_ticket(counter)) < blocks;) {
+    int64_t layer = rounded_up(avatar->width, ROWS) * TOKENS;
+    float *x = scratch + take_ticket(threads) * room, *y = x + layer, *changes = y + layer, *moves = changes + avatar->outputs * TOKENS;
+    for (int64_t block; (block = take_ticket(counter)) < avatar->blocks;) {
         decode(avatar, frame->shift, block, x, y, changes);
-        express(avatar, frame->expression, block, changes);
-        pose_block(avatar, frame, block, changes);
+        express(avatar, frame->expression, block, moves);
+        pose_block(avatar, frame, block, changes, moves);
     }
     return 0;
 }

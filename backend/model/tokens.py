@@ -21,8 +21,9 @@ GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 class AnchorSet:
     """T anchors, face anchors first, with K children each: M = T K Gaussians, siblings adjacent.
 
-    positions [T,3], frames [T,3,3] (columns tangent, bitangent, normal), spacing [T] metres, n_face;
-    children [T,K,3] their rest positions; skinning [M,J] dense weights; expressions [52,M,3].
+    positions [T,3], frames [T,3,3] (columns tangent, bitangent, normal), spacing [T] metres, n_face; children
+    [T,K,3] their rest positions; skinning [M,J] dense weights and expressions [52,M,3], None where only the
+    network is wanted.
     """
 
     positions: Tensor
@@ -30,8 +31,8 @@ class AnchorSet:
     spacing: Tensor
     n_face: int
     children: Tensor
-    skinning: Tensor
-    expressions: Tensor
+    skinning: Tensor | None = None
+    expressions: Tensor | None = None
 
     @property
     def count(self) -> int:
@@ -74,11 +75,12 @@ def child_positions(
     return (positions[:, None] + plane * spacing[:, None, None]).astype(np.float32)
 
 
-def anchor_set(config: ModelConfig, anchors, samples=None) -> AnchorSet:
+def anchor_set(config: ModelConfig, anchors, samples=None, attributes: bool = True) -> AnchorSet:
     """Turn the template's anchors into the network's.
 
     anchors: positions, frames, spacing, is_face as `body.anchors` has them. samples(points [M,3]) gives
-    skin_indices, skin_weights and expression_deltas at any points; None takes the template's own.
+    skin_indices, skin_weights and expression_deltas at any points; None takes the template's own. Without
+    `attributes` these are left out.
     """
     if samples is None:
         from ..body.anchors import surface_samples as samples
@@ -87,18 +89,21 @@ def anchor_set(config: ModelConfig, anchors, samples=None) -> AnchorSet:
         np.asarray(a)[order] for a in (anchors.positions, anchors.frames, anchors.spacing)
     )
     children = child_positions(config, positions, frames, spacing)
-    at = samples(children.reshape(-1, 3))
-    skinning = np.zeros((children.shape[0] * children.shape[1], config.joints), np.float32)
-    np.add.at(skinning, (np.arange(len(skinning))[:, None], at.skin_indices), at.skin_weights)
     tensor = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32))  # noqa: E731
+    skinning = expressions = None
+    if attributes:
+        at = samples(children.reshape(-1, 3))
+        skinning = np.zeros((children.shape[0] * children.shape[1], config.joints), np.float32)
+        np.add.at(skinning, (np.arange(len(skinning))[:, None], at.skin_indices), at.skin_weights)
+        skinning, expressions = tensor(skinning), tensor(at.expression_deltas)
     return AnchorSet(
         positions=tensor(positions),
         frames=tensor(frames),
         spacing=tensor(spacing),
         n_face=int(np.count_nonzero(anchors.is_face)),
         children=tensor(children),
-        skinning=tensor(skinning),
-        expressions=tensor(at.expression_deltas),
+        skinning=skinning,
+        expressions=expressions,
     )
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small avatar on the built-in body, with a decoder of random weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from lca_blender.backend.avatar import Avatar, Signal
@@ -52,6 +54,21 @@ def make_avatar(tokens=64, per_token=4, seed=0, pose_detail=1.0, width=128, hidd
         },
     }
     return Avatar(**{**fields, **changes})
+
+
+def scattered(avatar, count=701, seed=3):
+    """`count` Gaussians of an avatar in any order, some of them several times, each with its own token and
+    slot; expressions only of those that they move.
+    """
+    rows = torch.randint(0, len(avatar), (count,), generator=torch.Generator().manual_seed(seed))
+    token, slot = (index[rows] for index in avatar.sources())
+    basis = avatar.expression_basis[:, rows]
+    moved = torch.nonzero((basis != 0).any(2).any(0))[:, 0]
+    fields = ("means", "offsets", "quats", "scales", "opacities", "colors", "skin_indices", "skin_weights")
+    taken = {name: getattr(avatar, name)[rows] for name in fields}
+    return rows, replace(
+        avatar, **taken, token=token, slot=slot, expression_rows=moved, expression_basis=basis[:, moved]
+    )
 
 
 def make_signal(seed=0, size=0.5):

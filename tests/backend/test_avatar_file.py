@@ -4,10 +4,11 @@
 import contextlib
 import json
 import struct
+from dataclasses import replace
 
 import pytest
 import torch
-from avatar_fixtures import make_avatar
+from avatar_fixtures import make_avatar, scattered
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lca_blender.backend.avatar import Avatar, AvatarFileError
@@ -66,6 +67,32 @@ def test_a_round_trip_keeps_every_bit(avatar, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.lca", "b.lca"]
 
 
+def test_a_file_keeps_each_gaussians_token_and_slot(tmp_path):
+    _, mixed = scattered(make_avatar())
+    mixed.save(tmp_path / "a.lca")
+    again = Avatar.load(tmp_path / "a.lca")
+    again.verify()
+    assert again.hash == mixed.hash
+    assert torch.equal(again.token, mixed.token)
+    assert torch.equal(again.expression_rows, mixed.expression_rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"slot": None}, "belong together"),
+        ({"expression_rows": None}, "expression_rows is missing"),
+        ({"token": torch.full((701,), 64)}, "token holds a value out of range"),
+        ({"slot": torch.full((701,), 4)}, "slot holds a value out of range"),
+        ({"token": torch.zeros(700)}, "wrong shape"),
+    ],
+)
+def test_tokens_and_slots_that_fit_nothing_are_refused(change, said):
+    _, mixed = scattered(make_avatar())
+    with pytest.raises(AvatarFileError, match=said):
+        replace(mixed, **change).verify()
+
+
 def test_the_hash_sees_content_and_nothing_else(avatar):
     colors = avatar.colors.clone()
     colors[3, 1] = 0.125
@@ -111,7 +138,7 @@ def test_no_avatar_at_all(tmp_path):
 
 def test_a_newer_version_says_so(content, tmp_path):
     table, header, data = parts(content)
-    assert "newer version" in refusal(tmp_path, assemble(table, {**header, "lca_version": 2}, data))
+    assert "newer version" in refusal(tmp_path, assemble(table, {**header, "lca_version": 3}, data))
     for version in (None, "1", True, 0, 1.5):
         sentence = refusal(tmp_path, assemble(table, {**header, "lca_version": version}, data))
         assert "which version" in sentence
