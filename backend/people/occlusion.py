@@ -8,7 +8,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .mesh_raster import GBuffer, rasterize_flat
+from ..raster.mesh_faces import GBuffer, rasterize_flat
 
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 _MAP_SIZE = 320

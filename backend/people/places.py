@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .mesh_raster import GBuffer
+from ..raster.mesh_faces import GBuffer
 
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 

@@ -12,9 +12,9 @@ import numpy as np
 from ..body.expression import apply_face_joints
 from ..body.pose import joint_transforms
 from ..body.template import load_template
+from ..raster.mesh_faces import rasterize_mesh
 from .folds import crease, fold_vectors
 from .lights import Light, neutral_light
-from .mesh_raster import rasterize_mesh
 from .occlusion import ambient_visibility, key_visibility
 from .places import gather_places
 from .shading import linear_to_bytes, lit_colour, srgb_to_linear

@@ -13,12 +13,12 @@ from lca_blender.backend.body.template import load_template
 from lca_blender.backend.people import cameras, expressions, lights, poses, shading
 from lca_blender.backend.people.figure import Figure
 from lca_blender.backend.people.materials import Surface
-from lca_blender.backend.people.mesh_raster import rasterize_mesh, to_pixels
 from lca_blender.backend.people.occlusion import key_visibility
 from lca_blender.backend.people.person import Person
 from lca_blender.backend.people.places import gather_places
 from lca_blender.backend.people.render import pose_person, render_person, render_posed, skin_mesh
 from lca_blender.backend.raster.camera import Camera, look_at
+from lca_blender.backend.raster.mesh_faces import rasterize_mesh, to_pixels
 
 QUAD = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from ...body.expression import apply_face_joints
 from ...body.template import load_template
-from ...people.mesh_raster import rasterize_mesh
+from ...raster.mesh_faces import rasterize_mesh
 from .prepare import square
 
 REACH = (
