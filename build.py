@@ -79,6 +79,7 @@ def environment() -> str:
         stamp.write_text(wanted)
     run(python_of(VENV), "kernels/build.py", "--install")
     run(python_of(VENV), "pretrained/build.py")
+    run(python_of(VENV), "-m", "lca_blender.backend.likeness.places")
     check_bpy(python_of(VENV))
     return python_of(VENV)
 

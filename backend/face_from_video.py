@@ -60,23 +60,21 @@ def face_from_video(
     pictures: Sequence[str | Path],
     rate: float,
     codes: str | Path | None = None,
-    estimator: str | Path | None = None,
     progress: Callable[..., None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> FacePerformance:
     """Reads one movie, or pictures in their order at `rate` a second; of a movie about as many a second.
 
-    codes, estimator: files of the expression codes and of the photo estimator, the bundled ones if None.
+    codes: a file of expression codes, the bundled one if None.
     Raises UserError where nothing can be read or no picture shows a face, `Cancelled` once `cancelled()`.
     """
-    from .imaging.correspondence import load_estimator
-    from .imaging.estimator_file import BUNDLED
+    from .imaging.correspondence import Estimator
     from .model.expression_codes import bundled_codes, load_codes, read_face
 
     remarks: list[str] = []
     source = _pictures([Path(p) for p in pictures], rate, remarks)
     encoder = load_codes(codes or bundled_codes())
-    eyes = load_estimator(Path(estimator) if estimator else BUNDLED)
+    estimator = Estimator()
     times, readings = [], []
     for seconds, share, photo in source:
         if cancelled is not None and cancelled():
@@ -85,7 +83,7 @@ def face_from_video(
             progress(share, f"Reading {photo.name}")
         times.append(seconds)
         try:
-            readings.append(read_face(encoder, eyes, photo))
+            readings.append(read_face(encoder, estimator, photo))
         except UserError:
             readings.append(None)
     seen = [n for n, reading in enumerate(readings) if reading is not None]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Photos -> avatar file, the whole way: what the operator and the command line call."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from .files import require_writable
@@ -12,40 +12,63 @@ def avatar_from_photos(
     photos: Iterable[str | Path],
     path: str | Path,
     model: str | Path = "starter",
-    estimator: str | Path | None = None,
     device: str = "cpu",
     progress: Callable[..., None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     encoder: str | Path | None = None,
+    people: Mapping[str, int] | None = None,
+    report_folder: str | Path | None = None,
     **kind,
 ):
     """Makes the person of the photos and writes the avatar to `path`; returns the `Avatar` as read back.
 
     `model` is a preset with bundled weights or a checkpoint, `encoder` a Sapiens checkpoint for models that
-    need one, `estimator` a correspondence network's file (the bundled one when None); `kind`: tokens, name
-    and consent as `create_avatar` takes them. What the photos did not show is in the avatar's warnings.
-    Raises UserError, or `Cancelled` when `cancelled()` became true; `path` then is as it was.
+    need one; people: which person is meant, as `read_photos` takes it; report_folder: where pictures and a
+    list of what became of every photo are written (`imaging.report`); `kind`: tokens, name and consent as
+    `create_avatar` takes them. What the photos did not show is in the avatar's warnings. Raises UserError, or
+    `Cancelled` when `cancelled()` became true; `path` then is as it was.
     """
     from .avatar import Avatar
-    from .imaging.correspondence import load_estimator
-    from .imaging.estimator_file import BUNDLED
-    from .imaging.views import prepare_views
+    from .imaging.correspondence import Estimator
+    from .imaging.reading import read_photos
+    from .imaging.report import photo_reports, write_report
     from .model.checkpoint import load_model
-    from .model.create import create_avatar
 
     report = progress or (lambda fraction, message="": None)
     stopped = cancelled or (lambda: False)
     require_writable(path)
     report(0.0, "Loading the model")
     network = load_model(model, encoder).to(device)
-    eyes = load_estimator(Path(estimator) if estimator else BUNDLED)
-    views = prepare_views(photos, eyes, network.config, _part(report, 0.05, 0.55), stopped)
-    avatar = create_avatar(views, network, progress=_part(report, 0.55, 0.97), cancelled=stopped, **kind)
+    reading = read_photos(photos, Estimator(device), people, _part(report, 0.05, 0.5), stopped)
+    if report_folder is not None:
+        write_report(photo_reports(reading), list(reading.remarks), Path(report_folder))
+    avatar = avatar_from_reading(reading, network, _part(report, 0.5, 0.97), stopped, **kind)
     if stopped():
         raise Cancelled
     report(0.97, "Writing the avatar")
     avatar.save(path)
     return Avatar.load(path)
+
+
+def avatar_from_reading(reading, network, progress=None, cancelled=None, tokens=None, anchors=None, **kind):
+    """The avatar of the person in a `Reading`: on the person's surface, in the photos' colours, the network's
+    where no photo shows. anchors: `place_anchors(network.config, tokens, attributes=False)`, where many are
+    made; `kind`: name and consent.
+    """
+    from .imaging.views import network_views
+    from .likeness.assemble import person_avatar
+    from .likeness.photo import FittedPhoto
+    from .model.create import infer_person, place_anchors, with_thumbnail
+
+    report = progress or (lambda fraction, message="": None)
+    views = network_views(reading, network.config)
+    anchors = anchors or place_anchors(network.config, tokens, attributes=False)
+    person = infer_person(views, network, anchors, _part(report, 0.0, 0.6), cancelled, **kind)
+    if cancelled is not None and cancelled():
+        raise Cancelled
+    report(0.6, "Taking the photos' colours")
+    photos = [FittedPhoto.of(found.seen, found.fit) for found in reading.found]
+    return with_thumbnail(person_avatar(photos, person))
 
 
 def _part(report: Callable[..., None], start: float, end: float) -> Callable[..., None]:

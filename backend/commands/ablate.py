@@ -28,9 +28,9 @@ def add(subparsers) -> None:
 
 def run(args) -> None:
     from ..evaluation.ablate import TABLES, Scale, ablate
-    from ..imaging.correspondence import load_estimator
+    from ..imaging.correspondence import Estimator
 
     scale = Scale(args.config, args.minutes, args.steps, args.people, args.views, args.tokens, args.batch)
     names = args.tables or list(TABLES)
-    estimator = None if args.true_maps else load_estimator()
+    estimator = None if args.true_maps else Estimator()
     print(ablate(names, args.data, args.out, args.evaluation, scale, args.write, estimator, say))

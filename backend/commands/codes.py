@@ -36,9 +36,9 @@ def train(args) -> None:
 
 
 def read(args) -> None:
-    from ..imaging.correspondence import load_estimator
+    from ..imaging.correspondence import Estimator
     from ..model.expression_codes import bundled_codes, load_codes, read_photos
 
     encoder = load_codes(args.codes or bundled_codes())
-    for path, row in read_photos(encoder, args.photos, load_estimator(), args.with_codes):
+    for path, row in read_photos(encoder, args.photos, Estimator(), args.with_codes):
         print(json.dumps({"photo": str(path), **row}))

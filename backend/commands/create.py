@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+from ..errors import UserError
 from . import add_network, say
 
 
@@ -15,6 +16,17 @@ def add(subparsers) -> None:
     p.add_argument("--tokens", type=int)
     p.add_argument("--name", default="Avatar")
     p.add_argument("--consent", default="", help="a note on the photographed person's consent")
+    p.add_argument(
+        "--report", type=Path, metavar="DIR", help="write what became of every photo, with pictures"
+    )
+    p.add_argument(
+        "--person",
+        action="append",
+        default=[],
+        metavar="[PHOTO=]N",
+        help="who is meant where several people "
+        "are in a photo, counted from the left from 1; in all photos or in one (may be given several times)",
+    )
     p.set_defaults(run=run)
 
 
@@ -26,8 +38,22 @@ def run(args) -> None:
 
     avatar = avatar_from_photos(
         args.photos, args.out, args.model, device=args.device, progress=progress, encoder=args.encoder,
-        tokens=args.tokens, name=args.name, consent=args.consent,
+        tokens=args.tokens, name=args.name, consent=args.consent, people=_people(args.person),
+        report_folder=args.report,
     )  # fmt: skip
     for warning in avatar.header["warnings"]:
         say(warning)
     print(f"{args.out}: {len(avatar)} Gaussians")
+
+
+def _people(given: list[str]) -> dict[str, int]:
+    """ "2" -> {"": 2}; "group.jpg=3" -> {"group.jpg": 3}. `UserError` for anything else."""
+    chosen = {}
+    for text in given:
+        name, _, number = text.rpartition("=")
+        if not (number.isascii() and number.isdecimal() and int(number) > 0):
+            raise UserError(
+                f"--person {text!r} names no person.", "Give N or PHOTO=N, N counted from the left from 1."
+            )
+        chosen[Path(name).name if name else ""] = int(number)
+    return chosen

@@ -20,9 +20,10 @@ def add(subparsers) -> None:
     )
     p.add_argument("--shards", type=Path, help="a folder of people of your own instead (docs/data_format.md)")
     p.add_argument("--tokens", type=int)
-    p.add_argument("--estimator", type=Path, help="a photo estimator's file (the bundled one)")
     p.add_argument("--lpips", type=Path, help="weights of the LPIPS measure (backend/training/perceptual.py)")
-    p.add_argument("--true-maps", action="store_true", help="skip the estimator: an upper bound")
+    p.add_argument(
+        "--true-maps", action="store_true", help="the network alone, with true mattes and correspondences"
+    )
     p.add_argument("--pictures", type=Path, help="write PNGs: photos, own, truth; and a person's expressions")
     p.add_argument("--json", action="store_true")
     p.set_defaults(run=run)
@@ -38,9 +39,9 @@ def run(args) -> None:
         require_writable(args.pictures)
     estimator = None
     if not args.true_maps:
-        from ..imaging.correspondence import BUNDLED, load_estimator
+        from ..imaging.correspondence import Estimator
 
-        estimator = load_estimator(args.estimator or BUNDLED)
+        estimator = Estimator()
     perceptual = None
     if args.lpips:
         from ..training.perceptual import load_lpips

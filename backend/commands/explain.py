@@ -39,10 +39,11 @@ def attention(args) -> None:
 
     model = load_model(args.model, args.encoder)
     if args.photos:
-        from ..imaging.correspondence import load_estimator
-        from ..imaging.views import prepare_views
+        from ..imaging.correspondence import Estimator
+        from ..imaging.reading import read_photos
+        from ..imaging.views import network_views
 
-        views = prepare_views(args.photos, load_estimator(), model.config)
+        views = network_views(read_photos(args.photos, Estimator()), model.config)
     else:
         views = person_views(model, args.person, args.regime)
     stage = args.stage or ("last" if model.pixels is None else "pixels")

@@ -20,7 +20,6 @@ def add(subparsers) -> None:
     p.add_argument("--data", type=Path, nargs="+", required=True, help="folders made by `lca demo-data`")
     p.add_argument("--config", default="starter", help="a preset's name or a JSON file")
     p.add_argument("--estimates", action="store_true", help="with the photo estimator's own maps")
-    p.add_argument("--estimator", type=Path, help="its file (the bundled one)")
     p.add_argument("--share", default="0/1", help="1/4: the second of four processes that share the work")
     p.set_defaults(run=prepare)
 
@@ -67,10 +66,10 @@ def prepare(args) -> None:
         if config.expression_codes:
             write_face_frames(folder, config, report, share)
     if args.estimates:
-        from ..imaging.correspondence import BUNDLED, load_estimator
+        from ..imaging.correspondence import Estimator
         from ..training.dataset.estimates import estimate
 
-        estimator = load_estimator(args.estimator or BUNDLED)
+        estimator = Estimator()
         for folder in args.data:
             estimate(folder, config, estimator, report, share)
 

@@ -18,7 +18,6 @@ import torch
 
 from ..errors import UserError
 from ..files import replacing
-from ..imaging.estimator_file import BUNDLED
 from ..model.checkpoint import load_model
 from ..model.config import preset
 from ..model.lca import LCA
@@ -136,11 +135,11 @@ def run_folder(
     return out / f"{config.stage}-{digest(own, dual, before.name if before else None, people, PREPARED)}"
 
 
-def scores_path(folder: Path, people: Path, scale: Scale, estimator: str) -> Path:
-    """Where the numbers of the network in a run's folder lie, by all that they depend on. `estimator`: of the
-    photo estimator's file a digest, "" where true maps are read.
+def scores_path(folder: Path, people: Path, scale: Scale, estimated: bool) -> Path:
+    """Where the numbers of the network in a run's folder lie, by all that they depend on. `estimated`: photos
+    are read; else true maps are.
     """
-    told = digest(scale.people, scale.views, scale.tokens, estimator, str(Path(people).resolve()))
+    told = digest(scale.people, scale.views, scale.tokens, estimated, str(Path(people).resolve()))
     return folder / f"scores-{told}.json"
 
 
@@ -171,7 +170,7 @@ def train_variant(
 
 def measure_variant(folder: Path, people: Path, scale: Scale, estimator, say) -> dict:
     """Numbers of both splits for the network in a run's folder, kept there."""
-    path = scores_path(folder, people, scale, sha256(BUNDLED.read_bytes()).hexdigest() if estimator else "")
+    path = scores_path(folder, people, scale, estimator is not None)
     if path.is_file():
         return json.loads(path.read_text())
     model, result = load_model(folder / "model.safetensors"), {}

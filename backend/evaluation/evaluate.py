@@ -141,12 +141,14 @@ def true_views(record: dict, config, photos: Sequence[int] | None = None) -> Inp
     )
 
 
-def estimated_views(record: dict, config, estimator, photos: Sequence[int]) -> InputViews:
-    """A record's frames, read by the imaging part alone."""
+def estimated_avatar(record: dict, model: LCA, estimator, photos: Sequence[int], anchors) -> Avatar:
+    """The avatar of a record's frames, made as a user's photos are."""
+    from ..from_photos import avatar_from_reading
     from ..imaging.photos import photo_from_array
-    from ..imaging.views import prepare_views
+    from ..imaging.reading import read_photos
 
-    return prepare_views([photo_from_array(record["rgba"][v, ..., :3]) for v in photos], estimator, config)
+    frames = [photo_from_array(record["rgba"][v, ..., :3], f"Photo {v + 1}") for v in photos]
+    return avatar_from_reading(read_photos(frames, estimator), model, anchors=anchors)
 
 
 def target_signal(record: dict, view: int) -> Signal:
@@ -240,13 +242,13 @@ def make_subjects(
             photos, targets = split_views(record)
             if estimator is None:
                 inputs = true_views(record, model.config, photos[:views])
+                avatar = create_avatar(inputs, model, tokens, anchors=anchors)
             else:
-                inputs = estimated_views(record, model.config, estimator, photos[:views])
+                avatar = estimated_avatar(record, model, estimator, photos[:views], anchors)
         except UserError as error:
             say(str(error))
             failed += 1
             continue
-        avatar = create_avatar(inputs, model, tokens, anchors=anchors)
         subjects.append(Subject(record, avatar, photos[:views], targets))
     if not subjects:
         raise UserError("Nobody's avatar could be made; there is nothing to compare.")

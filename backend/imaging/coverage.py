@@ -11,7 +11,9 @@ from ..body.template import load_template
 
 REACH = 0.05  # metres from a pixel's point to a vertex that it shows
 MIN_CONFIDENCE = 0.25
-MIN_SHARE = 0.5  # of a part's vertices; less, and the part was not seen
+# Least share of a part's vertices; less, and the part was not seen. A limb has no front and back of its own,
+# and one photo shows at most half of it.
+LEAST, LEAST_OF_LIMB = 0.5, 0.25
 MAX_POINTS = 20_000  # of one photo, evenly taken
 
 ORDER = (
@@ -78,10 +80,15 @@ def seen_shares(photos: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, fl
     return {name: float(seen[parts == number].mean()) for number, name in enumerate(ORDER)}
 
 
+def least_share(part: str) -> float:
+    """The share of a part's vertices from which it counts as seen."""
+    return LEAST_OF_LIMB if part.rsplit(" ", 1)[-1] in PLURALS else LEAST
+
+
 def unseen_parts(photos: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[str]:
     """Names of the parts that no photo shows well enough; both sides of a limb become one plural."""
     shares = seen_shares(photos)
-    missing = [name for name in ORDER if shares[name] < MIN_SHARE]
+    missing = [name for name in ORDER if shares[name] < least_share(name)]
     result = []
     for name in missing:
         limb = name.rsplit(" ", 1)[-1]
@@ -93,10 +100,14 @@ def unseen_parts(photos: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[str]:
 
 
 def unseen_sentence(parts: list[str]) -> str:
-    """ "The legs, the feet and the back were not seen; they are made up." or nothing."""
+    """ "No photo shows the back and the feet: these are filled in. Add a photo of them." or nothing."""
     if not parts:
         return ""
-    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    one = len(parts) == 1 and not listed.endswith("s") and listed != "the feet"
-    tail = "was not seen; it is made up." if one else "were not seen; they are made up."
-    return f"{listed[0].upper()}{listed[1:]} {tail}"
+    one = len(parts) == 1 and not parts[0].endswith("s") and parts[0] != "the feet"
+    tail = "it is filled in. Add a photo of it." if one else "these are filled in. Add photos of them."
+    return f"No photo shows {listed(parts)}: {tail}"
+
+
+def listed(parts: list[str]) -> str:
+    """ "the back, the legs and the feet"."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -97,31 +97,15 @@ def crop(image: np.ndarray, box: Box, height: int, width: int, fill: float = GRE
     return resize(cut(image, box, fill), height, width)
 
 
-def paste(canvas: np.ndarray, values: np.ndarray, box: Box, weight: np.ndarray | None = None) -> None:
-    """Puts `values` [h,w(,C)] back into the box of `canvas` [H,W(,C)], in place, resized to the box.
-
-    `weight` [h,w] in 0..1 blends them over what the canvas holds.
-    """
+def paste(canvas: np.ndarray, values: np.ndarray, box: Box) -> None:
+    """Puts `values` [h,w(,C)] back into the box of `canvas` [H,W(,C)], in place, resized to the box."""
     inner = box.inside(*canvas.shape[:2])
     if inner.width == 0 or inner.height == 0:
         return
     rows = slice(inner.top - box.top, inner.bottom - box.top)
     columns = slice(inner.left - box.left, inner.right - box.left)
     target = canvas[inner.top : inner.bottom, inner.left : inner.right]
-    new = resize(values, box.height, box.width)[rows, columns]
-    if weight is None:
-        target[...] = new
-        return
-    blend = resize(weight, box.height, box.width)[rows, columns]
-    blend = blend.reshape(blend.shape + (1,) * (target.ndim - 2))
-    target[...] = target * (1 - blend) + new * blend
-
-
-def feather(height: int, width: int, edge: float = 0.15) -> np.ndarray:
-    """[H,W] weights: 1 inside, falling linearly to 0 over `edge` of the size at each border."""
-    x = np.minimum(np.arange(width) + 0.5, width - np.arange(width) - 0.5) / (edge * width)
-    y = np.minimum(np.arange(height) + 0.5, height - np.arange(height) - 0.5) / (edge * height)
-    return np.clip(np.minimum(y[:, None], x[None, :]), 0, 1).astype(np.float32)
+    target[...] = resize(values, box.height, box.width)[rows, columns]
 
 
 def guided_filter(guide: np.ndarray, values: np.ndarray, radius: int, epsilon: float) -> np.ndarray:
@@ -145,3 +129,12 @@ def guided_filter(guide: np.ndarray, values: np.ndarray, radius: int, epsilon: f
     a = (mean(guide * values) - mean_guide * mean_values) / (np.maximum(variance, 0) + epsilon)
     b = mean_values - a * mean_guide
     return mean(a) * guide + mean(b)
+
+
+def nearest_cells(box: Box, height: int, width: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [height,1] and columns [width] of a picture's pixels nearest to the cells of a box brought to a
+    size; beyond the border its last ones.
+    """
+    rows = ((np.arange(height) + 0.5) * box.height / height + box.top).astype(int)
+    columns = ((np.arange(width) + 0.5) * box.width / width + box.left).astype(int)
+    return np.clip(rows, 0, shape[0] - 1)[:, None], np.clip(columns, 0, shape[1] - 1)

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the network's coarse probability to a matte with the photo's own edges."""
+"""From a coarse mask of a person to a matte with the photo's own edges."""
 
 import numpy as np
 import scipy.sparse as sparse
 from scipy import ndimage
 from scipy.sparse.linalg import cg
 
-from .crops import crop, guided_filter, resize
-from .fusing import Look
+from .crops import Box, crop, guided_filter, paste, resize
 
+LIKELY, MARGIN = 0.3, 0.06  # of the mask; around it, in sizes of its box
 WALK_SIDE = 288  # rows on which regions are settled
 MATTE_SIDE = 1024  # the matte's edge is laid on no more than this many rows
 CONTRAST = 1000.0  # of squared colour differences, sRGB in 0..1
 LEAST = 0.002  # weight of two neighbours however they differ
-PULL = 0.05  # of the network's answer where it is sure
+PULL = 0.05  # of the mask where it is sure
 STEPS = (
     (0, 1, 1.0),
     (1, 0, 1.0),
@@ -22,18 +22,21 @@ STEPS = (
 )  # to a pixel's neighbours: rows, columns, weight
 
 
-def matte_of(rgb: np.ndarray, look: Look) -> np.ndarray:
-    """float32 [h,w] in 0..1 over a look's box: the network's regions, ended where the photo rgb [H,W,3] has
-    its edges.
-    """
-    height, width = look.probability.shape
-    rows = max(height, min(WALK_SIDE, look.box.height))
-    size = rows, max(1, round(rows * width / height))
-    matte = random_walk(crop(rgb, look.box, *size), resize(look.probability, *size))
-    fine = min(MATTE_SIDE, look.box.height)
+def matte_of(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """float32 [H,W] in 0..1: a coarse mask [H,W] in 0..1, ended where the photo rgb [H,W,3] has its edges."""
+    matte = np.zeros(mask.shape, np.float32)
+    if not (mask > LIKELY).any():
+        return matte
+    box = Box.of_mask(mask > LIKELY).grown(MARGIN, 0.75)
+    inner = box.inside(*mask.shape)
+    rows = min(WALK_SIDE, inner.height)
+    size = rows, max(2, round(rows * inner.width / inner.height))
+    walked = random_walk(crop(rgb, inner, *size), crop(mask, inner, *size))
+    fine = min(MATTE_SIDE, inner.height)
     if fine > rows:
-        matte = _with_fine_edges(rgb, look, matte, fine)
-    return np.clip((matte - 0.1) / 0.8, 0, 1).astype(np.float32)
+        walked = _with_fine_edges(rgb, inner, walked, fine)
+    paste(matte, np.clip((walked - 0.1) / 0.8, 0, 1).astype(np.float32), inner)
+    return matte
 
 
 def random_walk(picture: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -69,12 +72,12 @@ def _neighbours(picture: np.ndarray):
         yield offset, weight.ravel()[: height * width - offset]
 
 
-def _with_fine_edges(rgb: np.ndarray, look: Look, matte: np.ndarray, rows: int) -> np.ndarray:
+def _with_fine_edges(rgb: np.ndarray, box: Box, matte: np.ndarray, rows: int) -> np.ndarray:
     """The same on more rows, its edge along the photo's; only the edge may change."""
     columns = max(1, round(rows * matte.shape[1] / matte.shape[0]))
     radius = max(1, round(rows / matte.shape[0]))
     matte = resize(matte, rows, columns)
-    guide = crop(rgb, look.box, rows, columns).mean(axis=-1)
+    guide = crop(rgb, box, rows, columns).mean(axis=-1)
     sharp = guided_filter(guide, matte, radius, epsilon=2e-3)
     inside = ndimage.minimum_filter(matte, 2 * radius + 1) > 0.9
     outside = ndimage.maximum_filter(matte, 2 * radius + 1) < 0.1

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -197,15 +199,21 @@ def _open(content: bytes, name: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content), formats=[f for f in FORMATS if f in _known_formats()])
     except Exception as error:
-        if content[4:8] == b"ftyp" and content[8:12] in HEIF_BRANDS:
+        if content[4:8] == b"ftyp" and content[8:12] in HEIF_BRANDS and "HEIF" not in _known_formats():
             message = f"{name} is a HEIC photo, which cannot be read here."
             raise PhotoError(message, "Export it as JPEG.") from error
         raise PhotoError(f"{name} is not a picture that can be read.", _READABLE) from error
 
 
-def _known_formats() -> set[str]:
+@cache
+def _known_formats() -> frozenset[str]:
+    """What Pillow reads here; HEIF, what phones write, through its plug-in."""
     Image.init()
-    return set(Image.OPEN)
+    if find_spec("pillow_heif"):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    return frozenset(Image.OPEN)
 
 
 def _bound_pixels(image: Image.Image, name: str) -> None:

@@ -41,6 +41,18 @@ class _Report:
             self.progress(fraction, message)
 
 
+@dataclass(frozen=True)
+class NetworkPerson:
+    """What the network makes of a person: canonical Gaussians of a batch of one and the pose decoder's
+    weights (`token_bias` among them), in main memory; anchors; the avatar's header.
+    """
+
+    canonical: CanonicalGaussians
+    decoder: dict[str, Tensor]
+    anchors: AnchorSet
+    header: dict
+
+
 def create_avatar(
     views: InputViews,
     model: LCA,
@@ -58,14 +70,30 @@ def create_avatar(
     result does not depend on the order of the photos. anchors: `place_anchors(model.config, tokens)`, where
     many avatars are made.
     """
+    report = _Report(progress, cancelled)
+    anchors = anchors or place_anchors(model.config, tokens)
+    avatar = assemble(infer_person(views, model, anchors, report, None, name, consent))
+    report(0.95, "Taking a picture")
+    avatar = with_thumbnail(avatar)
+    report(1.0, "Done")
+    return avatar
+
+
+def infer_person(
+    views: InputViews,
+    model: LCA,
+    anchors: AnchorSet,
+    progress=None,
+    cancelled=None,
+    name: str = "Avatar",
+    consent: str = "",
+) -> NetworkPerson:
+    """The network's part of `create_avatar`, whose arguments these are."""
     views.check()
     report, config = _Report(progress, cancelled), model.config
-    report(0.0, "Placing the anchors")
-    anchors = anchors or place_anchors(config, tokens)
     sampled = sample_photos(views, config, anchors, report) if config.sampled_pixels else None
     report(0.6, "Creating the avatar")
     canonical, person_tokens = infer(model, views, anchors, sampled)
-    report(0.85, "Creating the avatar")
     decoder = model.pose_head.fused(person_tokens[0])
     header = {
         "name": name,
@@ -75,11 +103,8 @@ def create_avatar(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "warnings": list(views.warnings),
     }
-    avatar = assemble(canonical, decoder, anchors, header)
-    report(0.95, "Taking a picture")
-    avatar = with_thumbnail(avatar)
-    report(1.0, "Done")
-    return avatar
+    canonical = CanonicalGaussians(**{name: tensor.cpu() for name, tensor in vars(canonical).items()})
+    return NetworkPerson(canonical, {key: value.cpu() for key, value in decoder.items()}, anchors, header)
 
 
 @torch.inference_mode()
@@ -94,9 +119,12 @@ def infer(
     return model.canonical(encoding, anchors), encoding.tokens
 
 
-def place_anchors(config: ModelConfig, tokens: int | None = None) -> AnchorSet:
-    """`tokens` anchors on the template, the configuration's count if None, and their Gaussians' places."""
-    return anchor_set(config, sample_anchors(tokens or config.tokens, config.face_fraction))
+def place_anchors(config: ModelConfig, tokens: int | None = None, attributes: bool = True) -> AnchorSet:
+    """`tokens` anchors on the template, the configuration's count if None, and their Gaussians' places; with
+    what an avatar of these Gaussians needs unless not `attributes`.
+    """
+    anchors = sample_anchors(tokens or config.tokens, config.face_fraction)
+    return anchor_set(config, anchors, attributes=attributes)
 
 
 def as_tensor(photos: np.ndarray, config: ModelConfig) -> Tensor:
@@ -117,12 +145,12 @@ def sample_photos(views: InputViews, config: ModelConfig, anchors: AnchorSet, re
     return torch.from_numpy(combine(colors, match_radius(config, anchors)))[None]
 
 
-def assemble(canonical: CanonicalGaussians, decoder: dict, anchors: AnchorSet, header: dict) -> Avatar:
-    """The avatar of a batch of one, in main memory."""
-    template = load_template()
-    canonical = CanonicalGaussians(**{name: tensor.cpu() for name, tensor in vars(canonical).items()})
+def assemble(person: NetworkPerson) -> Avatar:
+    """The network's avatar: its Gaussians about their anchors."""
+    template, canonical, anchors = load_template(), person.canonical, person.anchors
     weights, indices = anchors.skinning.topk(INFLUENCES, -1)
     weights = weights / weights.sum(-1, keepdim=True)
+    decoder = dict(person.decoder)
     token_bias = decoder.pop("token_bias")
     return Avatar(
         joint_names=tuple(template.joint_names),
@@ -140,7 +168,7 @@ def assemble(canonical: CanonicalGaussians, decoder: dict, anchors: AnchorSet, h
         expression_basis=anchors.expressions,
         token_bias=token_bias,
         decoder=decoder,
-        header=header,
+        header=person.header,
     )
 
 

@@ -162,7 +162,7 @@ def read_face(encoder: FaceEncoder, estimator, photo: Photo) -> FaceReading:
     frame = face_frame(found.matte, found.points)
     if frame is None:
         raise UserError(f"{photo.name} shows no face well enough to read it.")
-    rgba = (np.dstack([photo.rgb, found.matte]).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    rgba = (np.dstack([found.seen.rgb, found.matte]).clip(0, 1) * 255 + 0.5).astype(np.uint8)
     crop = masked(face_crop(rgba, frame).astype(np.float32) / 255)
     reading = encoder(torch.from_numpy(crop).permute(2, 0, 1)[None])
     return FaceReading(reading.code[0], reading.gaze[0])

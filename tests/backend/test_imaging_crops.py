@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Crops: what is cut out lands where it came from; augmentation keeps picture, matte and points together."""
+"""Crops: what is cut out lands where it came from."""
 
 import numpy as np
 import pytest
 from lca_blender.backend.imaging.correspondence import Correspondence, masked_crop
-from lca_blender.backend.imaging.crops import Box, crop, cut, feather, guided_filter, paste, resize
-from lca_blender.backend.imaging.finding import windows
-from lca_blender.backend.imaging.training import augment
+from lca_blender.backend.imaging.crops import Box, crop, cut, guided_filter, paste, resize
 
 
 def coordinates(height, width):
@@ -54,14 +52,6 @@ def test_paste_undoes_crop():
     paste(canvas, np.ones((4, 4, 3), np.float32), Box(200, 200, 240, 240))  # nothing of it is inside
 
 
-def test_paste_blends_by_weight():
-    canvas = np.ones((100, 100), np.float32)
-    paste(canvas, np.zeros((40, 40), np.float32), Box(30, 30, 70, 70), feather(40, 40, 0.25))
-    assert canvas[50, 50] == 0
-    assert canvas[30, 50] > 0.9
-    assert 0.3 < canvas[35, 50] < 0.7
-
-
 def test_grown_box_has_the_aspect_and_holds_the_old_one():
     for box in (Box(10, 10, 20, 200), Box(0, 0, 300, 40), Box(5, 5, 6, 6)):
         grown = box.grown(0.1, 0.75)
@@ -78,16 +68,6 @@ def test_box_of_mask():
     assert Box.of_mask(mask) == Box(7, 4, 22, 9)
     with pytest.raises(ValueError, match="empty"):
         Box.of_mask(np.zeros((3, 3), bool))
-
-
-@pytest.mark.parametrize("size", [(512, 512), (2048, 400), (300, 2048), (640, 480), (48, 48)])
-def test_windows_cover_the_picture(size):
-    seen = np.zeros(size, bool)
-    for box in windows(*size):
-        inner = box.inside(*size)
-        seen[inner.top : inner.bottom, inner.left : inner.right] = True
-        assert box.width / box.height == pytest.approx(0.75, abs=0.02)
-    assert seen.all()
 
 
 def test_guided_filter_follows_the_guide():
@@ -109,76 +89,10 @@ def test_masked_crop_keeps_the_background_out():
     matte[50:150, 40:110] = 1
     rgb[matte > 0] = (1, 0, 0)
     points = np.dstack([coordinates(200, 150), matte])
-    found = Correspondence(matte, points, matte, Box(40, 50, 110, 150), None)
+    found = Correspondence(matte, points, 0 * matte, matte, Box(40, 50, 110, 150), None, None, None)
     rgba, cut_points = masked_crop(rgb, found, Box(20, 40, 125, 180), 70, 53)
     shown = rgba[..., 3] > 0.05
     assert np.abs(rgba[shown][:, :3] - (1, 0, 0)).max() < 0.01
     expected = coordinates(70, 53) * 2 + (20, 40)
     assert np.abs(cut_points[..., :2] - expected).max() < 1.6
     assert rgba[..., 3].mean() == pytest.approx(100 * 70 / (105 * 140), abs=0.02)
-
-
-def disc_view(height=256, width=192, centre=(96, 120), radius=70):
-    """A disc whose template points are its own pixel coordinates in metres, x from the disc's middle."""
-    places = coordinates(height, width)
-    inside = np.hypot(places[..., 0] - centre[0], places[..., 1] - centre[1]) < radius
-    points = np.zeros((height, width, 3), np.float32)
-    points[..., 0] = (places[..., 0] - centre[0]) / 100
-    points[..., 2] = places[..., 1] / 100
-    rgba = np.zeros((height, width, 4), np.uint8)
-    rgba[inside] = (200, 40, 40, 255)
-    points[~inside] = 0
-    return rgba, points
-
-
-def test_warp_moves_points_with_the_picture():
-    rgba, points = disc_view()
-    window = augment.Window(96, 120, 180, 135, turn=0.3)
-    new, moved = augment.warp(rgba, points, window, 256, 192)
-    places = np.concatenate([coordinates(256, 192), np.ones((256, 192, 1))], axis=-1)
-    source = places @ window.affine(256, 192).T
-    inside = np.hypot(source[..., 0] - 96, source[..., 1] - 120) < 68
-    assert (new[inside][:, 3] > 200).all()
-    assert np.abs(moved[inside][:, 0] * 100 + 96 - source[inside][:, 0]).max() < 0.51
-    assert np.abs(moved[inside][:, 2] * 100 - source[inside][:, 1]).max() < 0.51
-    outside = np.hypot(source[..., 0] - 96, source[..., 1] - 120) > 73
-    assert (new[outside][:, 3] < 20).all()
-
-
-def test_mirror_swaps_left_and_right():
-    rgba, points = disc_view(centre=(60, 120))
-    rgba[:, :60, 1] = 255
-    mirrored, moved = augment.mirror(rgba, points)
-    assert np.array_equal(mirrored[:, ::-1], rgba)
-    assert np.allclose(moved[120, 191 - 40, 0], -points[120, 40, 0])
-    assert np.allclose(moved[120, 191 - 40, 2], points[120, 40, 2])
-
-
-def grey_background(rng, height, width):
-    return np.full((height, width, 3), rng.integers(0, 255), np.uint8)
-
-
-def test_samples_are_well_formed_and_vary():
-    rgba, points = disc_view()
-    shares = []
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        sample = augment.make_sample(rng, rgba, points, grey_background, 256, 192)
-        assert sample.rgb.shape == (256, 192, 3)
-        assert sample.rgb.dtype == np.uint8
-        assert sample.points.dtype == np.float16
-        assert np.isfinite(sample.points).all()
-        assert (sample.points[sample.alpha <= 127] == 0).all()
-        shares.append((sample.alpha > 127).mean())
-    assert min(shares) < 0.08  # small ones
-    assert max(shares) > 0.6  # close ones
-    empty = augment.make_empty_sample(np.random.default_rng(1), grey_background, 256, 192)
-    assert empty.alpha.max() == 0
-
-
-def test_a_person_cut_by_the_source_never_floats():
-    rgba, _ = disc_view(centre=(96, 230))  # cut at the bottom
-    for seed in range(200):
-        window = augment.random_window(np.random.default_rng(seed), rgba[..., 3], 0.75)
-        assert window.turn == 0
-        assert window.y + window.height / 2 <= 256 + 1e-6

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from lca_blender.backend.imaging.crops import Box, resize
-from lca_blender.backend.imaging.fusing import Look
+from lca_blender.backend.imaging.crops import resize
 from lca_blender.backend.imaging.matting import CONTRAST, LEAST, PULL, STEPS, matte_of, random_walk
 from scipy.ndimage import gaussian_filter, shift
 
@@ -42,15 +41,15 @@ def test_the_walk_is_the_least_of_its_energy(picture, prior):
 
 @pytest.mark.parametrize("size", [(400, 300), (2304, 1728)])
 def test_a_coarse_answer_gets_the_photos_outline(size):
-    """The network's cells are 96 x 72, its answer blurred and a cell and a half to the right."""
+    """The mask has 96 x 72 cells, blurred and a cell and a half to the right."""
     height, width = size
     y, x = np.mgrid[:height, :width] / height
     person = ((abs(x - 0.375) < 0.1) & (y > 0.1) & (y < 0.9)) | (np.hypot(x - 0.55, y - 0.3) < 0.06)
     rgb = np.where(person[..., None], (0.2, 0.3, 0.5), (0.7, 0.65, 0.6)).astype(np.float32)
     rgb += np.random.default_rng(0).normal(0, 0.01, rgb.shape).astype(np.float32)
     answer = np.clip(gaussian_filter(resize(person.astype(np.float32), 96, 72), 1.5), 0.02, 0.98)
-    look = Look(Box(0, 0, width, height), shift(answer, (0, 1.5), mode="nearest"), *[None] * 4)
-    seen, coarse = (resize(m, height, width) > 0.5 for m in (matte_of(rgb, look), look.probability))
+    mask = resize(shift(answer, (0, 1.5), mode="nearest"), height, width)
+    seen, coarse = matte_of(rgb, mask) > 0.5, mask > 0.5
     overlap = lambda mask: (mask & person).sum() / (mask | person).sum()  # noqa: E731
     assert overlap(coarse) < 0.9
     assert overlap(seen) > 0.97

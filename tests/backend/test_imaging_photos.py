@@ -7,6 +7,7 @@ import struct
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from lca_blender.backend.imaging import photos
 from lca_blender.backend.imaging.photos import (
@@ -78,11 +79,23 @@ def test_not_an_image(tmp_path, content):
     assert "not a picture" in message_of(path)
 
 
-def test_heic_and_raw_say_what_to_do(tmp_path):
+@pytest.mark.parametrize(("suffix", "format", "turned"), [("HEIC", "HEIF", 0), ("avif", "AVIF", -1)])
+def test_what_phones_write_is_read(tmp_path, suffix, format, turned):
+    """Upright: HEIF decoders turn the picture themselves; EXIF does not count (ISO/IEC 23008-12, 6.5.10)."""
+    pillow_heif.register_heif_opener()
+    path, exif = tmp_path / f"IMG_0001.{suffix}", Image.Exif()
+    exif[0x0112] = 6  # turned clockwise to be upright
+    Image.fromarray(quadrants()).save(path, format, exif=exif, quality=95)
+    photo = load_photo(path)
+    expected = np.rot90(quadrants(), turned).astype(np.float32) / 255
+    assert photo.rgb.shape == expected.shape
+    assert np.abs(photo.rgb - expected).mean() < 0.02
+
+
+def test_broken_heic_and_raw_say_what_to_do(tmp_path):
     heic = tmp_path / "IMG_0001.HEIC"
     heic.write_bytes(struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(100))
-    assert "HEIC" in message_of(heic)
-    assert "JPEG" in message_of(heic)
+    assert "IMG_0001.HEIC" in message_of(heic)
     raw = tmp_path / "shot.NEF"
     Image.fromarray(quadrants()).save(raw, format="TIFF")
     assert "raw file" in message_of(raw)

@@ -274,7 +274,10 @@ class Truthful:
             matte = self.record["rgba"][seen.view, ..., 3].astype(np.float32) / 255
             points = self.record["template_map"][seen.view].astype(np.float32)
             confidence = matte * points.any(-1)
-            found.append(Correspondence(matte, points, confidence, Box.of_mask(matte > 0.5), None))
+            none = np.zeros_like(matte)
+            found.append(
+                Correspondence(matte, points, none, confidence, Box.of_mask(matte > 0.5), None, None, seen)
+            )
         return found
 
 

@@ -48,7 +48,7 @@ WANDER, AWAY = 0.03, 0.4
 SHAKES = tuple((x * 0.03, 1 + s * 0.06, a * 0.09) for x, s, a in (
     (0, 0, 0), (1, 1, -1), (-1, 1, 1), (1, -1, 1), (-1, -1, -1), (0, 1, 0),
 ))  # fmt: skip  # shift and size in sizes of the region, turn in radians
-LID_POINTS = 16  # the first of an eye's, along its lids; the iris takes their mean depth
+LIDS = 16  # the first of an eye's, along its lids; the iris takes their mean depth
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ class Face:
     def next_region(self) -> Region:
         mesh = self.points[:MESH, :2]
         return Region.around(mesh, angle_to(mesh[RIGHT_CORNER], mesh[LEFT_CORNER], 0)).squared(1.5)
+
+    @property
+    def yaw(self) -> float:
+        """Radians by which the face is turned aside, by the depth of the eyes' corners."""
+        across = self.points[LEFT_CORNER] - self.points[RIGHT_CORNER]
+        return float(np.arctan2(across[2], np.hypot(across[0], across[1])))
 
     @property
     def size(self) -> float:
@@ -80,7 +86,7 @@ def read_face(image: np.ndarray, region: Region, device: str = "cpu") -> Face:
         points[rows, :2] = closer.reshape(-1, 2)
     for first, iris, eye in ((MESH, right_iris, RIGHT_EYE), (MESH + 5, left_iris, LEFT_EYE)):
         points[first : first + 5, :2] = iris.reshape(-1, 2)
-        points[first : first + 5, 2] = points[eye[:LID_POINTS], 2].mean()
+        points[first : first + 5, 2] = points[eye[:LIDS], 2].mean()
     score = float(sigmoid(score.ravel()[0]))
     return Face(score, region.to_image(points / network.size[0]), region)
 

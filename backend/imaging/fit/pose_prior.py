@@ -2,7 +2,7 @@
 """How people hold themselves: a Gaussian over the joint angles that a photo is fitted with.
 
 Its mean and covariance are those of the poses of the synthetic people, which come from measured ranges of
-motion. `python -m lca_blender.backend.imaging.pose_prior` writes the bundled file anew.
+motion. `python -m lca_blender.backend.imaging.fit.pose_prior` writes the bundled file anew.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ..body.skeleton import INDEX
+from ...body.skeleton import FINGERS, INDEX
 
 FILE = Path(__file__).parent / "data" / "pose_prior.safetensors"
 LIMBS = ("clavicle", "upper_arm", "forearm", "forearm_twist", "hand", "thigh", "shin", "foot")
 FREE = (
     *("spine1", "spine2", "spine3", "neck1", "neck2", "head"),
     *(f"{name}.{side}" for side in "LR" for name in LIMBS),
+    *(f"{finger}{n}.{side}" for side in "LR" for finger in FINGERS for n in (1, 2, 3)),
 )
+POSES = 20_000
 FLOOR = np.radians(3.0)  # of a standard deviation: a joint that never moves may still move a little
 
 
@@ -42,9 +44,9 @@ def load_prior(path: Path = FILE) -> PosePrior:
     return PosePrior(joints, tensors["rest"][joints], tensors["root"], tensors["rest"])
 
 
-def build(path: Path = FILE, count: int = 6000) -> None:
+def measure(path: Path = FILE, count: int = POSES) -> None:
     """Writes the prior of `count` random poses."""
-    from ..people.poses import random_pose
+    from ...people.poses import random_pose
 
     rng = np.random.default_rng(11)
     poses = np.stack([random_pose(rng).rotations for _ in range(count)]).astype(np.float64)
@@ -57,4 +59,4 @@ def build(path: Path = FILE, count: int = 6000) -> None:
 
 
 if __name__ == "__main__":
-    build()
+    measure()

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Points that ride on a skeleton by linear blend skinning, and how they move with joints and shape. In double
- * precision, for a solver. Matrices are [3,3] by rows. */
+/* Linear blend skinning of points, with the Jacobian by joints and shape. In double precision, for a
+ * solver. Matrices are [3,3] by rows. */
 #include "simd.h"
 
 /* n points with k joints each, S shapes: places [n,3], joints [n,k], weights [n,k], deltas [n,S,3]. */
@@ -9,7 +9,7 @@ typedef struct {
     const double *places;
     const int64_t *joints;
     const double *weights, *deltas;
-} riders_t;
+} points_t;
 
 /* J joints, parents before children: parents [J], heads [J,3], head_deltas [J,S,3], column [J] of a joint's first
  * parameter or -1. */
@@ -70,14 +70,14 @@ API int64_t lca_joint_frames(const skeleton_t *skeleton, const double *local, co
 }
 
 /* points [n,3] */
-API int64_t lca_ride(const riders_t *riders, const frames_t *frames, double *points) {
-    for (int64_t n = 0; n < riders->count; n++, points += 3) {
+API int64_t lca_skin_points(const points_t *skinned, const frames_t *frames, double *points) {
+    for (int64_t n = 0; n < skinned->count; n++, points += 3) {
         double v[3], off[3], at[3];
-        shaped(riders->places + 3 * n, riders->deltas + 3 * riders->shapes * n, frames->betas, riders->shapes, v);
+        shaped(skinned->places + 3 * n, skinned->deltas + 3 * skinned->shapes * n, frames->betas, skinned->shapes, v);
         points[0] = points[1] = points[2] = 0;
-        for (int64_t k = riders->influences * n; k < riders->influences * (n + 1); k++) {
-            const double weight = riders->weights[k];
-            const int64_t j = riders->joints[k];
+        for (int64_t k = skinned->influences * n; k < skinned->influences * (n + 1); k++) {
+            const double weight = skinned->weights[k];
+            const int64_t j = skinned->joints[k];
             if (weight == 0) continue;
             difference(v, frames->heads + 3 * j, off);
             transformed(frames->turn + 9 * j, off, frames->place + 3 * j, at);
@@ -89,17 +89,17 @@ API int64_t lca_ride(const riders_t *riders, const frames_t *frames, double *poi
 
 /* points [n,3] and jacobian [n,3,width], which comes zeroed: by small turns of the free joints about the axes of space
  * (three columns each), then by translation (3) and shape (S), which come last. */
-API int64_t lca_ride_with_jacobian(const riders_t *riders, const skeleton_t *skeleton, const frames_t *frames, int64_t width, double *points,
+API int64_t lca_skin_points_with_jacobian(const points_t *skinned, const skeleton_t *skeleton, const frames_t *frames, int64_t width, double *points,
                                    double *jacobian) {
-    const int64_t shapes = riders->shapes;
-    for (int64_t n = 0; n < riders->count; n++, points += 3, jacobian += 3 * width) {
-        const double *deltas = riders->deltas + 3 * shapes * n;
+    const int64_t shapes = skinned->shapes;
+    for (int64_t n = 0; n < skinned->count; n++, points += 3, jacobian += 3 * width) {
+        const double *deltas = skinned->deltas + 3 * shapes * n;
         double v[3], off[3], at[3], *row[3] = {jacobian, jacobian + width, jacobian + 2 * width};
-        shaped(riders->places + 3 * n, deltas, frames->betas, shapes, v);
+        shaped(skinned->places + 3 * n, deltas, frames->betas, shapes, v);
         for (int c = 0; c < 3; c++) points[c] = 0, row[c][width - shapes - 3 + c] = 1;
-        for (int64_t k = riders->influences * n; k < riders->influences * (n + 1); k++) {
-            const double weight = riders->weights[k];
-            const int64_t j = riders->joints[k];
+        for (int64_t k = skinned->influences * n; k < skinned->influences * (n + 1); k++) {
+            const double weight = skinned->weights[k];
+            const int64_t j = skinned->joints[k];
             if (weight == 0) continue;
             difference(v, frames->heads + 3 * j, off);
             transformed(frames->turn + 9 * j, off, frames->place + 3 * j, at);

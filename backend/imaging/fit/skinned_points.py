@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Points that ride on the skeleton by linear blend skinning, and how they move with joints and shape:
-kernels/riders.c. All arrays are float64 or int64."""
+"""Linear blend skinning of template points, with the Jacobian by joints and shape: kernels/skinned_points.c.
+All arrays are float64 or int64.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from ..native import INT, POINTER, Kernel, Struct
+from ...native import INT, POINTER, Kernel, Struct
 
 _joint_frames = Kernel("lca_joint_frames", *[POINTER] * 4)
-_ride = Kernel("lca_ride", *[POINTER] * 3)
-_ride_with_jacobian = Kernel("lca_ride_with_jacobian", *[POINTER] * 3, INT, *[POINTER] * 2)
+_skin = Kernel("lca_skin_points", *[POINTER] * 3)
+_skin_with_jacobian = Kernel("lca_skin_points_with_jacobian", *[POINTER] * 3, INT, *[POINTER] * 2)
 
 
-class Riders(NamedTuple):
+class SkinnedPoints(NamedTuple):
     """n points of the template: places [n,3] canonical metres, indices [n,k] and weights [n,k] of their
     joints, deltas [n,S,3] metres a standard deviation of every shape."""
 
@@ -22,8 +23,8 @@ class Riders(NamedTuple):
     weights: np.ndarray
     deltas: np.ndarray
 
-    def take(self, chosen) -> "Riders":
-        return Riders(*(array[chosen] for array in self))
+    def take(self, chosen) -> "SkinnedPoints":
+        return SkinnedPoints(*(array[chosen] for array in self))
 
     @property
     def struct(self) -> Struct:
@@ -65,19 +66,19 @@ def joint_frames(skeleton: Skeleton, local, translation, betas) -> Frames:
     return frames
 
 
-def posed_points(riders: Riders, frames: Frames) -> np.ndarray:
+def posed_points(points: SkinnedPoints, frames: Frames) -> np.ndarray:
     """Posed positions [n,3]."""
-    points = np.empty((len(riders.places), 3))
-    _ride(riders.struct, Struct(*frames), points)
-    return points
+    posed = np.empty((len(points.places), 3))
+    _skin(points.struct, Struct(*frames), posed)
+    return posed
 
 
 def posed_with_jacobian(
-    riders: Riders, skeleton: Skeleton, frames: Frames, width: int
+    points: SkinnedPoints, skeleton: Skeleton, frames: Frames, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Posed positions [n,3] and their derivatives [n,3,width]: by small turns of the free joints about the
     axes of space (three columns from `column[j]`), then translation (3), then shape (S), which come last.
     """
-    points, jacobian = np.empty((len(riders.places), 3)), np.zeros((len(riders.places), 3, width))
-    _ride_with_jacobian(riders.struct, skeleton.struct, Struct(*frames), width, points, jacobian)
-    return points, jacobian
+    posed, jacobian = np.empty((len(points.places), 3)), np.zeros((len(points.places), 3, width))
+    _skin_with_jacobian(points.struct, skeleton.struct, Struct(*frames), width, posed, jacobian)
+    return posed, jacobian

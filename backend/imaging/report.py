@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What became of every photo, for the person who took them: used or not, what it shows, and the fitted body
+drawn over it.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..files import replacing
+from ..raster.mesh_faces import rasterize_mesh
+from .correspondence import Correspondence
+from .coverage import least_share, listed, seen_shares
+from .crops import resize
+from .fit.model import fit_model
+from .fit.terms import vertex_normals
+from .reading import Reading
+
+HEIGHT = 720  # rows of a picture, at most
+TINT = np.array([0.35, 0.86, 0.35])  # of the fitted body
+BODY, OUTSIDE = 0.55, 0.45  # how much the body covers the photo; how much is left of what is not the person
+EDGE = np.array([1.0, 0.8, 0.1])
+
+
+@dataclass(frozen=True)
+class PhotoReport:
+    """One photo: used or not; text: what it shows, or why it was left out; picture uint8 [h,w,3] or None;
+    people: where each person stands, from the left, in shares of the picture's width and height; chosen:
+    which was used.
+    """
+
+    name: str
+    used: bool
+    text: str
+    picture: np.ndarray | None = None
+    people: tuple[tuple[float, float], ...] = ()
+    chosen: int = 0
+
+
+def photo_reports(reading: Reading) -> list[PhotoReport]:
+    """Used photos first, then those that were refused."""
+    used = [
+        PhotoReport(
+            photo.name,
+            True,
+            _shown(found),
+            overlay(found),
+            tuple(person.place for person in found.seen.people),
+            found.seen.chosen,
+        )
+        for photo, found in zip(reading.photos, reading.found, strict=True)
+    ]
+    return used + [PhotoReport(name, False, sentence) for name, sentence in reading.refused]
+
+
+def _shown(found: Correspondence) -> str:
+    """ "Seen from the front: the face, the chest and belly, the left arm." """
+    shares = seen_shares([(found.points, found.confidence)])
+    parts = [name for name, share in shares.items() if share >= least_share(name)]
+    ahead = -(found.fit.frames().turn[0] @ (0, -1, 0))[2]  # the pelvis' forward axis towards the camera
+    side = "from the front" if ahead > 0.7 else "from behind" if ahead < -0.7 else "from the side"
+    return f"Seen {side}: {listed(parts)}." if parts else f"Seen {side}, hardly any part well."
+
+
+def overlay(found: Correspondence) -> np.ndarray:
+    """uint8 [h,w,3]: the photo dimmed where it is not the person, the fitted body laid over it, the matte's
+    edge.
+    """
+    height = min(HEIGHT, found.matte.shape[0])
+    width = max(1, round(height * found.matte.shape[1] / found.matte.shape[0]))
+    rgb, matte = resize(found.seen.rgb, height, width), resize(found.matte, height, width)[..., None]
+    model, vertices = fit_model(), found.fit.vertices()
+    K = np.diag([width / found.matte.shape[1], height / found.matte.shape[0], 1]) @ found.fit.K
+    drawn = rasterize_mesh(vertices, model.faces, np.eye(4), K, width, height)
+    normals = drawn.interpolate(vertex_normals(vertices, model.faces), model.faces)
+    shade = 0.35 + 0.65 * np.clip(-normals[..., 2:], 0, 1)
+    picture = rgb * (OUTSIDE + (1 - OUTSIDE) * matte)
+    body = (drawn.face >= 0)[..., None]
+    picture = np.where(body, picture * (1 - BODY) + TINT * shade * BODY, picture)
+    solid = matte[..., 0] > 0.5
+    edge = solid & ~(
+        np.roll(solid, 1, 0) & np.roll(solid, -1, 0) & np.roll(solid, 1, 1) & np.roll(solid, -1, 1)
+    )
+    picture[edge] = EDGE
+    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def write_report(reports: list[PhotoReport], remarks: list[str], folder: Path) -> list[Path | None]:
+    """Writes a picture of each used photo and `report.json` into `folder`, which is made; returns the
+    pictures' paths, None for photos without one. `UserError` where the disk refuses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: list[Path | None] = []
+    for number, report in enumerate(reports, 1):
+        path = folder / f"{number:02d}_{Path(report.name).stem}.png" if report.picture is not None else None
+        if path is not None:
+            with replacing(path) as temporary:
+                Image.fromarray(report.picture).save(temporary, "PNG")
+        paths.append(path)
+    entries = [
+        {
+            "name": r.name,
+            "used": r.used,
+            "text": r.text,
+            "picture": path.name if path else None,
+            "people": [[round(x, 3), round(y, 3)] for x, y in r.people],
+            "chosen": r.chosen,
+        }
+        for r, path in zip(reports, paths, strict=True)
+    ]
+    with replacing(folder / "report.json") as temporary:
+        temporary.write_text(json.dumps({"photos": entries, "remarks": remarks}, indent=1), encoding="utf-8")
+    return paths

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From fitted photos to this person: surface, colours and Gaussians as photographed."""

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From fitted photos to an avatar: places, surface, colours and what comes out of it all."""
+
+import numpy as np
+import pytest
+import torch
+from lca_blender.backend.body.skeleton import INDEX
+from lca_blender.backend.body.template import load_template
+from lca_blender.backend.errors import UserError
+from lca_blender.backend.imaging.fit.model import SHAPE_MEAN, SHAPES, fit_model
+from lca_blender.backend.likeness import colours, surface
+from lca_blender.backend.likeness.assemble import place_scales
+from lca_blender.backend.likeness.photo import FittedPhoto, fitted_surface
+from lca_blender.backend.likeness.places import SPACING, load_places
+from scipy import ndimage
+from scipy.spatial import cKDTree
+from sightings import known, observed
+
+PLACES = load_places()
+SIZE = (640, 480)
+
+
+def photo_of(fit, **changes) -> FittedPhoto:
+    seen = observed(fit, face=False, size=SIZE)
+    for name, value in changes.items():
+        object.__setattr__(seen, name, value)
+    return FittedPhoto.of(seen, fit)
+
+
+def standing(yaw=0.0, betas=None):
+    fit = known(0, yaw, betas, size=SIZE)
+    fit.local[1:] = np.eye(3)
+    return fit
+
+
+def test_places_are_even_and_finest_on_the_face():
+    face, body = PLACES.face > 0.9, (PLACES.face < 0.01) & (PLACES.positions[:, 2] < 1.2)
+    body &= np.abs(PLACES.positions[:, 0]) < 0.5
+    six, _ = PLACES.tree.query(PLACES.positions, k=7)
+    for rows, wanted in ((face, SPACING["face"]), (body, SPACING["body"])):
+        spacing = six[rows, 1:].mean(1)
+        assert abs(np.median(spacing) / wanted - 1) < 0.1
+        assert np.percentile(spacing, 95) < 1.35 * np.median(spacing)
+        assert np.percentile(spacing, 5) > 0.7 * np.median(spacing)
+    apart, _ = cKDTree(PLACES.positions).query(load_template().vertices[load_template().part == 0])
+    assert apart.max() < 0.006  # no hole anywhere
+    assert np.abs(PLACES.positions[PLACES.mirror] * (-1, 1, 1) - PLACES.positions).max() < 0.006
+
+
+def test_missing_or_damaged_places_are_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="are missing"):
+        load_places(tmp_path / "none.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="damaged"):
+        load_places(tmp_path / "bad.safetensors")
+
+
+def test_the_fitted_surface_poses_onto_the_fitted_body():
+    """Places carried to the mean canonical space and back by an avatar's skinning lie on the body's mesh."""
+    betas = SHAPE_MEAN.copy()
+    betas[[SHAPES.index("height"), SHAPES.index("weight"), SHAPES.index("leg_length")]] = 1.5, 4.0, 1.0
+    fit = known(3, 20, betas)
+    photo = photo_of(fit)
+    posed = photo.pose(PLACES, fitted_surface(PLACES, fit), PLACES.normals)
+    vertices, model = fit.vertices(), fit_model()
+    near, _ = cKDTree(vertices[model.faces].mean(1)).query(posed.points[::50])
+    assert np.median(near) < 0.006
+    assert np.percentile(near, 99) < 0.03  # joints bend a little differently in the two spaces
+
+
+def test_a_surface_meets_the_outline_of_clothes():
+    """The matte of a person in clothes that stand off by 3 cm: the trunk's rim moves out, the head stays."""
+    fit = standing()
+    body = photo_of(fit)
+    pixels = round(0.03 * fit.focal / 3.2)
+    wide = ndimage.binary_dilation(body.seen.matte > 0.5, iterations=pixels).astype(np.float32)
+    bare = fitted_surface(PLACES, fit)
+    moves = surface.outline_moves(PLACES, [photo_of(fit, matte=wide)], bare)
+    trunk = (PLACES.positions[:, 2] > 0.95) & (PLACES.positions[:, 2] < 1.3)
+    trunk &= (np.abs(PLACES.positions[:, 0]) < 0.2) & (np.abs(PLACES.normals[:, 0]) > 0.9)
+    assert 0.018 < np.median(moves[trunk]) < 0.035
+    assert np.abs(moves[PLACES.face > 0.9]).max() < 0.006
+    assert np.abs(surface.outline_moves(PLACES, [body], bare)).max() < 0.008
+
+
+def test_a_surface_that_reaches_out_of_the_matte_comes_in():
+    fit = standing()
+    seen = photo_of(fit).seen
+    pixels = round(0.02 * fit.focal / 3.2)
+    slim = ndimage.binary_erosion(seen.matte > 0.5, iterations=pixels).astype(np.float32)
+    bare = fitted_surface(PLACES, fit)
+    moves = surface.outline_moves(PLACES, [photo_of(fit, matte=slim)], bare)
+    thigh = PLACES.skin_weights * (PLACES.skin_indices == INDEX["thigh.L"])
+    rim = (thigh.sum(1) > 0.9) & (np.abs(PLACES.normals[:, 0]) > 0.9)
+    assert np.median(moves[rim]) < -0.008
+
+
+def test_colours_come_from_the_photo_that_shows_a_place_best():
+    """Red from the front, blue from behind: front and back take theirs, without a hole."""
+    photos = []
+    for yaw, color in ((0.0, (0.8, 0.1, 0.1)), (180.0, (0.1, 0.1, 0.8))):
+        fit = standing(yaw)
+        photos.append(photo_of(fit, rgb=np.broadcast_to(np.float32(color), (*SIZE, 3)).copy()))
+    bare = fitted_surface(PLACES, photos[0].fit)
+    posed = [photo.pose(PLACES, bare, PLACES.normals) for photo in photos]
+    looks = []
+    for photo, pose in zip(photos, posed, strict=True):
+        look = colours.look_at(PLACES, photo, pose, PLACES.spacing)
+        alone = np.abs(PLACES.normals[:, 1]) > 0.3  # where both see, their exposures would be evened out
+        looks.append(look._replace(weight=look.weight * alone))
+    color, trust = colours.blended(PLACES, looks)
+    front, back = PLACES.normals[:, 1] < -0.8, PLACES.normals[:, 1] > 0.8
+    for rows, channel in ((front, 0), (back, 2)):
+        seen = rows & (trust > 0.9)
+        assert seen.sum() > 0.7 * rows.sum()
+        assert np.median(color[seen, channel]) > 0.75
+
+
+def test_what_lies_behind_an_arm_is_not_seen():
+    """A hand before the trunk: the trunk behind it keeps no colour of the hand's photo."""
+    fit = standing()
+    photo = photo_of(fit)
+    bare = fitted_surface(PLACES, fit)
+    looks = colours.look_at(PLACES, photo, photo.pose(PLACES, bare, PLACES.normals), PLACES.spacing)
+    back = PLACES.normals[:, 1] > 0.3
+    assert not looks.weight[back].any()
+
+
+def test_exposures_are_evened_out():
+    """The same person twice, once a third darker: the join shows no step."""
+    rng = np.random.default_rng(0)
+    paint = ndimage.gaussian_filter(rng.uniform(0.2, 0.9, (*SIZE, 3)), (6, 6, 0)).astype(np.float32)
+    paint = (paint - paint.mean()) * 3 + 0.5
+    fit = standing()
+    photos = [photo_of(fit, rgb=np.clip(paint * gain, 0, 1).astype(np.float32)) for gain in (1.0, 0.66)]
+    bare = fitted_surface(PLACES, fit)
+    looks = [colours.look_at(PLACES, p, p.pose(PLACES, bare, PLACES.normals), PLACES.spacing) for p in photos]
+    gains = colours._exposures(
+        np.stack([look.color for look in looks]), np.stack([look.weight for look in looks])
+    )
+    assert np.abs(gains[1] / gains[0] * 0.66 - 1).max() < 0.03
+
+
+def test_unseen_places_take_the_other_side_or_the_tone_around():
+    trust = (PLACES.positions[:, 0] > 0).astype(np.float32)  # the left half was seen
+    color = np.where(trust[:, None] > 0, np.float32([0.7, 0.4, 0.2]), 0).astype(np.float32)
+    made = colours.completed(PLACES, color, trust, np.full((len(PLACES), 3), 0.5, np.float32))
+    right = PLACES.positions[:, 0] < -0.02
+    assert np.abs(np.median(made[right], 0) - (0.7, 0.4, 0.2)).max() < 0.05
+    nothing = colours.completed(PLACES, color * 0, trust * 0, np.full((len(PLACES), 3), 0.3, np.float32))
+    assert np.allclose(nothing, 0.3)
+
+
+def test_scales_follow_a_surface_that_is_stretched():
+    wide = place_scales(PLACES, (PLACES.positions * 1.5).astype(np.float32))
+    plain = place_scales(PLACES, PLACES.positions)
+    assert abs(np.median(wide[:, 0] / plain[:, 0]) - 1.5) < 0.02
+    assert (plain[:, 2] <= 0.0025).all()
+    assert torch.isfinite(torch.from_numpy(plain)).all()
