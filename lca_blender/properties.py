@@ -120,6 +120,30 @@ class LCA_Photo(PropertyGroup):
     """A photo of the person to be made."""
 
     path: StringProperty(name="Photo", subtype="FILE_PATH", options={"PATH_SUPPORTS_BLEND_RELATIVE"})
+    person: IntProperty(
+        name="Person",
+        description="Which person is meant, counted from the left; 0: the most prominent one",
+        min=0,
+        soft_max=9,
+    )
+    state: EnumProperty(
+        name="State",
+        description="What became of the photo when the last avatar was created",
+        items=[
+            ("NEW", "New", "No avatar was created from it yet"),
+            ("USED", "Used", "It was used"),
+            ("REFUSED", "Left Out", "It could not be used"),
+        ],
+        default="NEW",
+    )
+    shows: StringProperty(name="Shows", description="What the photo shows, or why it was left out")
+    overlay: StringProperty(
+        name="Overlay", description="Picture of the photo with the fitted body", subtype="FILE_PATH"
+    )
+    people: StringProperty(
+        name="People",
+        description="Where people stand in the overlay: x and y from the top left in 0 to 1, as JSON",
+    )
 
 
 class LCA_SceneProperties(PropertyGroup):

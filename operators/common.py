@@ -15,7 +15,6 @@ REMEDIES = {
     "PhotoError": "lca.add_photos",
     "AvatarFileError": "lca.import_avatar",
     "CheckpointError": "screen.userpref_show",
-    "EstimatorFileError": "screen.userpref_show",
     "BoneError": "lca.load_bone_map",
     "TorchMissing": "lca.install_torch",
     "UnsavedFile": "wm.save_as_mainfile",

@@ -10,6 +10,7 @@ from ..backend.errors import UserError
 from ..preferences import preferences, torch_device
 from .added import add_avatar
 from .common import SaveDialog, UnsavedFile, need_torch
+from .photo_report import chosen_people, report_folder, show_report
 from .photos import waiting_photos
 from .running import LongWork
 
@@ -37,12 +38,6 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
         subtype="FILE_PATH",
         options={"SKIP_SAVE"},
     )
-    estimator: StringProperty(
-        name="Photo Estimator",
-        description="A trained photo estimator; empty: the bundled one",
-        subtype="FILE_PATH",
-        options={"HIDDEN", "SKIP_SAVE"},
-    )
     filter_glob: StringProperty(default=f"*{SUFFIX}", options={"HIDDEN"})
 
     def invoke(self, context, _event):
@@ -65,19 +60,22 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
         need_torch()
         path = self._path(photos)
         model = bpy.path.abspath(self.model or preferences().model) or "starter"
-        estimator = bpy.path.abspath(self.estimator) or None
-        device = torch_device()
+        device, people, folder = torch_device(), chosen_people(context.scene), report_folder()
 
         def work(progress, cancelled):
             from ..backend.from_photos import avatar_from_photos
 
-            return path, avatar_from_photos(photos, path, model, estimator, device, progress, cancelled)
+            avatar = avatar_from_photos(
+                photos, path, model, device, progress, cancelled, people=people, report_folder=folder
+            )
+            return path, avatar, folder
 
         return work
 
     def finish(self, context, result):
-        path, avatar = result
+        path, avatar, folder = result
         obj = add_avatar(context, avatar, path)
+        show_report(context.scene, folder)
         count = len(avatar.means)
         self.report({"INFO"}, f"{obj.name}: {count:,} Gaussians, written to {path.name}")
         for line in obj.lca.warnings.splitlines():

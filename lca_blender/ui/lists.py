@@ -3,10 +3,12 @@
 
 import bpy
 
+STATES = {"NEW": "IMAGE_DATA", "USED": "CHECKMARK", "REFUSED": "CANCEL"}  # of a photo -> its icon
+
 
 class LCA_UL_photos(bpy.types.UIList):
     def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0):
-        layout.label(text=bpy.path.basename(item.path), icon="IMAGE_DATA")
+        layout.label(text=bpy.path.basename(item.path), icon=STATES[item.state])
 
     def filter_items(self, _context, data, property_name):
         photos = getattr(data, property_name)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The LCA tab of the 3D view's sidebar: photos, the avatar, its rig, its face, rendering."""
 
+import json
+
 import bpy
 
 from ..backend import jobs
 from ..preferences import installed
 from ..scene.avatar_data import active_avatar, avatar_problem, present_rig
+from .previews import icon_of
 
 ENGINE = "LCA_GAUSSIANS"
 WRAP = 34  # letters that fit a sidebar of the usual width
@@ -88,6 +91,21 @@ def draw_problem(layout, properties) -> None:
         box.operator(properties.remedy_operator)
 
 
+def draw_photo(layout, photo) -> None:
+    """What became of a photo: the fitted body over it, what it shows, and who is meant."""
+    if photo.state == "NEW":
+        return
+    box = layout.box()
+    if icon := icon_of(photo.overlay):
+        box.template_icon(icon_value=icon, scale=9)
+    box.alert = photo.state == "REFUSED"
+    paragraph(box, photo.shows)
+    if photo.people and len(json.loads(photo.people)) > 1:
+        row = box.row(align=True)
+        row.prop(photo, "person")
+        row.operator("lca.choose_person", text="", icon="EYEDROPPER")
+
+
 class LCA_PT_photos(Sidebar, bpy.types.Panel):
     bl_label = "Photos"
     bl_order = 0
@@ -105,6 +123,8 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
         buttons.operator("lca.remove_photo", text="", icon="REMOVE")
         buttons.separator()
         buttons.operator("lca.clear_photos", text="", icon="X")
+        if 0 <= properties.active_photo < len(properties.photos):
+            draw_photo(layout, properties.photos[properties.active_photo])
         job = jobs.current()
         if job is not None:
             layout.progress(factor=job.fraction, text=job.message or job.name)

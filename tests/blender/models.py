@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tiny networks with random weights, written through the real savers, and photos to show them."""
+"""A tiny network with random weights, written through the real saver, and photos to show it."""
 
 from dataclasses import replace
 
 import numpy as np
 import torch
-from lca_blender.backend.imaging.correspondence import HEAD_HEIGHT
-from lca_blender.backend.imaging.estimator_file import save_network
-from lca_blender.backend.imaging.network import CorrespondenceNetwork, NetworkConfig
 from lca_blender.backend.model.checkpoint import save_model
 from lca_blender.backend.model.config import preset
 from lca_blender.backend.model.lca import LCA
 from PIL import Image
+from skimage.data import astronaut, brick
 
 
 def write_model(path):
@@ -23,26 +21,19 @@ def write_model(path):
     return path
 
 
-def write_estimator(path, sees_people):
-    """A network that calls every pixel a person (or none), somewhere on the trunk, and is sure of it."""
-    torch.manual_seed(2)
-    network = CorrespondenceNetwork(
-        NetworkConfig(widths=(8, 8, 16, 16), token_width=24, token_layers=1, token_heads=2)
-    )
-    with torch.no_grad():
-        network.out.weight.mul_(0.1)
-        network.out.bias.copy_(torch.tensor([8.0 if sees_people else -8.0, 0, 0, 0, -6, 0, 3, 3]))
-    save_network(path, network, HEAD_HEIGHT)
-    return path
-
-
 def write_photos(folder, count):
-    """Pictures with a bright figure on noise."""
-    random = np.random.default_rng(5)
+    """The astronaut, each time a little darker."""
     paths = []
     for number in range(count):
-        pixels = random.integers(0, 90, (192, 144, 3), np.uint8)
-        pixels[20:180, 50:95] = random.integers(120, 255, 3)
         paths.append(folder / f"photo_{number:03d}.png")
-        Image.fromarray(pixels).save(paths[-1])
+        Image.fromarray((astronaut() * (1 - 0.01 * number)).astype(np.uint8)).save(paths[-1])
+    return paths
+
+
+def write_walls(folder, count):
+    """Pictures of nobody."""
+    paths = []
+    for number in range(count):
+        paths.append(folder / f"wall_{number:03d}.png")
+        Image.fromarray(np.roll(brick(), number, 0)).save(paths[-1])
     return paths

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Photos become an avatar in the scene, or one sentence says why not."""
 
+import json
 import os
+from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 from avatars import splats
 from lca_blender.backend.avatar import Avatar
-from models import write_estimator, write_model, write_photos
+from lca_blender.backend.likeness.places import load_places
+from lca_blender.operators.photo_report import nearest_person
+from models import write_model, write_photos, write_walls
+from PIL import Image
 from refusals import fails
+from skimage.data import astronaut
 
 
 @pytest.fixture(scope="session")
@@ -17,42 +23,33 @@ def model_file(tmp_path_factory):
     return write_model(tmp_path_factory.mktemp("models") / "tiny.safetensors")
 
 
-@pytest.fixture(scope="session")
-def estimator_file(tmp_path_factory):
-    return write_estimator(tmp_path_factory.mktemp("models") / "sees.safetensors", sees_people=True)
-
-
-@pytest.fixture(scope="session")
-def blind_estimator_file(tmp_path_factory):
-    return write_estimator(tmp_path_factory.mktemp("models") / "blind.safetensors", sees_people=False)
-
-
-def test_photos_become_an_avatar_in_the_scene(scene, tmp_path, model_file, estimator_file):
+def test_photos_become_an_avatar_in_the_scene(scene, tmp_path, model_file):
     photos = write_photos(tmp_path, 3)
     scene.cursor.location = (1, 2, 0)
     bpy.ops.lca.add_photos(files=[{"name": photo.name} for photo in photos], directory=str(tmp_path))
     assert len(scene.lca.photos) == 3
-    result = bpy.ops.lca.create_avatar(
-        filepath=str(tmp_path / "person.lca"), model=str(model_file), estimator=str(estimator_file)
-    )
+    result = bpy.ops.lca.create_avatar(filepath=str(tmp_path / "person.lca"), model=str(model_file))
     assert result == {"FINISHED"}
     avatar = bpy.context.object
     assert tuple(avatar.location) == (1, 2, 0)
-    assert "not seen" in avatar.lca.warnings
-    assert len(Avatar.load(tmp_path / "person.lca")) == 192 * 16
+    assert "No photo shows" in avatar.lca.warnings
+    assert len(Avatar.load(tmp_path / "person.lca")) == len(load_places())
     means = splats(avatar)
-    assert means.shape == (192 * 16, 3)
-    assert np.abs(means.mean(0) - (1, 2, 1)).max() < 0.5
+    assert means.shape == (len(load_places()), 3)
+    assert np.abs(means.mean(0) - (1, 2, 1.2)).max() < 0.5
     assert not scene.lca.message
+    for photo in scene.lca.photos:
+        assert photo.state == "USED"
+        assert photo.shows.startswith("Seen from the front: the face")
+        assert Path(photo.overlay).is_file()
+        assert len(json.loads(photo.people)) == 1
 
 
-def test_the_avatar_is_written_beside_the_blend(scene, tmp_path, model_file, estimator_file):
+def test_the_avatar_is_written_beside_the_blend(scene, tmp_path, model_file):
     photos = write_photos(tmp_path, 1)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "film.blend"))
     for _ in range(2):
-        bpy.ops.lca.create_avatar(
-            photos=[{"name": str(photos[0])}], model=str(model_file), estimator=str(estimator_file)
-        )
+        bpy.ops.lca.create_avatar(photos=[{"name": str(photos[0])}], model=str(model_file))
     written = sorted(path.name for path in tmp_path.glob("*.lca"))
     assert len(written) == 2
     assert bpy.context.object.lca.filepath.startswith("//")
@@ -65,37 +62,35 @@ def as_the_file_browser_fills(operator, path):
     return {key: written[key] for key in written if key in operator.get_rna_type().properties}
 
 
-def test_the_save_dialog_leaves_the_listed_photos(scene, tmp_path, model_file, estimator_file):
+def test_the_save_dialog_leaves_the_listed_photos(scene, tmp_path, model_file):
     photos = write_photos(tmp_path, 2)
     bpy.ops.lca.add_photos(files=[{"name": photo.name} for photo in photos], directory=str(tmp_path))
     answer = as_the_file_browser_fills(bpy.ops.lca.create_avatar, tmp_path / "ann.lca")
     assert "filepath" in answer
-    bpy.ops.lca.create_avatar(**answer, model=str(model_file), estimator=str(estimator_file))
+    bpy.ops.lca.create_avatar(**answer, model=str(model_file))
     assert len(Avatar.load(tmp_path / "ann.lca").header["photos"]) == 2
 
 
-def test_a_dot_in_the_name_replaces_no_other_avatar(scene, tmp_path, model_file, estimator_file):
+def test_a_dot_in_the_name_replaces_no_other_avatar(scene, tmp_path, model_file):
     photos = write_photos(tmp_path, 1)
     (tmp_path / "ann.lca").write_bytes(b"somebody's work")
     bpy.ops.lca.create_avatar(
         photos=[{"name": str(photos[0])}],
         filepath=str(tmp_path / "ann.v2"),
         model=str(model_file),
-        estimator=str(estimator_file),
     )
     assert (tmp_path / "ann.lca").read_bytes() == b"somebody's work"
     assert Avatar.load(tmp_path / "ann.v2.lca")
 
 
-def test_no_person_is_one_sentence_with_a_button(scene, tmp_path, model_file, blind_estimator_file):
-    photos = write_photos(tmp_path, 2)
+def test_no_person_is_one_sentence_with_a_button(scene, tmp_path, model_file):
+    photos = write_walls(tmp_path, 2)
     fails(
         "No photo shows a person",
         bpy.ops.lca.create_avatar,
         photos=[{"name": str(photo)} for photo in photos],
         filepath=str(tmp_path / "person.lca"),
         model=str(model_file),
-        estimator=str(blind_estimator_file),
     )
     assert scene.lca.remedy_operator == "lca.add_photos"
     assert not (tmp_path / "person.lca").exists()
@@ -111,9 +106,7 @@ def test_creating_in_an_unsaved_file_asks_for_a_place(scene, tmp_path):
     assert scene.lca.remedy_operator == "wm.save_as_mainfile"
 
 
-def test_a_folder_that_cannot_be_written_to_is_found_before_the_work(
-    scene, tmp_path, model_file, estimator_file
-):
+def test_a_folder_that_cannot_be_written_to_is_found_before_the_work(scene, tmp_path, model_file):
     photos = write_photos(tmp_path, 1)
     folder = tmp_path / "closed"
     folder.mkdir()
@@ -126,11 +119,10 @@ def test_a_folder_that_cannot_be_written_to_is_found_before_the_work(
         photos=[{"name": str(photos[0])}],
         filepath=str(folder / "person.lca"),
         model=str(model_file),
-        estimator=str(estimator_file),
     )
 
 
-def test_a_model_that_is_none_is_one_sentence(scene, tmp_path, estimator_file):
+def test_a_model_that_is_none_is_one_sentence(scene, tmp_path):
     photos = write_photos(tmp_path, 1)
     (tmp_path / "bad.safetensors").write_bytes(b"not a model at all")
     fails(
@@ -139,18 +131,37 @@ def test_a_model_that_is_none_is_one_sentence(scene, tmp_path, estimator_file):
         photos=[{"name": str(photos[0])}],
         filepath=str(tmp_path / "person.lca"),
         model=str(tmp_path / "bad.safetensors"),
-        estimator=str(estimator_file),
     )
     assert not (tmp_path / "person.lca").exists()
 
 
-def test_two_hundred_photos_use_the_best_and_say_so(scene, tmp_path, model_file, estimator_file):
-    photos = write_photos(tmp_path, 200)
+def test_too_many_photos_use_the_best_and_say_so(scene, tmp_path, model_file):
+    photos = write_photos(tmp_path, 18)
     bpy.ops.lca.create_avatar(
         photos=[{"name": str(photo)} for photo in photos],
         filepath=str(tmp_path / "person.lca"),
         model=str(model_file),
-        estimator=str(estimator_file),
     )
-    assert len(Avatar.load(tmp_path / "person.lca").header["photos"]) <= 16
-    assert "200" in bpy.context.object.lca.warnings
+    assert len(Avatar.load(tmp_path / "person.lca").header["photos"]) == 16
+    assert "Of 18 photos" in bpy.context.object.lca.warnings
+
+
+def test_who_is_meant_can_be_chosen(scene, tmp_path, model_file):
+    """Two people in one photo: the more prominent one is used and said, the other can be chosen."""
+    both = np.concatenate([astronaut(), astronaut()[:, ::-1]], 1)
+    Image.fromarray(both).save(tmp_path / "two.png")
+    bpy.ops.lca.add_photos(files=[{"name": "two.png"}], directory=str(tmp_path))
+    assert not bpy.ops.lca.choose_person.poll()
+    create = {"filepath": str(tmp_path / "person.lca"), "model": str(model_file)}
+    bpy.ops.lca.create_avatar(**create)
+    photo = scene.lca.photos[0]
+    assert "2 people" in bpy.context.object.lca.warnings
+    (left, _), (right, _) = json.loads(photo.people)
+    assert left < 0.5 < right
+    for chosen in (1, 2):
+        assert bpy.ops.lca.choose_person(person=chosen) == {"FINISHED"}
+        assert photo.person == chosen
+        bpy.ops.lca.create_avatar(**create)
+        assert f"number {chosen} of 2" in bpy.context.object.lca.warnings
+    fails("shows 2 people", bpy.ops.lca.choose_person, person=3)
+    assert nearest_person([[0.2, 0.5], [0.8, 0.5]], 0.7, 0.1) == 2

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What became of the photos in the list: kept beside each, and the choice of a person by a click."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import bpy
+from bpy.props import IntProperty
+
+from ..backend.errors import UserError
+from .common import Attempt
+
+LIST_PLACES = "Click on the person; Esc: leave it as it is"
+
+
+def chosen_people(scene: bpy.types.Scene) -> dict[str, int]:
+    """File name -> the person that is meant, of the photos in the list for which one was chosen."""
+    return {Path(photo.path).name: photo.person for photo in scene.lca.photos if photo.person}
+
+
+def report_folder() -> Path:
+    """A new folder for pictures that are shown until Blender ends."""
+    return Path(tempfile.mkdtemp(prefix="photos_", dir=bpy.app.tempdir))
+
+
+def show_report(scene: bpy.types.Scene, folder: Path) -> None:
+    """Puts the report in `folder` (`backend.imaging.report`) beside the photos of the list."""
+    listed = json.loads((folder / "report.json").read_text(encoding="utf-8"))["photos"]
+    by_name = {entry["name"]: entry for entry in listed}
+    for photo in scene.lca.photos:
+        entry = by_name.get(Path(photo.path).name)
+        if entry is None:
+            continue
+        photo.state = "USED" if entry["used"] else "REFUSED"
+        photo.shows = entry["text"]
+        photo.overlay = str(folder / entry["picture"]) if entry["picture"] else ""
+        photo.people = json.dumps(entry["people"])
+
+
+def active_photo(scene: bpy.types.Scene):
+    """The photo of the list that is selected; None where the list is empty."""
+    photos, number = scene.lca.photos, scene.lca.active_photo
+    return photos[number] if 0 <= number < len(photos) else None
+
+
+class LCA_OT_choose_person(Attempt, bpy.types.Operator):
+    """Choose by a click who is meant in the selected photo, where it shows several people"""
+
+    bl_idname = "lca.choose_person"
+    bl_label = "Choose Person"
+    bl_options = {"REGISTER", "UNDO"}
+
+    person: IntProperty(name="Person", description="Counted from the left", min=0, default=0)
+
+    @classmethod
+    def poll(cls, context):
+        photo = active_photo(context.scene)
+        if photo is None or not photo.people or len(json.loads(photo.people)) < 2:
+            cls.poll_message_set("Create an avatar first; the selected photo must show several people")
+            return False
+        return True
+
+    def invoke(self, context, _event):
+        """Shows the photo in a window of its own and waits for the click."""
+        photo = active_photo(context.scene)
+        before = set(context.window_manager.windows)
+        bpy.ops.wm.window_new()
+        (self._window,) = set(context.window_manager.windows) - before
+        area = self._window.screen.areas[0]
+        area.type = "IMAGE_EDITOR"
+        area.spaces.active.image = bpy.data.images.load(photo.overlay, check_existing=True)
+        self._photo = photo.path
+        with context.temp_override(window=self._window, area=area):
+            context.workspace.status_text_set(LIST_PLACES)
+            context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        if event.type == "ESC":
+            return self._close(context, {"CANCELLED"})
+        if event.type != "LEFTMOUSE" or event.value != "PRESS":
+            return {"PASS_THROUGH"}
+        area = self._window.screen.areas[0]
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        x, y = region.view2d.region_to_view(event.mouse_x - region.x, event.mouse_y - region.y)
+        self.person = nearest_person(json.loads(active_photo(context.scene).people), x, 1 - y)
+        return self._close(context, self.execute(context))
+
+    def perform(self, context):
+        photo = active_photo(context.scene)
+        count = len(json.loads(photo.people))
+        if self.person > count:
+            raise UserError(f"The photo shows {count} people.", "Choose a number counted from the left.")
+        photo.person = self.person
+
+    def _close(self, context, result: set[str]) -> set[str]:
+        context.workspace.status_text_set(None)
+        with context.temp_override(window=self._window):
+            bpy.ops.wm.window_close()
+        return result
+
+
+def nearest_person(places: list[list[float]], x: float, y: float) -> int:
+    """The person, from 1, nearest to a point in shares of the picture from its top left corner."""
+    distances = [(x - px) ** 2 + (y - py) ** 2 for px, py in places]
+    return 1 + distances.index(min(distances))
+
+
+CLASSES = (LCA_OT_choose_person,)
