@@ -30,7 +30,7 @@ class Actor:
             return torch.as_tensor(tensor).to(device, kind).contiguous()
 
         decoder = {name: on(tensor) for name, tensor in avatar.decoder.items()}
-        units = decoder["delta_scale"].repeat(len(avatar) // len(avatar.token_bias))
+        units = decoder["delta_scale"].repeat(len(decoder["last_bias"]) // CHANGES)
         count = sum(name.startswith("hidden") for name in decoder) // 2
         self.token_bias, self.signal_weight = on(avatar.token_bias), decoder["signal_weight"]
         self.layers = [(decoder[f"hidden{i}_weight"], decoder[f"hidden{i}_bias"]) for i in range(count)]
@@ -42,16 +42,19 @@ class Actor:
         weights = on(avatar.skin_weights)
         self.skin_weights = weights / weights.sum(-1, keepdim=True)
         self.skin_indices = on(avatar.skin_indices, torch.int64)
-        basis = avatar.expression_basis
-        moved = torch.from_numpy(np.flatnonzero(basis.numpy().any((0, 2))))
-        self.moved, self.basis = on(moved, torch.int64), on(basis[:, moved]).flatten(1)
+        token, slot = avatar.sources()
+        self.source = on(token * (len(units) // CHANGES) + slot, torch.int64)
+        basis, rows = avatar.expression_basis, avatar.expression_rows
+        moving = torch.from_numpy(np.flatnonzero(basis.numpy().any((0, 2))))
+        self.moved = on(moving if rows is None else rows[moving], torch.int64)
+        self.basis = on(basis[:, moving]).flatten(1)
 
     def changes(self, features: Tensor) -> Tensor:
         """features [S] -> changes [N,13] in their units."""
         h = (self.token_bias + self.signal_weight @ features).to(self.dtype)
         for weight, bias in self.layers:
             h = torch.addmm(bias, torch.nn.functional.leaky_relu(h, SLOPE), weight)
-        return h.float().reshape(-1, CHANGES)
+        return h.float().reshape(-1, CHANGES).index_select(0, self.source)
 
     def pose(self, features: Tensor, transforms: Tensor, expression: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Posed means [N,3], covariances [N,3,3] and colours [N,3] in 0..1, as `Avatar.drive` makes them.

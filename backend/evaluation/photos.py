@@ -195,7 +195,7 @@ def over_grey(photo: FittedPhoto) -> np.ndarray:
 @torch.no_grad()
 def _head_renders(avatar: Avatar) -> list[np.ndarray]:
     """uint8 pictures of the head at rest, from the front and both sides."""
-    gaussians = avatar.drive(rest_signal(avatar))
+    gaussians = avatar.drive(rest_signal())
     return [head_picture(gaussians, degrees) for degrees in (0, SIDE, -SIDE)]
 
 

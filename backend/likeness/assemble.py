@@ -14,7 +14,7 @@ from ..body.template import load_template
 from ..gaussians import quats_of
 from ..model.create import NetworkPerson
 from .colours import blended, completed, look_at
-from .photo import FittedPhoto
+from .photo import FittedPhoto, cofactors
 from .places import Places, load_places
 from .surface import person_surface
 
@@ -25,6 +25,7 @@ TANGENT, NORMAL = (
 )  # standard deviation along the surface, of the sixth neighbour's distance; across it
 THIN, THICK = 0.0004, 0.0025  # metres, of the latter
 SOFTEST, WIDEST = 0.25, 2.5  # of the spacing on the template: least and most along the surface
+HELD = 0.5  # of the spacing, by which a surface keeps its frame across the neighbours' plane
 NEAREST, SOFT = 8, 0.003  # Gaussians of the network about a place, and metres at which they lose half
 
 
@@ -32,40 +33,59 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson, places: Plac
     """The avatar of fitted photos; `person` is what the network made of them."""
     places, template = places or load_places(), load_template()
     surface = person_surface(places, photos)
+    normals = moved_normals(places, surface)
     scales = place_scales(places, surface)
     looks = [
-        look_at(places, photo, photo.pose(places, surface, places.normals), scales[:, 0] / TANGENT)
+        look_at(places, photo, photo.pose(places, surface, normals), scales[:, 0] / TANGENT)
         for photo in photos
     ]
     color, trust = blended(places, looks)
-    rest = person.anchors.children.numpy()
-    distance, nearest = cKDTree(rest.reshape(-1, 3)).query(places.positions, k=NEAREST, workers=-1)
-    color = completed(places, color, trust, _mean(person.canonical.colors[0].numpy(), distance, nearest))
-    token, slot = np.divmod(nearest[:, 0], rest.shape[1])
+    at_rest, children = person.at_rest.numpy(), person.anchors.children.numpy()
+    distance, nearest = cKDTree(children.reshape(-1, 3)).query(places.positions, k=NEAREST, workers=-1)
+    made = person.canonical.colors[0].numpy() + at_rest[..., :3].reshape(-1, 3)
+    color = completed(places, color, trust, _mean(made, distance, nearest))
+    token, slot = np.divmod(nearest[:, 0], children.shape[1])
     decoder, silent = _with_silent_slot(person.decoder)
     token_bias = decoder.pop("token_bias")
+    seen = trust > 0.5
+    changes = np.where(seen[:, None], 0, at_rest[token, slot])  # are there already, as the network means them
+    quats = quats_of(torch.from_numpy(surface_frames(normals))).numpy()
     rows, deltas = places.expressive
     return Avatar(
         joint_names=tuple(template.joint_names),
         joint_parents=template.joint_parents,
         joint_heads=template.joint_heads,
         joint_tails=template.joint_tails,
-        means=surface,
+        means=surface - changes[:, 3:6],
         offsets=surface - places.positions,
-        quats=quats_of(torch.from_numpy(surface_frames(places.normals))),
-        scales=scales,
+        quats=quats - changes[:, 6:10],
+        scales=scales * np.exp(-changes[:, 10:]),
         opacities=np.full(len(places), OPACITY),
-        colors=color,
+        colors=color - changes[:, :3],
         skin_indices=places.skin_indices,
         skin_weights=places.skin_weights,
         expression_basis=deltas,
         expression_rows=rows,
         token=token,
-        slot=np.where(trust > 0.5, silent, slot),
+        slot=np.where(seen, silent, slot),
         token_bias=token_bias,
         decoder=decoder,
         header=person.header,
     )
+
+
+def moved_normals(places: Places, surface: np.ndarray) -> np.ndarray:
+    """[N,3] unit normals of the surface [N,3], of the linear map that takes each place's neighbours on the
+    template to where they lie now (least squares; the identity where they do not tell).
+    """
+    before = places.positions[places.neighbours] - places.positions[:, None]
+    after = surface[places.neighbours] - surface[:, None]
+    hold = np.eye(3) * (HELD * places.spacing[:, None, None]) ** 2
+    spread = np.einsum("nki,nkj->nij", before, before) + hold
+    mixed = np.einsum("nki,nkj->nij", before, after) + hold
+    linear = np.linalg.solve(spread, mixed).transpose(0, 2, 1)
+    normals = np.einsum("nij,nj->ni", cofactors(linear), places.normals)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def place_scales(places: Places, surface: np.ndarray) -> np.ndarray:

@@ -29,6 +29,9 @@ HEAD = ("head", "neck2", "jaw", "eye.L", "eye.R")
 HANDS = tuple(
     f"{name}.{s}" for s in "LR" for name in ("hand", *(f"{f}{n}" for f in FINGERS for n in (1, 2, 3)))
 )
+NECK = ("neck1", "neck2")
+EAR = 0.0005  # metres that a standard deviation of the ears' size moves an ear
+HAIRLINE = 0.03  # metres over which the scalp's lower edge fades
 CANDIDATES, ROUNDS = 10, 14  # points a place, rounds of Lloyd's algorithm
 NEIGHBOURS = 8
 HEXAGON = 0.866  # area of a cell of the hexagonal grid of spacing 1
@@ -81,6 +84,24 @@ class Places:
         return self.at(load_template().face_mask)
 
     @cached_property
+    def held(self) -> np.ndarray:
+        """[N] 0..1: face, ears and neck."""
+        template = load_template()
+        neck = (template.skin_weights * np.isin(template.skin_indices, [INDEX[n] for n in NECK])).sum(1)
+        marked = np.maximum.reduce([4 * template.face_mask, _ears(template), 2 * neck])
+        return np.clip(self.at(marked.astype(np.float32)), 0, 1)
+
+    @cached_property
+    def scalp(self) -> np.ndarray:
+        """[N] 0..1: where hair grows: on the head, not on face and ears, above or behind the head's joint."""
+        template = load_template()
+        on_head = np.isin(template.skin_indices, [INDEX["head"], INDEX["neck2"]])
+        share = self.at((template.skin_weights * on_head).sum(1).astype(np.float32))
+        behind = (self.positions - template.joint_heads[INDEX["head"]]) @ np.array([0, 1, 1], np.float32)
+        bare = np.maximum(4 * self.face, self.at(_ears(template).astype(np.float32)))
+        return np.clip(2 * share - 1, 0, 1) * np.clip(1 - bare, 0, 1) * np.clip(behind / HAIRLINE, 0, 1)
+
+    @cached_property
     def tree(self) -> cKDTree:
         return cKDTree(self.positions)
 
@@ -93,6 +114,11 @@ class Places:
         weight = self.barycentric[rows].astype(np.float32)
         deltas = np.einsum("enkc,nk->enc", template.expression_deltas[:, self.corners[rows]], weight)
         return rows, deltas
+
+
+def _ears(template: Template) -> np.ndarray:
+    """[Nv] bool."""
+    return np.linalg.norm(template.shape_deltas[template.shape_names.index("ear_size")], axis=1) > EAR
 
 
 @cache

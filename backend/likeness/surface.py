@@ -8,8 +8,6 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
-from ..body.skeleton import INDEX
-from ..body.template import load_template
 from ..imaging.fit.model import fit_model
 from ..raster.mesh_faces import rasterize_mesh
 from .photo import FittedPhoto, fitted_surface
@@ -24,8 +22,8 @@ STEP, OUTWARD, INWARD = (
     0.06,
 )  # metres: steps along the normal, and how far the outline is looked for
 RIM = 0.35  # cosine to the view below which a place lies on the outline
-STIFFNESS, KEEP, HOLD = 30.0, 0.02, 3.0  # of the move's curvature; towards none; on face, ears and neck
-EAR = 0.0005  # metres that a standard deviation of the ears' size moves an ear
+STIFFNESS, HOLD = 1.0, 1.0  # of the move's curvature; of what stays where it is
+KEEP, KEEP_HAIR = 0.02, 0.002  # towards no move: of the body, and of the scalp
 BORDER = 3  # pixels of the photo's border where an outline is not the person's
 
 
@@ -69,24 +67,15 @@ def outline_moves(places: Places, photos: list[FittedPhoto], surface: np.ndarray
         rows, gaps, sureness = _gaps(photo, places, surface, some)
         weight[rows] += sureness
         wanted[rows] += sureness * gaps
-    held = _held(places)[some]
+    held, keep = places.held[some], KEEP + (KEEP_HAIR - KEEP) * places.scalp[some]
     free = (held < 0.5) | (wanted < 0)  # what reaches out of the matte comes in, wherever it is
     weight, wanted, held = weight * free, wanted * free, HOLD * held * (wanted >= 0)
     laplacian, scale = _laplacian(places.positions[some], places.normals[some])
-    system = sparse.diags(weight + KEEP + held) + STIFFNESS / scale**2 * (laplacian @ laplacian)
+    system = sparse.diags(weight + keep + held) + STIFFNESS / scale**2 * (laplacian @ laplacian)
     moves = spsolve(system.tocsc(), wanted)
     distance, nearest = cKDTree(places.positions[some]).query(places.positions, k=6, workers=1)
     share = np.exp(-((distance / (distance[:, 3:4] + 1e-9)) ** 2))
     return ((moves[nearest] * share).sum(1) / share.sum(1)).astype(np.float32)
-
-
-def _held(places: Places) -> np.ndarray:
-    """[N] 0..1: face, ears and neck."""
-    template = load_template()
-    ears = np.linalg.norm(template.shape_deltas[template.shape_names.index("ear_size")], axis=1) > EAR
-    neck = np.isin(template.skin_indices, [INDEX["neck1"], INDEX["neck2"]]) * template.skin_weights
-    marked = np.maximum.reduce([4 * template.face_mask, ears, 2 * neck.sum(1)])
-    return np.clip(places.at(marked.astype(np.float32)), 0, 1)
 
 
 def _laplacian(points: np.ndarray, normals: np.ndarray, count: int = 10):

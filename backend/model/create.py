@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ..avatar import Avatar, Signal
 from ..body.anchors import sample_anchors
+from ..body.expression import expression_code, gaze_vectors
+from ..body.pose import pose_features
 from ..body.template import load_template
 from ..jobs import Cancelled
 from ..raster import rasterize
@@ -43,12 +45,13 @@ class _Report:
 
 @dataclass(frozen=True)
 class NetworkPerson:
-    """What the network makes of a person: canonical Gaussians of a batch of one and the pose decoder's
-    weights (`token_bias` among them), in main memory; anchors; the avatar's header.
+    """What the network makes of a person: canonical Gaussians of a batch of one, the pose decoder's weights
+    (`token_bias` among them) and its changes at rest [T,K,13], in main memory; anchors; the avatar's header.
     """
 
     canonical: CanonicalGaussians
     decoder: dict[str, Tensor]
+    at_rest: Tensor
     anchors: AnchorSet
     header: dict
 
@@ -104,7 +107,17 @@ def infer_person(
         "warnings": list(views.warnings),
     }
     canonical = CanonicalGaussians(**{name: tensor.cpu() for name, tensor in vars(canonical).items()})
-    return NetworkPerson(canonical, {key: value.cpu() for key, value in decoder.items()}, anchors, header)
+    at_rest = changes_at_rest(model, person_tokens)
+    return NetworkPerson(canonical, decoder, at_rest, anchors, header)
+
+
+@torch.inference_mode()
+def changes_at_rest(model: LCA, tokens: Tensor) -> Tensor:
+    """The pose decoder's changes [T,K,13] in the canonical pose, the face neutral, of tokens [1,T,width]."""
+    signal = rest_signal()
+    pose = pose_features(signal.transforms).flatten()
+    features = torch.cat([pose, expression_code(signal.expression), gaze_vectors(signal.gaze)])
+    return model.pose_head(tokens, features.to(tokens)[None, None])[0, 0].cpu()
 
 
 @torch.inference_mode()
@@ -172,9 +185,9 @@ def assemble(person: NetworkPerson) -> Avatar:
     )
 
 
-def rest_signal(avatar: Avatar) -> Signal:
+def rest_signal() -> Signal:
     """The canonical pose, a neutral face, looking straight ahead."""
-    joints = len(avatar.joint_names)
+    joints = len(load_template().joint_names)
     return Signal(torch.eye(4).repeat(joints, 1, 1), torch.zeros(52), torch.zeros(2, 2))
 
 
@@ -184,7 +197,5 @@ def with_thumbnail(avatar: Avatar) -> Avatar:
     focal = 2.05 * height  # a person of two metres fills the picture from four metres away
     k = [[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]
     camera = Camera(look_at((0, -4, 0.87), (0, 0, 0.87)), k, width, height)
-    picture = rasterize(avatar.drive(rest_signal(avatar)), camera, background=torch.full((3,), 0.9))[
-        "combined"
-    ]
+    picture = rasterize(avatar.drive(rest_signal()), camera, background=torch.full((3,), 0.9))["combined"]
     return replace(avatar, thumbnails=((picture[..., :3].clamp(0, 1) * 255).round().byte(),))

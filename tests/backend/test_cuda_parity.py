@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from avatar_fixtures import make_avatar, make_signal
+from avatar_fixtures import make_avatar, make_signal, scattered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lca_blender.backend.bench import gsplat_reference as gsplat
@@ -33,8 +33,11 @@ def psnr(a, b):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_an_actor_poses_as_the_avatar_does(seed):
+@pytest.mark.parametrize("order", ["regular", "scattered"])
+def test_an_actor_poses_as_the_avatar_does(seed, order):
     avatar, signal = make_avatar(seed=seed), make_signal(seed)
+    if order == "scattered":
+        _, avatar = scattered(avatar)
     means, covariances, colors = Actor(avatar, "cpu", torch.float32).pose(*inputs_of(signal))
     made = avatar.drive(signal)
     torch.testing.assert_close(means, made.means, atol=2e-5, rtol=0)

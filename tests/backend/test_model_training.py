@@ -219,7 +219,7 @@ def test_an_avatar_is_created_saved_and_driven(run, data, tmp_path):
     assert again.hash == avatar.hash
     assert again.header["name"] == "Ada"
     assert avatar.thumbnails[0].shape == (256, 192, 3)
-    rest = again.drive(rest_signal(again))
+    rest = again.drive(rest_signal())
     assert torch.allclose(rest.means, again.means, atol=0.2)
     psnr, iou = compare(picture(again, record, 4), truth(record, 4))
     assert psnr > 8
