@@ -30,7 +30,7 @@ MIRRORED, MIDDLE = (
 )  # share of the other side's colour; metres from the middle plane where there is none
 # Seen places about an unseen one, of every fourth, and metres at which they lose half.
 AROUND, EVERY, NEAR = 12, 4, 0.02
-HAIRS, HAIR_NEAR = 300, 0.06  # places of the scalp that its mean is over; metres at which they lose half
+SOURCES, WIDE = 300, 0.06  # places that a region's mean colour is over; metres at which they lose half
 EXPOSURES = 4000  # pairs of places that two photos' exposures are compared at
 
 
@@ -152,7 +152,7 @@ def _exposures(color: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 def completed(places: Places, color: np.ndarray, trust: np.ndarray, fallback: np.ndarray) -> np.ndarray:
     """Colours [N,3] where nothing was seen: `fallback` [N,3] in the tone of the seen places around, hair in
-    the mean colour of the hair around, and mostly the other side's colour where that was seen.
+    the mean colour of hair and ears in that of skin, and mostly the other side's where that was seen.
     """
     fill, unseen = fallback.copy(), np.flatnonzero(trust < 1)
     seen = np.flatnonzero(trust > 0.5)[::EVERY]
@@ -163,23 +163,25 @@ def completed(places: Places, color: np.ndarray, trust: np.ndarray, fallback: np
         share = 1 / (distance**2 + NEAR**2)
         tone = (color - fallback)[seen][nearest] * (share / share.sum(1, keepdims=True))[..., None]
         fill[unseen] += tone.sum(1)
-    fill = _with_hair(places, color, trust, fill)
+    # Close to an ear much that is seen is neither hair nor ear, and the network's ears are of another skin.
+    fill = _evened(places, color, trust, fill, places.scalp, places.scalp > 0.5)
+    fill = _evened(places, color, trust, fill, places.ears, places.face > 0.5)
     aside = np.abs(places.positions[:, 0]) > MIDDLE
     mirrored = (trust[places.mirror] * MIRRORED * aside)[:, None]
     fill = np.clip(fill, 0, 1) * (1 - mirrored) + color[places.mirror] * mirrored
     return np.clip(color * trust[:, None] + fill * (1 - trust[:, None]), 0, 1).astype(np.float32)
 
 
-def _with_hair(places: Places, color: np.ndarray, trust: np.ndarray, fill: np.ndarray) -> np.ndarray:
-    """`fill` [N,3] with one even colour on the scalp: a wide mean, since close to an ear much that is seen is
-    not hair.
+def _evened(places: Places, color, trust, fill, region: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """`fill` [N,3] with one even colour in an unseen region [N] in 0..1: a wide mean of what is seen of the
+    sources [N] bool.
     """
-    seen = np.flatnonzero((trust > 0.5) & (places.scalp > 0.5))
-    if len(seen) < HAIRS:
+    seen = np.flatnonzero((trust > 0.5) & sources)
+    if not len(seen):
         return fill
-    seen, bare = seen[:: len(seen) // HAIRS], np.flatnonzero((trust < 1) & (places.scalp > 0))
+    seen, bare = seen[:: len(seen) // SOURCES + 1], np.flatnonzero((trust < 1) & (region > 0))
     apart = np.square(places.positions[bare, None] - places.positions[seen]).sum(-1)
-    share = 1 / (apart + HAIR_NEAR**2)
-    hair = (share / share.sum(1, keepdims=True)).astype(np.float32) @ color[seen]
-    fill[bare] += places.scalp[bare, None] * (hair - fill[bare])
+    share = 1 / (apart + WIDE**2)
+    mean = (share / share.sum(1, keepdims=True)).astype(np.float32) @ color[seen]
+    fill[bare] += region[bare, None] * (mean - fill[bare])
     return fill

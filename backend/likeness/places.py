@@ -30,7 +30,7 @@ HANDS = tuple(
     f"{name}.{s}" for s in "LR" for name in ("hand", *(f"{f}{n}" for f in FINGERS for n in (1, 2, 3)))
 )
 NECK = ("neck1", "neck2")
-EAR = 0.0005  # metres that a standard deviation of the ears' size moves an ear
+EAR = 0.0006  # metres: where the ears' size moves the skin by more an ear begins, by twice that it is whole
 HAIRLINE = 0.03  # metres over which the scalp's lower edge fades
 CANDIDATES, ROUNDS = 10, 14  # points a place, rounds of Lloyd's algorithm
 NEIGHBOURS = 8
@@ -84,22 +84,29 @@ class Places:
         return self.at(load_template().face_mask)
 
     @cached_property
+    def ears(self) -> np.ndarray:
+        """[N] 0..1."""
+        template = load_template()
+        grown = np.linalg.norm(template.shape_deltas[template.shape_names.index("ear_size")], axis=1)
+        return self.at(np.clip(grown / EAR - 1, 0, 1).astype(np.float32))
+
+    @cached_property
     def held(self) -> np.ndarray:
         """[N] 0..1: face, ears and neck."""
-        template = load_template()
-        neck = (template.skin_weights * np.isin(template.skin_indices, [INDEX[n] for n in NECK])).sum(1)
-        marked = np.maximum.reduce([4 * template.face_mask, _ears(template), 2 * neck])
-        return np.clip(self.at(marked.astype(np.float32)), 0, 1)
+        return np.clip(np.maximum.reduce([4 * self.face, self.ears, 2 * self._share(NECK)]), 0, 1)
 
     @cached_property
     def scalp(self) -> np.ndarray:
         """[N] 0..1: where hair grows: on the head, not on face and ears, above or behind the head's joint."""
-        template = load_template()
-        on_head = np.isin(template.skin_indices, [INDEX["head"], INDEX["neck2"]])
-        share = self.at((template.skin_weights * on_head).sum(1).astype(np.float32))
-        behind = (self.positions - template.joint_heads[INDEX["head"]]) @ np.array([0, 1, 1], np.float32)
-        bare = np.maximum(4 * self.face, self.at(_ears(template).astype(np.float32)))
-        return np.clip(2 * share - 1, 0, 1) * np.clip(1 - bare, 0, 1) * np.clip(behind / HAIRLINE, 0, 1)
+        joint = load_template().joint_heads[INDEX["head"]]
+        behind = (self.positions - joint) @ np.array([0, 1, 1], np.float32)
+        head = np.clip(2 * self._share(("head", "neck2")) - 1, 0, 1)
+        bare = np.clip(np.maximum(4 * self.face, self.ears), 0, 1)
+        return head * (1 - bare) * np.clip(behind / HAIRLINE, 0, 1)
+
+    def _share(self, joints: tuple[str, ...]) -> np.ndarray:
+        """[N] skinning weight of some joints."""
+        return (self.skin_weights * np.isin(self.skin_indices, [INDEX[n] for n in joints])).sum(1)
 
     @cached_property
     def tree(self) -> cKDTree:
@@ -114,11 +121,6 @@ class Places:
         weight = self.barycentric[rows].astype(np.float32)
         deltas = np.einsum("enkc,nk->enc", template.expression_deltas[:, self.corners[rows]], weight)
         return rows, deltas
-
-
-def _ears(template: Template) -> np.ndarray:
-    """[Nv] bool."""
-    return np.linalg.norm(template.shape_deltas[template.shape_names.index("ear_size")], axis=1) > EAR
 
 
 @cache
