@@ -16,6 +16,9 @@ def add(subparsers) -> None:
     p.add_argument("--together", action="store_true", help="they show one person: one avatar of all")
     p.add_argument("--no-identity", action="store_true", help="without dlib's face descriptors")
     p.add_argument("--rows", action="store_true", help="each photo's numbers too")
+    p.add_argument(
+        "--sheets", type=Path, metavar="DIR", help="write a picture of each avatar beside its photos"
+    )
     p.add_argument("--json", action="store_true")
     add_network(p)
     p.set_defaults(run=run)
@@ -34,7 +37,7 @@ def run(args) -> None:
         identity = None if args.no_identity else Identity()
         model = load_model(args.model, args.encoder)
         paths = [path for given in args.photos for path in _files(given)]
-        result, rows = evaluate_photos(paths, model, Estimator(), args.together, identity, say)
+        result, rows = evaluate_photos(paths, model, Estimator(), args.together, identity, say, args.sheets)
         if args.rows:
             result["rows"] = {str(path): row for path, row in rows}
     print(json.dumps(result) if args.json else "\n".join(f"{k:20} {v}" for k, v in result.items()))

@@ -21,13 +21,12 @@ from ..imaging.photos import load_photo
 from ..imaging.reading import read_photos
 from ..likeness.photo import FittedPhoto
 from ..model.create import place_anchors, rest_signal
-from ..raster import Camera, look_at, rasterize
 from .identity import Identity, crop_of_head, descriptor_distance
+from .photo_sheets import head_picture, over_grey, own_pose, photo_sheet
 
 BODY_VIEWS, HEAD_VIEWS, SIZE = 3, 2, (512, 384)  # pictures of each synthetic person
 LIMBS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")
 SMALL_FACE = 60  # pixels; smaller faces are not compared by identity
-GREY = 0.5
 SIDE = 35  # degrees
 FACE_ROWS = [*LIPS, *RIGHT_EYE[:LIDS], *LEFT_EYE[:LIDS]]
 
@@ -130,9 +129,10 @@ def evaluate_photos(
     together: bool = False,
     identity: Identity | None = None,
     say: Callable[[str], None] = print,
+    sheets: Path | None = None,
 ) -> tuple[dict, list[tuple[Path, dict]]]:
     """Means over photos, and each photo's numbers; a photo's avatar is made of it alone, or of all
-    (`together`).
+    (`together`). sheets: a folder for a picture of each avatar (`photo_sheets.photo_sheet`).
 
     used, asked: photos; own_pose_psnr_body, own_pose_psnr_face: decibels of the avatar in the photo's own
     fitted pose, on the matte's pixels, over grey; sharpness_body, sharpness_face: gradient energy of the
@@ -153,6 +153,8 @@ def evaluate_photos(
             continue
         avatar = avatar_from_reading(reading, model, anchors=anchors)
         names = {load_photo(path).sha256: path for path in group}
+        if sheets is not None:
+            photo_sheet(sheets / f"{number + 1:02d}_{group[0].stem}.png", avatar, reading.found)
         renders = _head_renders(avatar) if identity else []
         for photo, found in zip(reading.photos, reading.found, strict=True):
             rows.append((names[photo.sha256], _scores(avatar, found, identity, renders)))
@@ -179,38 +181,10 @@ def _scores(
 
 
 @torch.no_grad()
-def own_pose(avatar: Avatar, photo: FittedPhoto) -> np.ndarray:
-    """The avatar as the photo shows the person, float32 [H,W,3] over grey."""
-    background = torch.full((3,), GREY)
-    picture = rasterize(avatar.drive(photo.signal()), photo.camera, background=background)["combined"]
-    return picture[..., :3].clamp(0, 1).numpy()
-
-
-def over_grey(photo: FittedPhoto) -> np.ndarray:
-    """The person alone, float32 [H,W,3]."""
-    matte = photo.seen.matte[..., None]
-    return photo.seen.rgb * matte + GREY * (1 - matte)
-
-
-@torch.no_grad()
 def _head_renders(avatar: Avatar) -> list[np.ndarray]:
     """uint8 pictures of the head at rest, from the front and both sides."""
     gaussians = avatar.drive(rest_signal())
     return [head_picture(gaussians, degrees) for degrees in (0, SIDE, -SIDE)]
-
-
-def head_picture(gaussians, degrees: float, size: int = 400, metres: float = 0.42) -> np.ndarray:
-    """uint8 [size,size,3]: the head from 1.2 m, `metres` of it high, the camera `degrees` to the person's
-    left.
-    """
-    head, turn, away = load_template().joint_heads[INDEX["head"]], np.radians(degrees), 1.2
-    centre = np.array([0.0, head[1] - 0.03, head[2] + 0.07])
-    eye = centre + away * np.array([np.sin(turn), -np.cos(turn), 0.0])
-    focal = size * away / metres
-    K = [[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]]
-    camera = Camera(look_at(eye, centre), K, size, size)
-    picture = rasterize(gaussians, camera, background=torch.full((3,), 0.86))["combined"][..., :3]
-    return (picture.clamp(0, 1) * 255).round().byte().numpy()
 
 
 def _psnr(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
