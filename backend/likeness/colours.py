@@ -18,7 +18,7 @@ from .places import Places
 GRAZING = 0.05  # cosine to the camera below which nothing is seen
 DEEPER = 0.01  # metres a place may lie behind what is seen before it, more on slopes
 SOLID = (0.5, 0.95)  # matte from which a pixel begins to count, and counts whole
-FOOTPRINT = 0.5  # of the spacing, that a place's colour is the mean over
+FOOTPRINT = 0.25  # of the spacing, that a place's colour is the mean over
 SHARPNESS, SMOOTHINGS = (
     4,
     3,

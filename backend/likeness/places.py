@@ -24,7 +24,7 @@ from ..errors import UserError
 FILE = Path(__file__).parent / "data" / "places.safetensors"
 # Metres between neighbours. Finer bodies make prints readable (4.9 against 7 mm: 0.5 dB in the photo's own
 # pose).
-SPACING = {"face": 0.0015, "head": 0.003, "hands": 0.003, "body": 0.0049}
+SPACING = {"face": 0.001, "head": 0.003, "hands": 0.003, "body": 0.0049}
 HEAD = ("head", "neck2", "jaw", "eye.L", "eye.R")
 HANDS = tuple(
     f"{name}.{s}" for s in "LR" for name in ("hand", *(f"{f}{n}" for f in FINGERS for n in (1, 2, 3)))
