@@ -67,7 +67,8 @@ def avatar_from_reading(reading, network, progress=None, cancelled=None, tokens=
     if cancelled is not None and cancelled():
         raise Cancelled
     report(0.6, "Taking the photos' colours")
-    photos = [FittedPhoto.of(found.seen, found.fit) for found in reading.found]
+    pairs = zip(reading.found, reading.photos, strict=True)
+    photos = [FittedPhoto.of(found.seen, found.fit, photo.name) for found, photo in pairs]
     return with_thumbnail(person_avatar(photos, person))
 
 

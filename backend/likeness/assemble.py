@@ -14,6 +14,7 @@ from ..body.template import load_template
 from ..gaussians import quats_of
 from ..model.create import NetworkPerson
 from .colours import blended, completed, look_at
+from .mirrored import mirror_remarks
 from .photo import FittedPhoto, cofactors
 from .places import Places, load_places
 from .surface import person_surface
@@ -38,6 +39,7 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson, places: Plac
         look_at(places, photo, photo.pose(places, surface, normals), scales[:, 0] / TANGENT)
         for photo in photos
     ]
+    remarks = mirror_remarks(places, looks, [photo.name for photo in photos])
     color, trust = blended(places, looks)
     at_rest, children = person.at_rest.numpy(), person.anchors.children.numpy()
     distance, nearest = cKDTree(children.reshape(-1, 3)).query(places.positions, k=NEAREST, workers=-1)
@@ -69,7 +71,7 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson, places: Plac
         slot=np.where(seen, silent, slot),
         token_bias=token_bias,
         decoder=decoder,
-        header=person.header,
+        header={**person.header, "warnings": [*person.header["warnings"], *remarks]},
     )
 
 

@@ -42,10 +42,11 @@ class FittedPhoto:
     seen: Sighting
     fit: BodyFit
     warp: FaceWarp | None
+    name: str = "The photo"
 
     @classmethod
-    def of(cls, seen: Sighting, fit: BodyFit) -> "FittedPhoto":
-        return cls(seen, fit, face_warp(fit, seen, to_photo=True))
+    def of(cls, seen: Sighting, fit: BodyFit, name: str = "The photo") -> "FittedPhoto":
+        return cls(seen, fit, face_warp(fit, seen, to_photo=True), name)
 
     def signal(self) -> Signal:
         """What drives an avatar into the photo's pose and expression, in the camera's axes."""

@@ -9,7 +9,8 @@ from lca_blender.backend.body.template import load_template
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.imaging.fit.model import SHAPE_MEAN, SHAPES, fit_model
 from lca_blender.backend.likeness import colours, surface
-from lca_blender.backend.likeness.assemble import place_scales
+from lca_blender.backend.likeness.assemble import moved_normals, place_scales
+from lca_blender.backend.likeness.mirrored import mirror_remarks
 from lca_blender.backend.likeness.photo import FittedPhoto, fitted_surface
 from lca_blender.backend.likeness.places import SPACING, load_places
 from scipy import ndimage
@@ -157,3 +158,46 @@ def test_scales_follow_a_surface_that_is_stretched():
     assert abs(np.median(wide[:, 0] / plain[:, 0]) - 1.5) < 0.02
     assert (plain[:, 2] <= 0.0025).all()
     assert torch.isfinite(torch.from_numpy(plain)).all()
+
+
+def test_normals_are_those_of_the_moved_surface():
+    """Stretched by a linear map, a surface's normals turn by the map's cofactors."""
+    stretch = np.diag([1.0, 0.5, 2.0]).astype(np.float32)
+    normals = moved_normals(PLACES, PLACES.positions @ stretch)
+    expected = PLACES.normals / np.diag(stretch)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    cosine = (normals * expected).sum(1)
+    assert np.median(cosine) > 0.99
+    assert np.percentile(cosine, 2) > 0.9  # lids and lips are folded within a few places
+    same = moved_normals(PLACES, PLACES.positions)
+    np.testing.assert_allclose(same, PLACES.normals, atol=1e-4)
+
+
+def test_unseen_hair_is_the_hairs_colour_and_not_the_skins_beside_it():
+    color = np.where(PLACES.scalp[:, None] > 0.5, np.float32([0.1, 0.05, 0.02]), np.float32([0.8, 0.6, 0.5]))
+    trust = np.where(PLACES.normals[:, 1] < 0.1, 1, 0).astype(np.float32)
+    grey = np.full((len(PLACES), 3), 0.5, np.float32)
+    made = colours.completed(PLACES, color, trust, grey)
+    back = (PLACES.scalp > 0.99) & (trust == 0)
+    assert back.sum() > 500
+    assert np.abs(made[back] - (0.1, 0.05, 0.02)).max() < 0.05
+
+
+@pytest.mark.parametrize("flipped", [None, 1])
+def test_a_mirror_image_among_the_photos_is_said(flipped):
+    """Three looks at somebody whose sides differ, each with its own exposure and noise."""
+    rng = np.random.default_rng(0)
+    base = np.stack([0.5 + 2 * PLACES.positions[:, 0], 0.5 - PLACES.positions[:, 0]], 1)
+    base = np.column_stack([base, np.full(len(PLACES), 0.4)]).clip(0, 1).astype(np.float32)
+    looks = []
+    for number in range(3):
+        color = base[PLACES.mirror] if number == flipped else base
+        noise = rng.normal(0, 0.02, color.shape).astype(np.float32)
+        looks.append(colours.Look(color * (1 - 0.1 * number) + noise, np.ones(len(PLACES), np.float32)))
+    remarks = mirror_remarks(PLACES, looks, ["a.jpg", "b.jpg", "c.jpg"])
+    assert len(remarks) == (0 if flipped is None else 1)
+    assert all("b.jpg looks like a mirror image" in remark for remark in remarks)
+    assert mirror_remarks(PLACES, looks[:1], ["a.jpg"]) == []
+    pair = mirror_remarks(PLACES, looks[:2], ["a.jpg", "b.jpg"])
+    assert len(pair) == len(remarks)
+    assert all("a.jpg and b.jpg" in remark for remark in pair)
