@@ -20,9 +20,10 @@ from .places import Places, load_places
 from .surface import person_surface
 
 OPACITY = 0.95
-# Standard deviations along the surface, of the sixth neighbour's distance, and across it. 0.45 is as near to
-# photos as 0.55 (21.2 dB, five photos) and a tenth sharper; at 0.38 what lies behind shines through.
-TANGENT, NORMAL = 0.45, 0.2
+# Standard deviations along the surface, of the sixth neighbour's distance, and across it. 0.45 to 0.55 are
+# as near to photos (21.2 dB, five photos), the least a tenth sharper; at 0.38 what lies behind shines
+# through.
+TANGENT, NORMAL = 0.5, 0.2
 THIN, THICK = 0.0004, 0.0025  # metres, of the latter
 SOFTEST, WIDEST = 0.25, 2.5  # of the spacing on the template: least and most along the surface
 HELD = 0.5  # of the spacing, by which a surface keeps its frame across the neighbours' plane
@@ -32,7 +33,11 @@ NEAREST, SOFT = 8, 0.003  # Gaussians of the network about a place, and metres a
 def person_avatar(photos: list[FittedPhoto], person: NetworkPerson, places: Places | None = None) -> Avatar:
     """The avatar of fitted photos; `person` is what the network made of them."""
     places, template = places or load_places(), load_template()
-    surface = person_surface(places, photos)
+    at_rest, children = person.at_rest.numpy(), person.anchors.children.numpy()
+    nearest = cKDTree(children.reshape(-1, 3)).query(places.positions, k=NEAREST, workers=-1)
+    offsets = person.canonical.offsets[0].numpy() + at_rest[..., 3:6].reshape(-1, 3)
+    usual = (_mean(offsets, *nearest) * places.normals).sum(1)
+    surface = person_surface(places, photos, usual)
     normals = moved_normals(places, surface)
     scales = place_scales(places, surface)
     looks = [
@@ -41,11 +46,9 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson, places: Plac
     ]
     remarks = mirror_remarks(places, looks, [photo.name for photo in photos])
     color, trust = blended(places, looks)
-    at_rest, children = person.at_rest.numpy(), person.anchors.children.numpy()
-    distance, nearest = cKDTree(children.reshape(-1, 3)).query(places.positions, k=NEAREST, workers=-1)
     made = person.canonical.colors[0].numpy() + at_rest[..., :3].reshape(-1, 3)
-    color = completed(places, color, trust, _mean(made, distance, nearest))
-    token, slot = np.divmod(nearest[:, 0], children.shape[1])
+    color = completed(places, color, trust, _mean(made, *nearest))
+    token, slot = np.divmod(nearest[1][:, 0], children.shape[1])
     decoder, silent = _with_silent_slot(person.decoder)
     token_bias = decoder.pop("token_bias")
     seen = trust > 0.5

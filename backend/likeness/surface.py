@@ -23,15 +23,19 @@ STEP, OUTWARD, INWARD = (
 )  # metres: steps along the normal, and how far the outline is looked for
 RIM = 0.35  # cosine to the view below which a place lies on the outline
 STIFFNESS, HOLD = 1.0, 1.0  # of the move's curvature; of what stays where it is
-KEEP, KEEP_HAIR = 0.02, 0.002  # towards no move: of the body, and of the scalp
+# Towards the usual move: of the body (outlines of 12 people in new poses overlap by 0.890 with it, by 0.884
+# with 0.02 towards none), and of the scalp.
+KEEP, KEEP_HAIR = 0.1, 0.002
 BORDER = 3  # pixels of the photo's border where an outline is not the person's
 
 
-def person_surface(places: Places, photos: list[FittedPhoto]) -> np.ndarray:
-    """[N,3] metres in the mean canonical space."""
+def person_surface(places: Places, photos: list[FittedPhoto], usual: np.ndarray) -> np.ndarray:
+    """[N,3] metres in the mean canonical space. usual: [N] metres by which clothes and hair stand off the
+    body, where no outline tells.
+    """
     surface = fitted_surface(places, photos[0].fit)
     surface = landed(places, photos, surface)
-    return surface + places.normals * outline_moves(places, photos, surface)[:, None]
+    return surface + places.normals * outline_moves(places, photos, surface, usual)[:, None]
 
 
 def landed(places: Places, photos: list[FittedPhoto], surface: np.ndarray) -> np.ndarray:
@@ -56,8 +60,9 @@ def landed(places: Places, photos: list[FittedPhoto], surface: np.ndarray) -> np
     return (surface + moved * np.minimum(1, FARTHEST / np.maximum(size, 1e-9))).astype(np.float32)
 
 
-def outline_moves(places: Places, photos: list[FittedPhoto], surface: np.ndarray) -> np.ndarray:
-    """[N] metres along the normals, smooth, by which the surface's outline meets the mattes' edges.
+def outline_moves(places: Places, photos: list[FittedPhoto], surface: np.ndarray, usual) -> np.ndarray:
+    """[N] metres along the normals, smooth, by which the surface's outline meets the mattes' edges; towards
+    the `usual` [N] elsewhere.
 
     Face, ears and neck stay: beside a cheek the matte's edge is the hair's.
     """
@@ -72,7 +77,7 @@ def outline_moves(places: Places, photos: list[FittedPhoto], surface: np.ndarray
     weight, wanted, held = weight * free, wanted * free, HOLD * held * (wanted >= 0)
     laplacian, scale = _laplacian(places.positions[some], places.normals[some])
     system = sparse.diags(weight + keep + held) + STIFFNESS / scale**2 * (laplacian @ laplacian)
-    moves = spsolve(system.tocsc(), wanted)
+    moves = spsolve(system.tocsc(), wanted + keep * usual[some] * (1 - places.held[some]))
     distance, nearest = cKDTree(places.positions[some]).query(places.positions, k=6, workers=1)
     share = np.exp(-((distance / (distance[:, 3:4] + 1e-9)) ** 2))
     return ((moves[nearest] * share).sum(1) / share.sum(1)).astype(np.float32)

@@ -19,6 +19,7 @@ from sightings import known, observed
 
 PLACES = load_places()
 SIZE = (640, 480)
+NOTHING = np.zeros(len(PLACES), np.float32)  # stands off usually
 
 
 def photo_of(fit, **changes) -> FittedPhoto:
@@ -76,12 +77,12 @@ def test_a_surface_meets_the_outline_of_clothes():
     pixels = round(0.03 * fit.focal / 3.2)
     wide = ndimage.binary_dilation(body.seen.matte > 0.5, iterations=pixels).astype(np.float32)
     bare = fitted_surface(PLACES, fit)
-    moves = surface.outline_moves(PLACES, [photo_of(fit, matte=wide)], bare)
+    moves = surface.outline_moves(PLACES, [photo_of(fit, matte=wide)], bare, NOTHING)
     trunk = (PLACES.positions[:, 2] > 0.95) & (PLACES.positions[:, 2] < 1.3)
     trunk &= (np.abs(PLACES.positions[:, 0]) < 0.2) & (np.abs(PLACES.normals[:, 0]) > 0.9)
     assert 0.018 < np.median(moves[trunk]) < 0.035
     assert np.abs(moves[PLACES.face > 0.9]).max() < 0.006
-    assert np.abs(surface.outline_moves(PLACES, [body], bare)).max() < 0.008
+    assert np.abs(surface.outline_moves(PLACES, [body], bare, NOTHING)).max() < 0.008
 
 
 def test_a_surface_that_reaches_out_of_the_matte_comes_in():
@@ -90,7 +91,7 @@ def test_a_surface_that_reaches_out_of_the_matte_comes_in():
     pixels = round(0.02 * fit.focal / 3.2)
     slim = ndimage.binary_erosion(seen.matte > 0.5, iterations=pixels).astype(np.float32)
     bare = fitted_surface(PLACES, fit)
-    moves = surface.outline_moves(PLACES, [photo_of(fit, matte=slim)], bare)
+    moves = surface.outline_moves(PLACES, [photo_of(fit, matte=slim)], bare, NOTHING)
     thigh = PLACES.skin_weights * (PLACES.skin_indices == INDEX["thigh.L"])
     rim = (thigh.sum(1) > 0.9) & (np.abs(PLACES.normals[:, 0]) > 0.9)
     assert np.median(moves[rim]) < -0.008
