@@ -71,7 +71,9 @@ class FittedPhoto:
         """Places [N,3] of the mean canonical space, with normals [N,3] there, as they lie in the photo."""
         rows, deltas = places.expressive
         moved = canonical.copy()
-        moved[rows] += np.tensordot(self.fit.expression.astype(np.float32), deltas, (0, 0))
+        moved[rows] += (self.fit.expression.astype(np.float32) @ deltas.reshape(len(deltas), -1)).reshape(
+            -1, 3
+        )
         matrix = blended(places, self.transforms())
         linear = matrix[:, :, :3]
         points = np.einsum("nij,nj->ni", linear, moved) + matrix[:, :, 3]
