@@ -4,7 +4,7 @@
 correspondence = Estimator().estimate(photo.rgb)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -15,6 +15,7 @@ from .crops import Box, crop, nearest_cells
 from .fit.face_warp import face_warp
 from .fit.model import BodyFit, fit_model
 from .fit.solve import fit_bodies
+from .matting import without_gaps
 from .sighting import NoPersonError, Sighting, see
 
 __all__ = ["Correspondence", "Estimator", "NoPersonError"]
@@ -88,6 +89,8 @@ def load_estimator(device: str = "cpu") -> Estimator:
 
 def _explained(seen: Sighting, fit: BodyFit) -> Correspondence:
     points, distance = _template_points(seen, fit)
+    if not seen.cut_out:
+        seen = replace(seen, matte=without_gaps(seen.rgb, seen.matte, distance == 0))
     matte = np.where(distance < FARTHEST, seen.matte, 0).astype(np.float32)
     points[matte == 0] = 0
     confidence = matte / (1 + ((ON_BODY + BESIDE * distance) / ERROR_SCALE) ** 2)

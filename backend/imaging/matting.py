@@ -21,6 +21,11 @@ STEPS = (
     (1, -1, 0.7),
 )  # to a pixel's neighbours: rows, columns, weight
 
+GAP_ROWS, GAP = 300, 9  # rows on which gaps are looked for, and half of their width
+SLACK = 4  # rows by which the body may reach into one
+BESIDE = 8.0  # rows over which the background beside is averaged
+ALIKE = 0.06  # deviation of a channel within which a colour is the background's
+
 
 def matte_of(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """float32 [H,W] in 0..1: a coarse mask [H,W] in 0..1, ended where the photo rgb [H,W,3] has its edges."""
@@ -37,6 +42,36 @@ def matte_of(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
         walked = _with_fine_edges(rgb, inner, walked, fine)
     paste(matte, np.clip((walked - 0.1) / 0.8, 0, 1).astype(np.float32), inner)
     return matte
+
+
+def without_gaps(rgb: np.ndarray, matte: np.ndarray, body: np.ndarray) -> np.ndarray:
+    """The matte [H,W] without what lies between parts of the fitted body [H,W] bool, as an arm and the
+    trunk, and has the colour of the background beside: masks of bodies are often filled there.
+    """
+    height, width = matte.shape
+    rows = min(GAP_ROWS, height)
+    size = rows, max(2, round(rows * width / height))
+    small = resize(body.astype(np.float32), *size) > 0.5
+    padded = np.pad(small, GAP + 1)
+    reached = ndimage.distance_transform_edt(~padded) <= GAP
+    closed = ndimage.distance_transform_edt(reached) > GAP
+    gap = closed[GAP + 1 : -GAP - 1, GAP + 1 : -GAP - 1] & ~small
+    if not gap.any():
+        return matte
+    gap = ndimage.binary_dilation(gap, iterations=SLACK)
+    picture, behind = resize(rgb, *size), (resize(matte, *size) < 0.05).astype(np.float32)
+    layers = np.dstack([picture * behind[..., None], behind])
+    blurred = ndimage.gaussian_filter(layers, (BESIDE, BESIDE, 0))
+    known = blurred[..., 3:]
+    mean = blurred[..., :3] / np.maximum(known, 1e-6)
+    box = Box.of_mask(resize(gap.astype(np.float32), height, width) > 0).inside(height, width)
+    region = slice(box.top, box.bottom), slice(box.left, box.right)
+    full = lambda layer: resize(layer.astype(np.float32), height, width)[region]  # noqa: E731
+    apart = np.square((rgb[region] - full(mean)) / ALIKE).sum(-1)
+    taken = np.exp(-apart / 2) * full(gap) * (full(known[..., 0]) > 0.003)
+    made = matte.copy()
+    made[region] *= 1 - np.clip(ndimage.median_filter(taken, 3) * 1.2, 0, 1)
+    return made
 
 
 def random_walk(picture: np.ndarray, prior: np.ndarray) -> np.ndarray:

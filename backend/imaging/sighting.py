@@ -28,7 +28,8 @@ class Sighting:
     rgb float32 [H,W,3] sRGB in 0..1, turned so that the person is upright; matte float32 [H,W], the person's
     coverage; pose, face (or None) and hands ("left", "right"; None where not seen): landmarks in pixels of
     `rgb`; turns: quarter turns, counter-clockwise, from the photo as given to `rgb`; people: all that were
-    listed, from left to right, and `chosen`, which of them this is; sure: this is a person beyond doubt.
+    listed, from left to right, and `chosen`, which of them this is; sure: this is a person beyond doubt;
+    cut_out: the matte is the user's own.
     """
 
     rgb: np.ndarray
@@ -40,6 +41,7 @@ class Sighting:
     people: tuple[Person, ...] = ()
     chosen: int = 0
     sure: bool = True
+    cut_out: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -118,6 +120,7 @@ def see(
         people=tuple(listed),
         chosen=chosen,
         sure=one.quality > SURE,
+        cut_out=alpha is not None,
     )
 
 

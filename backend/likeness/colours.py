@@ -19,6 +19,9 @@ GRAZING = 0.05  # cosine to the camera below which nothing is seen
 DEEPER = 0.01  # metres a place may lie behind what is seen before it, more on slopes
 SOLID = (0.5, 0.95)  # matte from which a pixel begins to count, and counts whole
 FOOTPRINT = 0.25  # of the spacing, that a place's colour is the mean over
+RIM, ALIKE = 0.6, 0.06  # cosine below which colours like the background's lose weight; a channel's deviation
+BACKGROUND_ROWS, BACKGROUND_BLUR = 200, 6.0  # rows of the picture that the background's mean is taken from
+GUESSED = 0.01  # share of the weight of hands whose landmarks were not found
 # Of the choice between photos, and how often shares are averaged with neighbours. A plain mean (1) is 0.1 dB
 # nearer to people in new poses, and blurs.
 SHARPNESS, SMOOTHINGS = 2, 3
@@ -29,6 +32,7 @@ MIRRORED, MIDDLE = (
 )  # share of the other side's colour; metres from the middle plane where there is none
 # Seen places about an unseen one, of every fourth, and metres at which they lose half.
 AROUND, EVERY, NEAR = 12, 4, 0.02
+FREE = 2.0  # by a metre's distance: how far colours may leave the range of those seen around
 SOURCES, WIDE = 300, 0.06  # places that a region's mean colour is over; metres at which they lose half
 EXPOSURES = 4000  # pairs of places that two photos' exposures are compared at
 
@@ -58,7 +62,28 @@ def look_at(places: Places, photo: FittedPhoto, posed: Posed, scales: np.ndarray
     fineness = (photo.fit.focal / posed.points[rows, 2]) ** 2
     weight[rows] = facing[rows] ** 2 * cover[rows] ** 2 * fineness * (0.05 + firm)
     weight[cover < 0.3] = 0
+    for side, hand in zip(("left", "right"), places.hands, strict=True):
+        if photo.seen.hands[side] is None:
+            weight *= 1 - (1 - GUESSED) * hand
+    weight[rows] *= 1 - _leak(photo, at[rows], color[rows]) * np.clip((RIM - facing[rows]) / RIM, 0, 1)
     return Look(color, weight)
+
+
+def _leak(photo: FittedPhoto, at: np.ndarray, color: np.ndarray) -> np.ndarray:
+    """[n] 0..1: how much colours [n,3] at pixels [n,2] look like the background about them: between an arm
+    and the trunk a matte is often filled.
+    """
+    step = max(1, photo.seen.size[0] // BACKGROUND_ROWS)
+    rgb, matte = photo.seen.rgb[::step, ::step], photo.seen.matte[::step, ::step]
+    behind = (matte < 0.05).astype(np.float32)
+    blurred = [
+        ndimage.gaussian_filter(layer, BACKGROUND_BLUR)
+        for layer in (*(rgb * behind[..., None]).transpose(2, 0, 1), behind)
+    ]
+    x, y = np.clip((at / step).astype(int), 0, np.array(matte.shape[::-1]) - 1).T
+    *means, known = (layer[y, x] for layer in blurred)
+    mean = np.stack(means, 1) / np.maximum(known, 1e-6)[:, None]
+    return np.exp(-np.square((color - mean) / ALIKE).sum(1) / 2) * (known > 0.01)
 
 
 def _visible(photo: FittedPhoto, posed: Posed, scales: np.ndarray) -> np.ndarray:
@@ -162,6 +187,8 @@ def completed(places: Places, color: np.ndarray, trust: np.ndarray, fallback: np
         share = 1 / (distance**2 + NEAR**2)
         tone = (color - fallback)[seen][nearest] * (share / share.sum(1, keepdims=True))[..., None]
         fill[unseen] += tone.sum(1)
+        near, free = color[seen][nearest], FREE * distance.mean(1, keepdims=True)
+        fill[unseen] = np.clip(fill[unseen], near.min(1) - free, near.max(1) + free)
     # Close to an ear much that is seen is neither hair nor ear, and the network's ears are of another skin.
     fill = _evened(places, color, trust, fill, places.scalp, places.scalp > 0.5)
     fill = _evened(places, color, trust, fill, places.ears, places.face > 0.5)

@@ -32,6 +32,7 @@ HANDS = tuple(
 NECK = ("neck1", "neck2")
 EAR = 0.0006  # metres: where the ears' size moves the skin by more an ear begins, by twice that it is whole
 HAIRLINE = 0.03  # metres over which the scalp's lower edge fades
+FEET = ("foot.L", "toe.L", "foot.R", "toe.R")
 CANDIDATES, ROUNDS = 10, 14  # points a place, rounds of Lloyd's algorithm
 NEIGHBOURS = 8
 HEXAGON = 0.866  # area of a cell of the hexagonal grid of spacing 1
@@ -94,6 +95,16 @@ class Places:
     def held(self) -> np.ndarray:
         """[N] 0..1: face, ears and neck."""
         return np.clip(np.maximum.reduce([4 * self.face, self.ears, 2 * self._share(NECK)]), 0, 1)
+
+    @cached_property
+    def hands(self) -> tuple[np.ndarray, np.ndarray]:
+        """[N] 0..1 of the left and the right hand."""
+        return tuple(self._share([n for n in HANDS if n.endswith(side)]) for side in (".L", ".R"))
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """[N] 0..1: hands and feet."""
+        return np.clip(self._share(HANDS + FEET), 0, 1)
 
     @cached_property
     def scalp(self) -> np.ndarray:

@@ -72,12 +72,13 @@ def outline_moves(places: Places, photos: list[FittedPhoto], surface: np.ndarray
         rows, gaps, sureness = _gaps(photo, places, surface, some)
         weight[rows] += sureness
         wanted[rows] += sureness * gaps
-    held, keep = places.held[some], KEEP + (KEEP_HAIR - KEEP) * places.scalp[some]
+    held = places.held[some]
     free = (held < 0.5) | (wanted < 0)  # what reaches out of the matte comes in, wherever it is
-    weight, wanted, held = weight * free, wanted * free, HOLD * held * (wanted >= 0)
+    weight, wanted, hold = weight * free, wanted * free, HOLD * held * (wanted >= 0)
+    keep = KEEP + (KEEP_HAIR - KEEP) * places.scalp[some] + HOLD * places.ends[some]
     laplacian, scale = _laplacian(places.positions[some], places.normals[some])
-    system = sparse.diags(weight + keep + held) + STIFFNESS / scale**2 * (laplacian @ laplacian)
-    moves = spsolve(system.tocsc(), wanted + keep * usual[some] * (1 - places.held[some]))
+    system = sparse.diags(weight + keep + hold) + STIFFNESS / scale**2 * (laplacian @ laplacian)
+    moves = spsolve(system.tocsc(), wanted + keep * usual[some] * (1 - held))
     distance, nearest = cKDTree(places.positions[some]).query(places.positions, k=6, workers=1)
     share = np.exp(-((distance / (distance[:, 3:4] + 1e-9)) ** 2))
     return ((moves[nearest] * share).sum(1) / share.sum(1)).astype(np.float32)

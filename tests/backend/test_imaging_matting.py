@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from lca_blender.backend.imaging.crops import resize
-from lca_blender.backend.imaging.matting import CONTRAST, LEAST, PULL, STEPS, matte_of, random_walk
+from lca_blender.backend.imaging.matting import (
+    CONTRAST,
+    LEAST,
+    PULL,
+    STEPS,
+    matte_of,
+    random_walk,
+    without_gaps,
+)
 from scipy.ndimage import gaussian_filter, shift
 
 unit = st.floats(0, 1, width=32)
@@ -53,3 +61,26 @@ def test_a_coarse_answer_gets_the_photos_outline(size):
     overlap = lambda mask: (mask & person).sum() / (mask | person).sum()  # noqa: E731
     assert overlap(coarse) < 0.9
     assert overlap(seen) > 0.97
+
+
+def trunk_and_arm(size=(300, 240)):
+    """Masks [H,W] of a trunk with an arm beside it, and of the gap between the two."""
+    body, gap = np.zeros(size, bool), np.zeros(size, bool)
+    body[40:260, 70:130] = body[60:240, 140:160] = body[40:60, 130:160] = body[240:260, 130:160] = True
+    gap[60:240, 130:140] = True
+    return body, gap
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_filled_gap_is_emptied_where_the_background_shows(scale):
+    body, gap = (np.kron(mask, np.ones((scale, scale), bool)) for mask in trunk_and_arm())
+    rng = np.random.default_rng(1)
+    wall, shirt = np.float32([0.8, 0.75, 0.6]), np.float32([0.5, 0.2, 0.2])
+    rgb = np.where(body[..., None], shirt, wall) + rng.normal(0, 0.01, (*body.shape, 3)).astype(np.float32)
+    filled = (body | gap).astype(np.float32)
+    made = without_gaps(rgb, filled, body)
+    assert made[gap].mean() < 0.1
+    assert made[body].mean() > 0.98
+    sleeve = np.where((body | gap)[..., None], shirt, wall)  # a wide sleeve fills it truly
+    assert without_gaps(sleeve, filled, body)[gap].min() > 0.95
+    assert without_gaps(rgb, filled, np.zeros_like(body)) is filled
