@@ -23,7 +23,7 @@ STEPS = (
 
 GAP_ROWS, GAP = 300, 9  # rows on which gaps are looked for, and half of their width
 SLACK = 4  # rows by which the body may reach into one
-BESIDE = 8.0  # rows over which the background beside is averaged
+BESIDE = 12.0  # rows over which the background beside is averaged
 ALIKE = 0.06  # deviation of a channel within which a colour is the background's
 
 
