@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colours straight from the photos: each place takes the photo that shows it best; what none shows takes the
-other side's colour, or the network's in the tone of what is seen around.
+"""Colours straight from the photos: the mean of those that show a place, by how well they do; what none shows
+takes the other side's colour, or the network's in the tone of what is seen around.
 """
 
 from typing import NamedTuple
@@ -22,9 +22,7 @@ FOOTPRINT = 0.25  # of the spacing, that a place's colour is the mean over
 RIM, ALIKE = 0.6, 0.06  # cosine below which colours like the background's lose weight; a channel's deviation
 BACKGROUND_ROWS, BACKGROUND_BLUR = 200, 6.0  # rows of the picture that the background's mean is taken from
 GUESSED = 0.01  # share of the weight of hands whose landmarks were not found
-# Of the choice between photos, and how often shares are averaged with neighbours. A plain mean (1) is 0.1 dB
-# nearer to people in new poses, and blurs.
-SHARPNESS, SMOOTHINGS = 2, 3
+SMOOTHINGS = 3  # how often the photos' shares are averaged with neighbours
 LEAST = 0.2  # of a good photo's weight (their 60th percentile) that counts as seen
 MIRRORED, MIDDLE = (
     0.8,
@@ -133,13 +131,18 @@ def _halved(picture: np.ndarray) -> np.ndarray:
 
 
 def blended(places: Places, looks: list[Look]) -> tuple[np.ndarray, np.ndarray]:
-    """Colours [N,3] of the photos together and how well each place was seen [N] in 0..1."""
+    """Colours [N,3] of the photos together and how well each place was seen [N] in 0..1.
+
+    The plain mean: choosing the best photo more strictly (squared weights and more) takes 0.2 to 0.6 dB, in
+    new poses of synthetic people and in photos of real ones, and identity from 0.38 to 0.41, for a tenth of
+    sharpness.
+    """
     color = np.stack([look.color for look in looks])
     weight = np.stack([look.weight for look in looks])
     seen = weight > 0
     if len(looks) > 1:
         color = np.clip(color * _exposures(color, weight)[:, None], 0, 1)
-    share = (weight / (weight.max(0) + 1e-12)) ** SHARPNESS * seen
+    share = weight / (weight.max(0) + 1e-12)
     for _ in range(SMOOTHINGS):
         share = (share + share[:, places.neighbours].mean(2)) / 2 * seen
     total = share.sum(0)
