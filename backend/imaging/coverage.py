@@ -41,7 +41,8 @@ def vertex_parts() -> np.ndarray:
     names = np.array([_part_of_joint(name) for name in template.joint_names])[owner]
     front, rear = template.normals[:, 1] < -0.4, template.normals[:, 1] > 0.4
     face = template.face_mask > 0.5
-    names = _split(names, "head", front & face, "the face", rear, "the back of the head")
+    behind = template.normals[:, 1] > 0.8  # hair beside a face belongs to much of what is less
+    names = _split(names, "head", front & face, "the face", behind, "the back of the head")
     names = _split(names, "torso", front, "the chest and belly", rear, "the back")
     index = {name: number for number, name in enumerate(ORDER)}
     return np.where(template.part == 0, np.array([index.get(name, -1) for name in names]), -1)
