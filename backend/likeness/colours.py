@@ -30,7 +30,7 @@ MIRRORED, MIDDLE = (
 )  # share of the other side's colour; metres from the middle plane where there is none
 # Seen places about an unseen one, of every fourth, and metres at which they lose half.
 AROUND, EVERY, NEAR = 12, 4, 0.02
-FREE = 2.0  # by a metre's distance: how far colours may leave the range of those seen around
+FREE = 2.0  # by a metre's distance: how far a body's colours may leave the range of those seen around
 SOURCES, WIDE = 300, 0.06  # places that a region's mean colour is over; metres at which they lose half
 EXPOSURES = 4000  # pairs of places that two photos' exposures are compared at
 
@@ -190,7 +190,7 @@ def completed(places: Places, color: np.ndarray, trust: np.ndarray, fallback: np
         share = 1 / (distance**2 + NEAR**2)
         tone = (color - fallback)[seen][nearest] * (share / share.sum(1, keepdims=True))[..., None]
         fill[unseen] += tone.sum(1)
-        near, free = color[seen][nearest], FREE * distance.mean(1, keepdims=True)
+        near, free = color[seen][nearest], FREE * distance.mean(1, keepdims=True) + places.head[unseen, None]
         fill[unseen] = np.clip(fill[unseen], near.min(1) - free, near.max(1) + free)
     # Close to an ear much that is seen is neither hair nor ear, and the network's ears are of another skin.
     fill = _evened(places, color, trust, fill, places.scalp, places.scalp > 0.5)

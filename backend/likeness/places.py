@@ -97,6 +97,11 @@ class Places:
         return np.clip(np.maximum.reduce([4 * self.face, self.ears, 2 * self._share(NECK)]), 0, 1)
 
     @cached_property
+    def head(self) -> np.ndarray:
+        """[N] 0..1."""
+        return self._share(HEAD)
+
+    @cached_property
     def hands(self) -> tuple[np.ndarray, np.ndarray]:
         """[N] 0..1 of the left and the right hand."""
         return tuple(self._share([n for n in HANDS if n.endswith(side)]) for side in (".L", ".R"))
