@@ -24,10 +24,8 @@ BACKGROUND_ROWS, BACKGROUND_BLUR = 200, 6.0  # rows of the picture that the back
 GUESSED = 0.01  # share of the weight of hands whose landmarks were not found
 SMOOTHINGS = 3  # how often the photos' shares are averaged with neighbours
 LEAST = 0.2  # of a good photo's weight (their 60th percentile) that counts as seen
-MIRRORED, MIDDLE = (
-    0.8,
-    0.01,
-)  # share of the other side's colour; metres from the middle plane where there is none
+# Share of the other side's colour; metres from the middle plane where there is none.
+MIRRORED, MIDDLE = 0.8, 0.01
 # Seen places about an unseen one, of every fourth, and metres at which they lose half.
 AROUND, EVERY, NEAR = 12, 4, 0.02
 FREE = 2.0  # by a metre's distance: how far a body's colours may leave the range of those seen around

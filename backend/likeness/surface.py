@@ -16,11 +16,8 @@ from .places import Places
 DAMPING = 0.02  # of a face's move where no photo holds it
 FARTHEST = 0.03  # metres that a landmark moves the surface
 EVERY = 32  # of the places carry the outline's move; the others take their neighbours'
-STEP, OUTWARD, INWARD = (
-    0.002,
-    0.12,
-    0.06,
-)  # metres: steps along the normal, and how far the outline is looked for
+# Metres: steps along the normal, and how far the outline is looked for.
+STEP, OUTWARD, INWARD = 0.002, 0.12, 0.06
 RIM = 0.35  # cosine to the view below which a place lies on the outline
 STIFFNESS, HOLD = 1.0, 1.0  # of the move's curvature; of what stays where it is
 # Towards the usual move: of the body (outlines of 12 people in new poses overlap by 0.890 with it, by 0.884

@@ -14,10 +14,8 @@ from .evidence import face_rows, jaw_line
 from .model import BodyFit, fit_model
 from .terms import JAW_REACH, meet
 
-CELLS, REACH = (
-    96,
-    1.2,
-)  # cells of the grid each way, and how far it goes from the middle, in sizes of the face
+# Cells of the grid each way, and how far it goes from the middle, in sizes of the face.
+CELLS, REACH = 96, 1.2
 FADE_FROM, FADE_TO = 0.9, 1.15
 HOLD = (1.0, 1.2)  # radii of the rings that stay, in sizes of the face
 RING = 40

@@ -23,11 +23,8 @@ GAIN[[BODY, HAND, FACE]] = 8.0, 3.0, 1.0  # weight of a landmark of each kind
 FACE_TOLERANCE = 3.0  # of the scale of robustness: a mesh that was believed has no outliers, but open mouths
 BONE_SIGMA, BONE_GAIN = 0.05, 2.0  # metres at a bone's end
 PROBES, OUTSIDE_SIGMA, OUTSIDE_GAIN = 350, 0.015, 150.0  # points held inside the matte; metres; shared by all
-SHORT, OVER, EDGE_GAIN = (
-    0.02,
-    0.012,
-    150.0,
-)  # metres that the rim may stay within the matte and reach beyond it
+# Metres that the rim may stay within the matte and reach beyond it.
+SHORT, OVER, EDGE_GAIN = 0.02, 0.012, 150.0
 RIM, RIM_REACH, RIM_TURN = 0.3, 0.15, 0.06  # cosine at the rim; metres to the edge; metres that a turn weighs
 JAW_SIGMA, JAW_GAIN, JAW_REACH = 0.004, 4.0, 0.05
 EDGE_SCALE, HAIR = 2.0, 0.1  # robustness of the outline; its share where hair may stand off
