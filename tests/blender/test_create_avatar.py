@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from avatars import splats
 from lca_blender.backend.avatar import Avatar
+from lca_blender.backend.imaging import reading
 from lca_blender.backend.likeness.places import load_places
 from lca_blender.operators.photo_report import nearest_person
 from models import write_model, write_photos, write_walls
@@ -135,15 +136,16 @@ def test_a_model_that_is_none_is_one_sentence(scene, tmp_path):
     assert not (tmp_path / "person.lca").exists()
 
 
-def test_too_many_photos_use_the_best_and_say_so(scene, tmp_path, model_file):
-    photos = write_photos(tmp_path, 18)
+def test_too_many_photos_use_the_best_and_say_so(scene, tmp_path, model_file, monkeypatch):
+    monkeypatch.setattr(reading, "KEEP", 3)  # 16 take half a minute
+    photos = write_photos(tmp_path, 5)
     bpy.ops.lca.create_avatar(
         photos=[{"name": str(photo)} for photo in photos],
         filepath=str(tmp_path / "person.lca"),
         model=str(model_file),
     )
-    assert len(Avatar.load(tmp_path / "person.lca").header["photos"]) == 16
-    assert "Of 18 photos" in bpy.context.object.lca.warnings
+    assert len(Avatar.load(tmp_path / "person.lca").header["photos"]) == 3
+    assert "Of 5 photos" in bpy.context.object.lca.warnings
 
 
 def test_who_is_meant_can_be_chosen(scene, tmp_path, model_file):
