@@ -12,9 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lca_blender.backend.avatar import Avatar
+from lca_blender.backend.evaluation.photo_sheets import head_picture
+from lca_blender.backend.imaging.sighting import see
+from lca_blender.backend.model.create import rest_signal
 from PIL import Image
-
-from lca_blender.demo.photos import photograph
+from skimage.data import astronaut
 
 
 def test_the_archive_holds_the_package_as_blender_wants_it(archive):
@@ -25,6 +28,11 @@ def test_the_archive_holds_the_package_as_blender_wants_it(archive):
     assert manifest["blender_version_min"] == "4.5.0"
     assert {"__init__.py", "backend/avatar.py", "operators/create_avatar.py"} <= set(names)
     assert any(name.endswith("starter.safetensors") for name in names), "the bundled model is missing"
+    landmarks = "backend/imaging/landmarks/data/"
+    assert {f"{landmarks}{name}" for name in ("LICENSE", "NOTICE", "pose_landmark_full.safetensors")} <= set(
+        names
+    )
+    assert "backend/likeness/data/places.safetensors" in names
     assert not [name for name in names if "numpy-" in name], "numpy is Blender's own"
     assert {f"./{name}" for name in names if name.endswith(".whl")} == set(manifest["wheels"])
 
@@ -48,14 +56,15 @@ def bare_site(tmp_path):
 
 
 def test_a_new_user_installs_creates_binds_and_renders(archive, tmp_path, bare_site):
-    photos, _ = photograph(1_000_003, tmp_path / "photos")
+    photo = tmp_path / "astronaut.png"
+    Image.fromarray(astronaut()).save(photo)
     out = tmp_path / "out"
     out.mkdir()
     script = Path(__file__).with_name("fresh_user.py")
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path / "user")}
     environment["PYTHONPATH"] = str(bare_site)
     ran = subprocess.run(
-        [sys.executable, "-S", str(script), str(archive), str(photos[0]), str(out)],
+        [sys.executable, "-S", str(script), str(archive), str(photo), str(out)],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
@@ -72,3 +81,15 @@ def test_a_new_user_installs_creates_binds_and_renders(archive, tmp_path, bare_s
     covered = picture[..., 3] > 0.5
     assert 0.05 < covered.mean() < 0.5
     assert picture[covered][:, :3].std() > 0.05
+    assert_hers(Avatar.load(out / "person.lca"))
+
+
+def assert_hers(avatar: Avatar) -> None:
+    """The avatar has a face, and light and dark lie on it as in the photo, landmark by landmark."""
+    tones = []
+    for picture in (astronaut(), head_picture(avatar.drive(rest_signal()), 0)):
+        face = see(picture.astype(np.float32) / 255).face
+        assert face is not None
+        columns, rows = face.points[:, :2].astype(int).T
+        tones.append(picture[rows, columns].mean(-1))
+    assert np.corrcoef(tones)[0, 1] > 0.8  # 0.92
