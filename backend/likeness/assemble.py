@@ -20,6 +20,7 @@ from .places import Places, load_places
 from .surface import person_surface
 
 OPACITY = 0.95
+LOOSEST = 0.02  # metres that the network's clothes are believed to stand off
 # Standard deviations along the surface, of the sixth neighbour's distance, and across it. 0.45 to 0.55 are
 # as near to photos (21.2 dB, five photos), the least a tenth sharper; at 0.38 what lies behind shines
 # through.
@@ -36,7 +37,7 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson, places: Plac
     at_rest, children = person.at_rest.numpy(), person.anchors.children.numpy()
     nearest = cKDTree(children.reshape(-1, 3)).query(places.positions, k=NEAREST, workers=-1)
     offsets = person.canonical.offsets[0].numpy() + at_rest[..., 3:6].reshape(-1, 3)
-    usual = (_mean(offsets, *nearest) * places.normals).sum(1)
+    usual = np.clip((_mean(offsets, *nearest) * places.normals).sum(1), -LOOSEST, LOOSEST)
     surface = person_surface(places, photos, usual)
     normals = moved_normals(places, surface)
     scales = place_scales(places, surface)
