@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..errors import UserError
+from .template import EYEBALL
 
 CANDIDATES = 60_000
 NEAREST_TRIANGLES = 12
@@ -134,10 +135,10 @@ def neighbour_spacing(positions, region, neighbours=3):
     return out
 
 
-def nearest_on_surface(points, template):
-    """Nearest triangle [n] and barycentric coordinates [n, 3] on the skin and eyeballs (not inside the
-    mouth)."""
-    usable, tree = _triangle_tree(template)
+def nearest_on_surface(points, template, mouth=False):
+    """Nearest triangle [n] and barycentric coordinates [n, 3] on skin and eyeballs, or on teeth and inside
+    the mouth."""
+    usable, tree = _triangle_tree(template, mouth)
     k = min(NEAREST_TRIANGLES, len(usable))
     _, near = tree.query(points, k=k)
     near = usable[near.reshape(len(points), k)]
@@ -152,9 +153,9 @@ def nearest_on_surface(points, template):
     return best, best_b
 
 
-@lru_cache(maxsize=2)
-def _triangle_tree(template):
-    usable = np.flatnonzero((template.part[template.faces] <= 1).all(1))
+@lru_cache(maxsize=4)
+def _triangle_tree(template, mouth):
+    usable = np.flatnonzero(((template.part[template.faces] > EYEBALL) == mouth).all(1))
     return usable, cKDTree(template.vertices[template.faces[usable]].mean(1))
 
 

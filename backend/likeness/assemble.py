@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from ..avatar import Avatar
 from ..avatar_file import CHANGES
 from ..body.anchors import surface_frames
-from ..body.template import load_template
+from ..body.template import EYEBALL, load_template
 from ..gaussians import quats_of
 from ..model.create import NetworkPerson
 from .colours import blended, completed, look_at
@@ -52,7 +52,7 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson, places: Plac
     token, slot = np.divmod(nearest[1][:, 0], children.shape[1])
     decoder, silent = _with_silent_slot(person.decoder)
     token_bias = decoder.pop("token_bias")
-    seen = trust > 0.5
+    seen = (trust > 0.5) | (places.part > EYEBALL)
     changes = np.where(seen[:, None], 0, at_rest[token, slot])  # are there already, as the network means them
     quats = quats_of(torch.from_numpy(surface_frames(normals))).numpy()
     rows, deltas = places.expressive

@@ -10,6 +10,7 @@ import torch
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from ..body.template import EYEBALL, MOUTH, TEETH
 from ..gaussians import Gaussians
 from ..raster import rasterize
 from .photo import FittedPhoto, Posed
@@ -17,6 +18,9 @@ from .places import Places
 
 GRAZING = 0.05  # cosine to the camera below which nothing is seen
 DEEPER = 0.01  # metres a place may lie behind what is seen before it, more on slopes
+INSIDE = 0.002  # the same for teeth and the inside of a mouth, which closed lips hide
+# Of teeth and of the mouth where no photo shows them, beside a face of brightness 0.6.
+MOUTH_COLORS = {TEETH: (0.8, 0.76, 0.7), MOUTH: (0.36, 0.15, 0.14)}
 SOLID = (0.5, 0.95)  # matte from which a pixel begins to count, and counts whole
 FOOTPRINT = 0.25  # of the spacing, that a place's colour is the mean over
 RIM, ALIKE = 0.6, 0.06  # cosine below which colours like the background's lose weight; a channel's deviation
@@ -43,7 +47,7 @@ class Look(NamedTuple):
 def look_at(places: Places, photo: FittedPhoto, posed: Posed, scales: np.ndarray) -> Look:
     """scales [N] metres: the places' size."""
     facing = posed.facing
-    visible = _visible(photo, posed, scales)
+    visible = _visible(places, photo, posed, scales)
     at = posed.pixels
     footprint = FOOTPRINT * scales * photo.fit.focal / posed.points[:, 2]
     solid = np.clip((photo.seen.matte - SOLID[0]) / (SOLID[1] - SOLID[0]), 0, 1)
@@ -82,7 +86,7 @@ def _leak(photo: FittedPhoto, at: np.ndarray, color: np.ndarray) -> np.ndarray:
     return np.exp(-np.square((color - mean) / ALIKE).sum(1) / 2) * (known > 0.01)
 
 
-def _visible(photo: FittedPhoto, posed: Posed, scales: np.ndarray) -> np.ndarray:
+def _visible(places: Places, photo: FittedPhoto, posed: Posed, scales: np.ndarray) -> np.ndarray:
     """[N] bool: inside the photo, facing it, and not behind another part of the body."""
     height, width = photo.seen.size
     facing, depth = posed.facing, posed.points[:, 2]
@@ -94,11 +98,12 @@ def _visible(photo: FittedPhoto, posed: Posed, scales: np.ndarray) -> np.ndarray
         torch.full((len(depth),), 0.9),
         torch.zeros(len(depth), 3),
     )
+    hidden = np.where(places.part > EYEBALL, INSIDE, DEEPER * (1 + 1 / np.maximum(facing, 0.1)))
     front = rasterize(ball, photo.camera, passes=("depth",))["depth"].numpy()
     columns = np.clip(posed.pixels[:, 0].astype(int), 0, width - 1)
     rows = np.clip(posed.pixels[:, 1].astype(int), 0, height - 1)
     behind = depth - np.where(front > 0, front, np.inf)[rows, columns]
-    return inside & (facing > GRAZING) & (behind < DEEPER * (1 + 1 / np.maximum(facing, 0.1)))
+    return inside & (facing > GRAZING) & (behind < hidden)
 
 
 def _sampled(rgb: np.ndarray, solid: np.ndarray, at: np.ndarray, footprint: np.ndarray):
@@ -196,6 +201,10 @@ def completed(places: Places, color: np.ndarray, trust: np.ndarray, fallback: np
     aside = np.abs(places.positions[:, 0]) > MIDDLE
     mirrored = (trust[places.mirror] * MIRRORED * aside)[:, None]
     fill = np.clip(fill, 0, 1) * (1 - mirrored) + color[places.mirror] * mirrored
+    bright = (places.face > 0.5) & (places.part == 0) & (trust > 0.5)
+    light = np.clip(color[bright].mean() / 0.6, 0.3, 1.2) if bright.any() else 1.0
+    for part, inside in MOUTH_COLORS.items():
+        fill[places.part == part] = light * np.float32(inside)
     return np.clip(color * trust[:, None] + fill * (1 - trust[:, None]), 0, 1).astype(np.float32)
 
 

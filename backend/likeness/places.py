@@ -24,7 +24,7 @@ from ..errors import UserError
 FILE = Path(__file__).parent / "data" / "places.safetensors"
 # Metres between neighbours. Finer bodies make prints readable (4.9 against 7 mm: 0.5 dB in the photo's own
 # pose).
-SPACING = {"face": 0.001, "head": 0.003, "hands": 0.003, "body": 0.0049}
+SPACING = {"face": 0.001, "head": 0.003, "hands": 0.003, "body": 0.0049, "mouth": 0.0015}
 HEAD = ("head", "neck2", "jaw", "eye.L", "eye.R")
 HANDS = tuple(
     f"{name}.{s}" for s in "LR" for name in ("hand", *(f"{f}{n}" for f in FINGERS for n in (1, 2, 3)))
@@ -78,6 +78,11 @@ class Places:
     def normals(self) -> np.ndarray:
         normals = self.at(load_template().normals)
         return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+    @cached_property
+    def part(self) -> np.ndarray:
+        """[N] uint8, of the template: 0 skin, 1 eyeball, 2 teeth, 3 inside of the mouth."""
+        return load_template().part[self.corners[:, 0]]
 
     @cached_property
     def face(self) -> np.ndarray:
@@ -186,11 +191,23 @@ def wanted_spacing(template: Template) -> np.ndarray:
 
 
 def compute(seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """triangle [N], barycentric [N,3] of the tessellation on the skin and the eyes; the same on every run."""
+    """triangle [N], barycentric [N,3] of the tessellation of skin and eyes, then of teeth and mouth; the
+    same on every run.
+    """
     template, rng = load_template(), np.random.default_rng(seed)
-    usable = np.flatnonzero((template.part[template.faces] <= EYEBALL).all(1))
+    inner = np.full(len(template.vertices), SPACING["mouth"])
+    made = [
+        _tessellated(template, spacing, mouth, rng)
+        for spacing, mouth in ((wanted_spacing(template), False), (inner, True))
+    ]
+    return tuple(np.concatenate(part) for part in zip(*made, strict=True))
+
+
+def _tessellated(template: Template, spacing: np.ndarray, mouth: bool, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles [n] and barycentric coordinates [n,3]; spacing [Nv] metres; the mouth, or all else."""
+    usable = np.flatnonzero(((template.part[template.faces] > EYEBALL) == mouth).all(1))
     corners = template.vertices[template.faces[usable]].astype(np.float64)
-    spacing = wanted_spacing(template)[template.faces[usable]]
+    spacing = spacing[template.faces[usable]]
     flat = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
     cells = flat / (HEXAGON * spacing.mean(1) ** 2)
     count = round(cells.sum())
@@ -208,7 +225,7 @@ def compute(seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
         sums = np.stack([np.bincount(nearest, weight * candidates[:, c], count) for c in range(3)], 1)
         filled = mass > 0
         places[filled] = sums[filled] / mass[filled, None]
-    return nearest_on_surface(places, template)
+    return nearest_on_surface(places, template, mouth)
 
 
 def write(path: Path = FILE) -> None:

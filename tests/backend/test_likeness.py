@@ -36,7 +36,10 @@ def standing(yaw=0.0, betas=None):
 
 
 def test_places_are_even_and_finest_on_the_face():
-    face, body = PLACES.face > 0.9, (PLACES.face < 0.01) & (PLACES.positions[:, 2] < 1.2)
+    face, body = (
+        (PLACES.face > 0.9) & (PLACES.part < 2),
+        (PLACES.face < 0.01) & (PLACES.positions[:, 2] < 1.2),
+    )
     body &= np.abs(PLACES.positions[:, 0]) < 0.5
     six, _ = PLACES.tree.query(PLACES.positions, k=7)
     for rows, wanted in ((face, SPACING["face"]), (body, SPACING["body"])):
@@ -150,7 +153,7 @@ def test_unseen_places_take_the_other_side_or_the_tone_around():
     right = PLACES.positions[:, 0] < -0.02
     assert np.abs(np.median(made[right], 0) - (0.7, 0.4, 0.2)).max() < 0.05
     nothing = colours.completed(PLACES, color * 0, trust * 0, np.full((len(PLACES), 3), 0.3, np.float32))
-    assert np.allclose(nothing, 0.3)
+    assert np.allclose(nothing[PLACES.part < 2], 0.3)
 
 
 def test_scales_follow_a_surface_that_is_stretched():
@@ -202,3 +205,18 @@ def test_a_mirror_image_among_the_photos_is_said(flipped):
     pair = mirror_remarks(PLACES, looks[:2], ["a.jpg", "b.jpg"])
     assert len(pair) == len(remarks)
     assert all("a.jpg and b.jpg" in remark for remark in pair)
+
+
+def test_a_mouth_that_no_photo_shows_has_teeth():
+    """Closed lips hide teeth and mouth, which have colours of their own, as bright as the face."""
+    photo = photo_of(standing(), rgb=np.full((*SIZE, 3), 0.3, np.float32))
+    bare = fitted_surface(PLACES, photo.fit)
+    look = colours.look_at(PLACES, photo, photo.pose(PLACES, bare, PLACES.normals), PLACES.spacing)
+    inside = PLACES.part > 1
+    assert inside.sum() > 2000
+    assert (look.weight[inside] > 0).mean() < 0.05
+    grey = np.full((len(PLACES), 3), 0.3, np.float32)
+    made = colours.completed(PLACES, grey, np.where(look.weight > 0, 1, 0).astype(np.float32), grey)
+    teeth, mouth = (np.median(made[PLACES.part == part], axis=0) for part in (2, 3))
+    np.testing.assert_allclose(teeth, (0.4, 0.38, 0.35), atol=0.02)
+    assert mouth[0] > 2 * mouth[1]
