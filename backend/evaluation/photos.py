@@ -147,12 +147,13 @@ def evaluate_photos(
     for number, group in enumerate(groups):
         say(f"Avatar {number + 1} of {len(groups)}")
         try:
-            reading = read_photos(group, estimator)
+            loaded = [load_photo(path) for path in group]
+            reading = read_photos(loaded, estimator)
         except UserError as error:
             say(str(error))
             continue
         avatar = avatar_from_reading(reading, model, anchors=anchors)
-        names = {load_photo(path).sha256: path for path in group}
+        names = {photo.sha256: path for photo, path in zip(loaded, group, strict=True)}
         if sheets is not None:
             photo_sheet(sheets / f"{number + 1:02d}_{group[0].stem}.png", avatar, reading.found)
         renders = _head_renders(avatar) if identity else []

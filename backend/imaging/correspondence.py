@@ -82,11 +82,6 @@ class Estimator:
         return [_explained(seen, fit) for seen, fit in fit_bodies(sightings)]
 
 
-def load_estimator(device: str = "cpu") -> Estimator:
-    """An `Estimator`."""
-    return Estimator(device)
-
-
 def _explained(seen: Sighting, fit: BodyFit) -> Correspondence:
     points, distance = _template_points(seen, fit)
     if not seen.cut_out:

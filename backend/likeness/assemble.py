@@ -31,9 +31,9 @@ HELD = 0.5  # of the spacing, by which a surface keeps its frame across the neig
 NEAREST, SOFT = 8, 0.003  # Gaussians of the network about a place, and metres at which they lose half
 
 
-def person_avatar(photos: list[FittedPhoto], person: NetworkPerson, places: Places | None = None) -> Avatar:
+def person_avatar(photos: list[FittedPhoto], person: NetworkPerson) -> Avatar:
     """The avatar of fitted photos; `person` is what the network made of them."""
-    places, template = places or load_places(), load_template()
+    places, template = load_places(), load_template()
     at_rest, children = person.at_rest.numpy(), person.anchors.children.numpy()
     nearest = cKDTree(children.reshape(-1, 3)).query(places.positions, k=NEAREST, workers=-1)
     offsets = person.canonical.offsets[0].numpy() + at_rest[..., 3:6].reshape(-1, 3)

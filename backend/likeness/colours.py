@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from ..body.template import EYEBALL, MOUTH, TEETH
 from ..gaussians import Gaussians
@@ -23,8 +24,6 @@ INSIDE = 0.002  # the same for teeth and the inside of a mouth, which closed lip
 MOUTH_COLORS = {TEETH: (0.8, 0.76, 0.7), MOUTH: (0.36, 0.15, 0.14)}
 SOLID = (0.5, 0.95)  # matte from which a pixel begins to count, and counts whole
 FOOTPRINT = 0.25  # of the spacing, that a place's colour is the mean over
-RIM, ALIKE = 0.6, 0.06  # cosine below which colours like the background's lose weight; a channel's deviation
-BACKGROUND_ROWS, BACKGROUND_BLUR = 200, 6.0  # rows of the picture that the background's mean is taken from
 GUESSED = 0.01  # share of the weight of hands whose landmarks were not found
 SMOOTHINGS = 3  # how often the photos' shares are averaged with neighbours
 LEAST = 0.2  # of a good photo's weight (their 60th percentile) that counts as seen
@@ -32,8 +31,8 @@ LEAST = 0.2  # of a good photo's weight (their 60th percentile) that counts as s
 MIRRORED, MIDDLE = 0.8, 0.01
 # Seen places about an unseen one, of every fourth, and metres at which they lose half.
 AROUND, EVERY, NEAR = 12, 4, 0.02
-FREE = 2.0  # by a metre's distance: how far a body's colours may leave the range of those seen around
-SOURCES, WIDE = 300, 0.06  # places that a region's mean colour is over; metres at which they lose half
+CLOSE = 0.1  # metres from what is seen within which the nearest of it count most
+SOURCES, WIDE = 600, 0.06  # places that a wide mean is over; metres at which they lose three quarters
 EXPOSURES = 4000  # pairs of places that two photos' exposures are compared at
 
 
@@ -65,25 +64,7 @@ def look_at(places: Places, photo: FittedPhoto, posed: Posed, scales: np.ndarray
     for side, hand in zip(("left", "right"), places.hands, strict=True):
         if photo.seen.hands[side] is None:
             weight *= 1 - (1 - GUESSED) * hand
-    weight[rows] *= 1 - _leak(photo, at[rows], color[rows]) * np.clip((RIM - facing[rows]) / RIM, 0, 1)
     return Look(color, weight)
-
-
-def _leak(photo: FittedPhoto, at: np.ndarray, color: np.ndarray) -> np.ndarray:
-    """[n] 0..1: how much colours [n,3] at pixels [n,2] look like the background about them: between an arm
-    and the trunk a matte is often filled.
-    """
-    step = max(1, photo.seen.size[0] // BACKGROUND_ROWS)
-    rgb, matte = photo.seen.rgb[::step, ::step], photo.seen.matte[::step, ::step]
-    behind = (matte < 0.05).astype(np.float32)
-    blurred = [
-        ndimage.gaussian_filter(layer, BACKGROUND_BLUR)
-        for layer in (*(rgb * behind[..., None]).transpose(2, 0, 1), behind)
-    ]
-    x, y = np.clip((at / step).astype(int), 0, np.array(matte.shape[::-1]) - 1).T
-    *means, known = (layer[y, x] for layer in blurred)
-    mean = np.stack(means, 1) / np.maximum(known, 1e-6)[:, None]
-    return np.exp(-np.square((color - mean) / ALIKE).sum(1) / 2) * (known > 0.01)
 
 
 def _visible(places: Places, photo: FittedPhoto, posed: Posed, scales: np.ndarray) -> np.ndarray:
@@ -185,16 +166,10 @@ def completed(places: Places, color: np.ndarray, trust: np.ndarray, fallback: np
     the mean colour of hair and ears in that of skin, and mostly the other side's where that was seen.
     """
     fill, unseen = fallback.copy(), np.flatnonzero(trust < 1)
-    seen = np.flatnonzero(trust > 0.5)[::EVERY]
-    if len(seen) > AROUND:
-        distance, nearest = cKDTree(places.positions[seen]).query(
-            places.positions[unseen], k=AROUND, workers=-1
-        )
-        share = 1 / (distance**2 + NEAR**2)
-        tone = (color - fallback)[seen][nearest] * (share / share.sum(1, keepdims=True))[..., None]
-        fill[unseen] += tone.sum(1)
-        near, free = color[seen][nearest], FREE * distance.mean(1, keepdims=True) + places.head[unseen, None]
-        fill[unseen] = np.clip(fill[unseen], near.min(1) - free, near.max(1) + free)
+    seen = np.flatnonzero(trust > 0.5)
+    if len(seen) > AROUND * EVERY:
+        tone, least, most = _tone_around(places, seen, unseen, color, fallback)
+        fill[unseen] = np.clip(fill[unseen] + tone, least, most)
     # Close to an ear much that is seen is neither hair nor ear, and the network's ears are of another skin.
     fill = _evened(places, color, trust, fill, places.scalp, places.scalp > 0.5)
     fill = _evened(places, color, trust, fill, places.ears, places.face > 0.5)
@@ -208,6 +183,36 @@ def completed(places: Places, color: np.ndarray, trust: np.ndarray, fallback: np
     return np.clip(color * trust[:, None] + fill * (1 - trust[:, None]), 0, 1).astype(np.float32)
 
 
+def _tone_around(places: Places, seen: np.ndarray, unseen: np.ndarray, color, fallback):
+    """What is to be added to the fallback of unseen places, [n,3], and the colours [n,3] that bound the sum.
+
+    Near to what is seen it is that of the nearest, else a wide mean's: the nearest of what is far away change
+    all at once, which draws a seam along the back.
+    """
+    sparse = seen[::EVERY]
+    distance, nearest = cKDTree(places.positions[sparse]).query(
+        places.positions[unseen], k=AROUND, workers=-1
+    )
+    share = 1 / (distance**2 + NEAR**2)
+    share /= share.sum(1, keepdims=True)
+    off = color - fallback
+    tone = (off[sparse][nearest] * share[..., None]).sum(1)
+    close = np.exp(-np.square(distance[:, :1] / CLOSE))
+    far = np.flatnonzero(close[:, 0] < 0.99)
+    wide = _wide_mean(places, unseen[far], seen, off)
+    tone[far] = wide + close[far] * (tone[far] - wide)
+    near, free = color[sparse][nearest], 1 - close + places.head[unseen, None]
+    return tone, near.min(1) - free, near.max(1) + free
+
+
+def _wide_mean(places: Places, rows: np.ndarray, sources: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """[n,3]: the mean of values [N,3] over some of the places `sources`, by their area and nearness."""
+    some = sources[:: len(sources) // SOURCES + 1]
+    apart = cdist(places.positions[rows], places.positions[some], "sqeuclidean").astype(np.float32)
+    share = places.spacing[some] ** 2 / (apart + WIDE**2) ** 2
+    return (share / share.sum(1, keepdims=True)) @ values[some]
+
+
 def _evened(places: Places, color, trust, fill, region: np.ndarray, sources: np.ndarray) -> np.ndarray:
     """`fill` [N,3] with one even colour in an unseen region [N] in 0..1: a wide mean of what is seen of the
     sources [N] bool.
@@ -215,9 +220,6 @@ def _evened(places: Places, color, trust, fill, region: np.ndarray, sources: np.
     seen = np.flatnonzero((trust > 0.5) & sources)
     if not len(seen):
         return fill
-    seen, bare = seen[:: len(seen) // SOURCES + 1], np.flatnonzero((trust < 1) & (region > 0))
-    apart = np.square(places.positions[bare, None] - places.positions[seen]).sum(-1)
-    share = 1 / (apart + WIDE**2)
-    mean = (share / share.sum(1, keepdims=True)).astype(np.float32) @ color[seen]
-    fill[bare] += region[bare, None] * (mean - fill[bare])
+    bare = np.flatnonzero((trust < 1) & (region > 0))
+    fill[bare] += region[bare, None] * (_wide_mean(places, bare, seen, color) - fill[bare])
     return fill

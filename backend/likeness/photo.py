@@ -67,24 +67,31 @@ class FittedPhoto:
     def camera(self) -> Camera:
         return Camera(np.eye(4), self.fit.K, *self.seen.size[::-1])
 
-    def pose(self, places: Places, canonical: np.ndarray, normals: np.ndarray) -> Posed:
-        """Places [N,3] of the mean canonical space, with normals [N,3] there, as they lie in the photo."""
-        rows, deltas = places.expressive
+    def pose(
+        self,
+        places: Places,
+        canonical: np.ndarray,
+        normals: np.ndarray,
+        rows: np.ndarray | slice = slice(None),
+    ) -> Posed:
+        """Places [N,3] of the mean canonical space, with normals [N,3] there, as they lie in the photo; of
+        all places, or of some `rows` [n].
+        """
+        expressive, deltas = places.expressive
         moved = canonical.copy()
-        moved[rows] += (self.fit.expression.astype(np.float32) @ deltas.reshape(len(deltas), -1)).reshape(
-            -1, 3
-        )
-        matrix = blended(places, self.transforms())
+        shift = self.fit.expression.astype(np.float32) @ deltas.reshape(len(deltas), -1)
+        moved[expressive] += shift.reshape(-1, 3)
+        matrix = blended(places, self.transforms(), rows)
         linear = matrix[:, :, :3]
-        points = np.einsum("nij,nj->ni", linear, moved) + matrix[:, :, 3]
-        turned = np.einsum("nij,nj->ni", cofactors(linear), normals)
+        points = np.einsum("nij,nj->ni", linear, moved[rows]) + matrix[:, :, 3]
+        turned = np.einsum("nij,nj->ni", cofactors(linear), normals[rows])
         turned /= np.linalg.norm(turned, axis=1, keepdims=True) + 1e-12
         return Posed(points, turned, linear, self.fit.project(points))
 
 
-def blended(places: Places, transforms: torch.Tensor) -> np.ndarray:
-    """Skinning matrices [N,3,4] of the places."""
-    indices, weights = torch.from_numpy(places.skin_indices), torch.from_numpy(places.skin_weights)
+def blended(places: Places, transforms: torch.Tensor, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Skinning matrices [n,3,4] of the places, or of some `rows`."""
+    indices, weights = (torch.from_numpy(a[rows]) for a in (places.skin_indices, places.skin_weights))
     return blend(indices, weights, transforms).numpy()
 
 

@@ -100,9 +100,8 @@ def _gaps(photo: FittedPhoto, places: Places, surface: np.ndarray, some: np.ndar
     """
     matte, fit = photo.seen.matte, photo.fit
     height, width = matte.shape
-    posed = photo.pose(places, surface, places.normals)
-    points, normals, pixels = posed.points[some], posed.normals[some], posed.pixels[some]
-    cosine = np.abs(posed.facing[some])
+    posed = photo.pose(places, surface, places.normals, some)
+    points, normals, pixels, cosine = posed.points, posed.normals, posed.pixels, np.abs(posed.facing)
     inside = (pixels > BORDER).all(1) & (pixels < (width - BORDER, height - BORDER)).all(1)
     rim = np.flatnonzero((cosine < RIM) & inside)
     across = normals[rim, :2] / (np.linalg.norm(normals[rim, :2], axis=1, keepdims=True) + 1e-9)

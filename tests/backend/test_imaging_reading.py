@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photos read: who is in them, which way up, what lies where, and what a person is told of it."""
+"""Reading photos: the choice of a person, orientation, correspondence, coverage and reports."""
 
 import json
 from functools import cache

@@ -9,10 +9,13 @@ from lca_blender.backend.body.template import load_template
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.imaging.fit.model import SHAPE_MEAN, SHAPES, fit_model
 from lca_blender.backend.likeness import colours, surface
-from lca_blender.backend.likeness.assemble import moved_normals, place_scales
+from lca_blender.backend.likeness.assemble import moved_normals, person_avatar, place_scales
 from lca_blender.backend.likeness.mirrored import mirror_remarks
 from lca_blender.backend.likeness.photo import FittedPhoto, fitted_surface
 from lca_blender.backend.likeness.places import SPACING, load_places
+from lca_blender.backend.model.create import NetworkPerson, changes_at_rest, place_anchors, rest_signal
+from lca_blender.backend.model.lca import LCA, CanonicalGaussians
+from model_fixtures import SMALL
 from scipy import ndimage
 from scipy.spatial import cKDTree
 from sightings import known, observed
@@ -98,6 +101,29 @@ def test_a_surface_that_reaches_out_of_the_matte_comes_in():
     thigh = PLACES.skin_weights * (PLACES.skin_indices == INDEX["thigh.L"])
     rim = (thigh.sum(1) > 0.9) & (np.abs(PLACES.normals[:, 0]) > 0.9)
     assert np.median(moves[rim]) < -0.008
+
+
+def test_where_no_outline_tells_clothes_stand_off_as_usual():
+    fit = standing()
+    bare, usual = fitted_surface(PLACES, fit), np.full(len(PLACES), 0.015, np.float32)
+    moves = surface.outline_moves(PLACES, [photo_of(fit)], bare, usual)
+    belly = (PLACES.normals[:, 1] < -0.95) & (np.abs(PLACES.positions[:, 2] - 1.1) < 0.1)
+    assert abs(np.median(moves[belly]) - 0.015) < 0.005
+    assert np.abs(moves[PLACES.face > 0.9]).max() < 0.004
+
+
+def test_feet_keep_their_form_beside_what_a_matte_has_added_to_them():
+    fit = standing()
+    photo = photo_of(fit)
+    feet = np.flatnonzero((PLACES.ends > 0.9) & (PLACES.positions[:, 2] < 0.3))
+    bare = fitted_surface(PLACES, fit)
+    pixels = photo.pose(PLACES, bare, PLACES.normals, feet).pixels.astype(int)
+    blot = np.zeros(SIZE, bool)
+    blot[pixels[:, 1].clip(0, SIZE[0] - 1), pixels[:, 0].clip(0, SIZE[1] - 1)] = True
+    blot = ndimage.binary_dilation(blot, iterations=16)
+    wide = photo_of(fit, matte=np.maximum(photo.seen.matte, blot).astype(np.float32))
+    moves = surface.outline_moves(PLACES, [wide], bare, NOTHING)
+    assert np.abs(moves[feet]).max() < 0.03  # the blot is 6 cm wide
 
 
 def test_colours_come_from_the_photo_that_shows_a_place_best():
@@ -220,3 +246,73 @@ def test_a_mouth_that_no_photo_shows_has_teeth():
     teeth, mouth = (np.median(made[PLACES.part == part], axis=0) for part in (2, 3))
     np.testing.assert_allclose(teeth, (0.4, 0.38, 0.35), atol=0.02)
     assert mouth[0] > 2 * mouth[1]
+
+
+def network_person(seed=0) -> NetworkPerson:
+    """An untrained network's person, whose pose decoder changes something in every pose."""
+    torch.manual_seed(seed)
+    model = LCA(SMALL).eval()
+    torch.nn.init.normal_(model.pose_head.last.weight, std=0.05)
+    torch.nn.init.normal_(model.pose_head.last.bias, std=0.5)
+    anchors, tokens = place_anchors(SMALL, attributes=False), torch.randn(1, SMALL.tokens, SMALL.width)
+    count = anchors.children.flatten(0, 1).shape[0]
+    grey, still = torch.full((1, count, 3), 0.5), torch.zeros(1, count, 3)
+    quats, whole = torch.nn.functional.normalize(torch.ones(1, count, 4), dim=-1), torch.ones(1, count)
+    canonical = CanonicalGaussians(anchors.children.reshape(1, -1, 3), quats, still - 4, whole, grey, still)
+    decoder = {name: tensor.detach() for name, tensor in model.pose_head.fused(tokens[0]).items()}
+    return NetworkPerson(canonical, decoder, changes_at_rest(model, tokens), anchors, {"warnings": []})
+
+
+def test_the_network_changes_an_avatar_in_poses_and_not_at_rest():
+    """Its changes of the rest pose are taken off where it is asked, and silent where a photo shows the
+    place."""
+    person = network_person()
+    assert person.at_rest[..., 3:6].abs().mean() > 0.002
+    photo = photo_of(standing(), rgb=np.full((*SIZE, 3), 0.4, np.float32))
+    avatar = person_avatar([photo], person)
+    silent = avatar.slot == SMALL.gaussians_per_token
+    assert 0.1 < silent.float().mean() < 0.9
+    rest = avatar.drive(rest_signal())
+    meant = torch.from_numpy(PLACES.positions) + avatar.offsets.float()
+    assert (rest.means - meant).norm(dim=-1).max() < 0.002  # half precision
+    raised = rest_signal()
+    raised.transforms[INDEX["hand.L"], :3, :3] = torch.from_numpy(
+        np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
+    )
+    moved = avatar.drive(raised)
+    feet = torch.from_numpy(PLACES.positions[:, 2] < 0.2)  # the hand's turn reaches them by the decoder alone
+    apart = (moved.means - rest.means).norm(dim=-1)
+    assert apart[feet & ~silent].mean() > 10 * apart[feet & silent].mean() + 1e-5
+
+
+def test_hands_that_were_not_recognised_hardly_count():
+    bare, looks = fitted_surface(PLACES, standing()), []
+    for hand in (object(), None):
+        photo = photo_of(standing(), hands={"left": hand, "right": hand})
+        looks.append(colours.look_at(PLACES, photo, photo.pose(PLACES, bare, PLACES.normals), PLACES.spacing))
+    hand = np.maximum(*PLACES.hands)
+    sure, body = (looks[0].weight > 0) & (hand > 0.99), (looks[0].weight > 0) & (hand == 0)
+    assert sure.sum() > 100
+    assert looks[1].weight[sure].max() < 0.05 * looks[0].weight[sure].max()
+    np.testing.assert_array_equal(looks[0].weight[body], looks[1].weight[body])
+
+
+def test_what_is_far_from_all_that_was_seen_has_no_seam():
+    """A portrait whose left half is in shadow: legs and back take one smooth tone, not two halves."""
+    head = PLACES.positions[:, 2] > 1.3
+    trust = (head & (PLACES.normals[:, 1] < 0)).astype(np.float32)
+    color = np.where(PLACES.positions[:, :1] > 0, np.float32(0.3), np.float32(0.7)) * np.ones(3, np.float32)
+    made = colours.completed(PLACES, color, trust, np.full((len(PLACES), 3), 0.5, np.float32))
+    back = (PLACES.normals[:, 1] > 0.8) & (np.abs(PLACES.positions[:, 2] - 1.0) < 0.1)
+    left, right = back & (PLACES.positions[:, 0] > 0), back & (PLACES.positions[:, 0] < 0)
+    near = np.abs(PLACES.positions[:, 0]) < 0.03
+    assert abs(made[left & near].mean() - made[right & near].mean()) < 0.03
+
+
+def test_some_rows_are_posed_as_all_are():
+    photo, rows = photo_of(known(2, 30)), np.arange(5, len(PLACES), 997)
+    bare = fitted_surface(PLACES, photo.fit)
+    for whole, part in zip(
+        photo.pose(PLACES, bare, PLACES.normals), photo.pose(PLACES, bare, PLACES.normals, rows), strict=True
+    ):
+        np.testing.assert_allclose(part, whole[rows], atol=1e-6)
