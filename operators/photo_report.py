@@ -11,7 +11,7 @@ from bpy.props import IntProperty
 from ..backend.errors import UserError
 from .common import Attempt
 
-LIST_PLACES = "Click on the person; Esc: leave it as it is"
+HINT = "Click on the person; Esc: leave it as it is"
 
 
 def chosen_people(scene: bpy.types.Scene) -> dict[str, int]:
@@ -64,28 +64,38 @@ class LCA_OT_choose_person(Attempt, bpy.types.Operator):
     def invoke(self, context, _event):
         """Shows the photo in a window of its own and waits for the click."""
         photo = active_photo(context.scene)
+        if not Path(photo.overlay).is_file():
+            self.report({"ERROR"}, "The photo's picture is gone: create the avatar again, or set Person")
+            return {"CANCELLED"}
         before = set(context.window_manager.windows)
         bpy.ops.wm.window_new()
         (self._window,) = set(context.window_manager.windows) - before
         area = self._window.screen.areas[0]
         area.type = "IMAGE_EDITOR"
-        area.spaces.active.image = bpy.data.images.load(photo.overlay, check_existing=True)
-        self._photo = photo.path
+        self._picture = area.spaces.active.image = bpy.data.images.load(photo.overlay)
         with context.temp_override(window=self._window, area=area):
-            context.workspace.status_text_set(LIST_PLACES)
+            context.workspace.status_text_set(HINT)
             context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
         if event.type == "ESC":
-            return self._close(context, {"CANCELLED"})
+            self.cancel(context)
+            return {"CANCELLED"}
         if event.type != "LEFTMOUSE" or event.value != "PRESS":
             return {"PASS_THROUGH"}
-        area = self._window.screen.areas[0]
-        region = next(region for region in area.regions if region.type == "WINDOW")
+        region = next(region for region in context.window.screen.areas[0].regions if region.type == "WINDOW")
         x, y = region.view2d.region_to_view(event.mouse_x - region.x, event.mouse_y - region.y)
         self.person = nearest_person(json.loads(active_photo(context.scene).people), x, 1 - y)
-        return self._close(context, self.execute(context))
+        self.cancel(context)
+        return self.execute(context)
+
+    def cancel(self, context):
+        """Also called by Blender when the window is closed."""
+        context.workspace.status_text_set(None)
+        window, picture = self._window.as_pointer(), self._picture.name
+        # A window must not be closed by what it is just handling: that ends Blender.
+        bpy.app.timers.register(lambda: _put_away(window, picture), first_interval=0.05)
 
     def perform(self, context):
         photo = active_photo(context.scene)
@@ -94,11 +104,16 @@ class LCA_OT_choose_person(Attempt, bpy.types.Operator):
             raise UserError(f"The photo shows {count} people.", "Choose a number counted from the left.")
         photo.person = self.person
 
-    def _close(self, context, result: set[str]) -> set[str]:
-        context.workspace.status_text_set(None)
-        with context.temp_override(window=self._window):
-            bpy.ops.wm.window_close()
-        return result
+
+def _put_away(window: int, picture: str) -> None:
+    """Closes the window at an address, if it is still open, and removes the picture that it showed."""
+    for open_window in bpy.context.window_manager.windows:
+        if open_window.as_pointer() == window:
+            with bpy.context.temp_override(window=open_window):
+                bpy.ops.wm.window_close()
+            break
+    if image := bpy.data.images.get(picture):
+        bpy.data.images.remove(image)
 
 
 def nearest_person(places: list[list[float]], x: float, y: float) -> int:
