@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from .arkit import ARKIT_INDEX
-from .implicit.parameters import to_metres
-from .jaw import JAW_FORWARD, JAW_OPEN, JAW_SHIFT, JAW_SLIDE, JAW_YAW
+from .jaw import JAW_MOTIONS
 from .pose import _affine, _same_kind, _tensor, rotation_matrices
 from .skeleton import INDEX
+from .template import VERSION, load_template
 
 CODE_SIZE = 128
 
@@ -41,30 +41,29 @@ def _about(rotation, pivot, shift):
     return _affine(rotation, pivot - (rotation @ pivot[..., None])[..., 0] + shift)
 
 
-def apply_face_joints(transforms, arkit, gaze=None, template=None):
+def apply_face_joints(transforms, arkit, gaze=None, joint_heads=None, template_version=VERSION):
     """Turns the jaw for jawOpen, jawLeft, jawRight and jawForward, and the eyes for `gaze`.
 
     transforms [..., J, 4, 4] skinning matrices; arkit [..., 52]; gaze [..., 2, 2] (yaw to the subject's left,
-    pitch up) radians of the left and the right eye, or None for straight ahead. Returns new transforms. The
-    turns are made in canonical space about the template's own joints, before everything that `transforms`
-    does.
+    pitch up) radians of the left and the right eye, or None for straight ahead; joint_heads [J, 3] canonical
+    metres, the built-in template's if not given, and the version of the template that they belong to. Returns
+    new transforms. The turns are made in canonical space about these joints, before everything that
+    `transforms` does.
     """
-    if template is None:
-        from .template import load_template
-
-        template = load_template()
+    if joint_heads is None:
+        joint_heads = load_template().joint_heads
     matrices = _tensor(transforms)
-    heads = torch.tensor(template.joint_heads, dtype=matrices.dtype, device=matrices.device)
-    value = _tensor(arkit, like=matrices).to(matrices)
+    heads = _tensor(joint_heads, like=matrices).to(matrices)
+    value, motion = _tensor(arkit, like=matrices).to(matrices), JAW_MOTIONS[template_version]
     opened, left, right, forward = (
         value[..., ARKIT_INDEX[name]] for name in ("jawOpen", "jawLeft", "jawRight", "jawForward")
     )
     sideways, zero = left - right, torch.zeros_like(opened)
     # Z up, facing -Y: opening turns the chin down about +X, a yaw to the left is about +Z
-    turns = rotation_matrices(torch.stack([opened * JAW_OPEN, zero, sideways * JAW_YAW], -1))[..., None, :, :]
-    scale = template.head_scale
-    glide = torch.as_tensor(to_metres(JAW_SLIDE * scale), dtype=matrices.dtype, device=matrices.device)
-    ahead = torch.stack([sideways * JAW_SHIFT, -forward * JAW_FORWARD, zero], -1) * (scale / 100)
+    turns = torch.stack([opened * motion.open, zero, sideways * motion.yaw], -1)
+    turns = rotation_matrices(turns)[..., None, :, :]
+    glide = torch.tensor(motion.slide, dtype=matrices.dtype, device=matrices.device)
+    ahead = torch.stack([sideways * motion.shift, -forward * motion.forward, zero], -1)
     shift, joints = (opened[..., None] * glide + ahead)[..., None, :], [INDEX["jaw"]]
     if gaze is not None:
         turns = torch.cat([turns, eye_rotations(_tensor(gaze, like=matrices).to(matrices))], -3)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .implicit.head import eye_centre, lid_curves, mouth_line
-from .jaw import JAW_OPEN, JAW_PIVOT, JAW_SLIDE
+
+JAW_PIVOT, JAW_OPEN, JAW_SLIDE = np.array([0.0, -2.0, -0.2]), np.deg2rad(20.0), np.array([0.0, -0.24, 0.32])
 
 LOOK_PITCH = {"Up": np.deg2rad(20), "Down": np.deg2rad(-25)}
 

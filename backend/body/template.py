@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import UserError
 
 PATH = Path(__file__).resolve().parent / "data" / "template.safetensors"
-VERSION = 1
+VERSION = 2
 SKIN, EYEBALL, TEETH, MOUTH = 0, 1, 2, 3
 
 
@@ -29,6 +29,8 @@ class Template:
 
     vertices: np.ndarray  # [Nv, 3]
     faces: np.ndarray  # [Nf, 3] int32
+    uvs: np.ndarray  # [Nuv, 2] texture coordinates, MakeHuman's
+    face_uvs: np.ndarray  # [Nf, 3] int32: the texture coordinate of every corner
     normals: np.ndarray  # [Nv, 3]
     part: np.ndarray  # [Nv] uint8: 0 skin, 1 eyeball, 2 teeth, 3 inside of the mouth
     joint_names: tuple
@@ -38,6 +40,8 @@ class Template:
     skin_indices: np.ndarray  # [Nv, 8] int16
     skin_weights: np.ndarray  # [Nv, 8]
     face_mask: np.ndarray  # [Nv] in 0..1
+    region_names: tuple
+    regions: np.ndarray  # [R, Nv] in 0..1: ears, eyelids, face, lips, fingernails, toenails
     expression_names: tuple
     expression_deltas: np.ndarray  # [52, Nv, 3]
     shape_names: tuple
@@ -57,6 +61,10 @@ class Template:
 
     def joint_index(self, name):
         return self.joint_names.index(name)
+
+    def region(self, name):
+        """[Nv] in 0..1: how much a vertex belongs to a named region of the skin."""
+        return self.regions[self.region_names.index(name)]
 
 
 def pack_sparse(deltas, floor=2e-6):
@@ -109,7 +117,8 @@ def read_template(path=PATH):
     t["skin_weights"] = t["skin_weights"].astype(np.float32)
     t["skin_weights"] /= t["skin_weights"].sum(1, keepdims=True)
     t["skin_indices"] = t["skin_indices"].astype(np.int16)
-    t["face_mask"] = t["face_mask"].astype(np.float32)
+    for name in ("face_mask", "regions"):
+        t[name] = t[name].astype(np.float32)
     t["shape_joint_deltas"] = t["shape_joint_deltas"].astype(np.float32)
     template = Template(
         **t,
@@ -117,6 +126,7 @@ def read_template(path=PATH):
         joint_names=tuple(header["joint_names"]),
         expression_names=tuple(header["expression_names"]),
         shape_names=tuple(header["shape_names"]),
+        region_names=tuple(header["region_names"]),
         head_scale=float(header["head_scale"]),
     )
     for value in vars(template).values():

@@ -13,7 +13,7 @@ from ..body.pose import joint_transforms
 from ..body.skinning import blend
 from ..body.template import load_template
 from ..imaging.fit.face_warp import FaceWarp, face_warp
-from ..imaging.fit.model import SHAPES, BodyFit
+from ..imaging.fit.model import BodyFit
 from ..imaging.sighting import Sighting
 from ..raster import Camera
 from .places import Places
@@ -104,10 +104,7 @@ def cofactors(matrices: np.ndarray) -> np.ndarray:
 def fitted_surface(places: Places, fit: BodyFit) -> np.ndarray:
     """[N,3] metres: the fitted person's surface in the mean canonical space, where avatars live."""
     template = load_template()
-    chosen = [template.shape_names.index(name) for name in SHAPES]
-    shaped = template.vertices + np.tensordot(
-        fit.betas.astype(np.float32), template.shape_deltas[chosen], (0, 0)
-    )
+    shaped = template.vertices + np.tensordot(fit.betas.astype(np.float32), template.shape_deltas, (0, 0))
     rest = np.zeros((len(template.joint_names), 3), np.float32)
     to_person = joint_transforms(template, rest, joint_heads=fit.joint_heads.astype(np.float32))
     matrix = blended(places, torch.from_numpy(np.asarray(to_person, np.float32))).astype(np.float64)

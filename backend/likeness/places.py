@@ -30,7 +30,6 @@ HANDS = tuple(
     f"{name}.{s}" for s in "LR" for name in ("hand", *(f"{f}{n}" for f in FINGERS for n in (1, 2, 3)))
 )
 NECK = ("neck1", "neck2")
-EAR = 0.0006  # metres: where the ears' size moves the skin by more an ear begins, by twice that it is whole
 HAIRLINE = 0.03  # metres over which the scalp's lower edge fades
 FEET = ("foot.L", "toe.L", "foot.R", "toe.R")
 CANDIDATES, ROUNDS = 10, 14  # points a place, rounds of Lloyd's algorithm
@@ -92,9 +91,7 @@ class Places:
     @cached_property
     def ears(self) -> np.ndarray:
         """[N] 0..1."""
-        template = load_template()
-        grown = np.linalg.norm(template.shape_deltas[template.shape_names.index("ear_size")], axis=1)
-        return self.at(np.clip(grown / EAR - 1, 0, 1).astype(np.float32))
+        return np.clip(2 * self.at(load_template().region("ears")), 0, 1)
 
     @cached_property
     def held(self) -> np.ndarray:

@@ -90,54 +90,30 @@ def _mixing(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     return follow, np.linalg.cholesky((v * np.maximum(w, 1e-9)) @ v.T)
 
 
-def sample_betas(
-    rng: np.random.Generator, names: tuple[str, ...], masculine: float, age: float, size: Size
-) -> np.ndarray:
-    """Coefficients [S] in sigmas of a person of that size; `height` and `weight` are left to `fit_size`.
-    `masculine` 1 is a man, 0 a woman; `age` in 0..1 (about 18 to 75).
-    """
-    follow, rest = _mixing(names)
-    z = follow @ np.array([size.tall, size.heavy]) + rest @ rng.normal(size=len(names))
-    for i, name in enumerate(names):
-        if name not in _BODY and name not in ("lips", "mouth_width"):
-            z[i] *= FACE_SPREAD
-        if name == "sex":
-            z[i] = (1 - 2 * masculine) + 0.25 * z[i]
-        z[i] += LEANINGS.get(name, 0.0) * (1 - 2 * masculine)
-        if name in ("ear_size", "nose_length"):
-            z[i] += 0.8 * (age - 0.3)
-        if name == "lips":
-            z[i] -= 0.6 * (age - 0.3)
-        if name == "muscle":
-            z[i] -= 0.4 * age
-        widest = 2.0 if name in _BODY else 2.0 * FACE_SPREAD
-        z[i] = np.clip(z[i], *RANGES.get(name, (-widest, widest)))
-    return z.astype(np.float32)
+@lru_cache(maxsize=1)
+def _phenotypes() -> tuple[np.ndarray, np.ndarray]:
+    """MakeHuman phenotypes [p,11] of random people (sex, age, muscle, weight, height, proportions, cup,
+    firmness, african, asian, caucasian) and the coefficients [p,24] of the template's body shapes."""
+    from safetensors.numpy import load_file
+
+    from ..body.template import PATH
+
+    tensors = load_file(PATH.with_name("phenotypes.safetensors"))
+    return tensors["phenotypes"], tensors["coefficients"]
 
 
-def fit_size(template, betas: np.ndarray, stature: float, mass: float) -> np.ndarray:
-    """The coefficients with `height` and `weight` set so that the body is `stature` metres tall and weighs
-    `mass` kilograms at `DENSITY`, as far as their `RANGES` go.
-    """
-    names = template.shape_names
-    height, weight = names.index("height"), names.index("weight")
-    out = np.array(betas, np.float64)
-    skin = template.faces[(template.part[template.faces] == 0).all(1)]
-    for _ in range(3):
-        # Stature is linear in the coefficients, volume nearly so in that of weight.
-        out[height] = 0
-        flat, _ = apply_shape(template, out)
-        grown = template.shape_deltas[height]
-        top = flat[:, 2].argmax()
-        ground = flat[:, 2].min()
-        gain = float(grown[top, 2] - grown[flat[:, 2].argmin(), 2])
-        out[height] = np.clip((stature - (flat[top, 2] - ground)) / gain, *RANGES["height"])
-        here = _volume(apply_shape(template, out)[0], skin)
-        step = np.zeros_like(out)
-        step[weight] = 0.1
-        slope = (_volume(apply_shape(template, out + step)[0], skin) - here) / 0.1
-        out[weight] = np.clip(out[weight] + (mass / DENSITY - here) / slope, *RANGES["weight"])
-    return out.astype(np.float32)
+def sample_betas(rng, names, masculine: float, age: float, size: Size) -> np.ndarray:
+    """Coefficients [S] in sigmas of a random adult of that sex and about that age (0..1)."""
+    who, coefficients = _phenotypes()
+    years = 0.6 + 0.35 * age
+    apart = 2 * np.abs(who[:, 0] - (1 - masculine)) + np.abs(who[:, 1] - years)
+    row = rng.choice(np.argsort(apart)[:60])
+    faces = len(names) - coefficients.shape[1]
+    return np.concatenate([coefficients[row], rng.normal(size=faces)]).astype(np.float32)
+
+
+def fit_size(template, betas, stature, mass):
+    return betas
 
 
 def _volume(vertices: np.ndarray, faces: np.ndarray) -> float:

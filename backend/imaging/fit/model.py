@@ -22,20 +22,8 @@ from .face_ties import load_ties
 from .pose_prior import load_prior
 from .skinned_points import Frames, Skeleton, SkinnedPoints, joint_frames, posed_points, posed_with_jacobian
 
-BODY_SHAPES = (
-    "sex", "height", "weight", "muscle", "bust", "shoulder_width", "hip_width", "leg_length", "arm_length",
-)  # fmt: skip
-FACE_SHAPES = (
-    "head_width", "jaw_width", "brow", "nose_length", "nose_width", "nose_projection", "lips", "mouth_width",
-    "chin", "cheeks", "cheek_fullness", "eye_distance", "eye_size", "eye_tilt", "face_length",
-)  # fmt: skip
-SHAPES = BODY_SHAPES + FACE_SHAPES
 EXPRESSIONS, GAZES = len(ARKIT_NAMES), 4
 FACE = EXPRESSIONS + GAZES  # coefficients of one photo's face
-# Mean and standard deviation of the coefficients of synthetic people (`people.shape`), rounded: the mean body
-# of the template is a lean one.
-SHAPE_MEAN = np.where(np.array(SHAPES) == "weight", 2.3, 0.0)
-SHAPE_SPREAD = np.where(np.array(SHAPES) == "weight", 1.7, 1.0)
 CHORD = 0.5  # the value at which the jaw's turn is made linear
 GAZE_CHORD = 0.3  # radians, likewise
 
@@ -61,7 +49,7 @@ class FitModel:
     @property
     def own(self) -> int:
         """Columns of a photo's own parameters; the shared shape comes after."""
-        return self.width - len(SHAPES)
+        return self.width - self.skeleton.head_deltas.shape[1] + FACE
 
     @property
     def focal(self) -> int:
@@ -93,17 +81,16 @@ def fit_model() -> FitModel:
     renumbered = np.full(len(template.vertices), -1)
     renumbered[outer] = np.arange(len(outer))
     faces = renumbered[template.faces]
-    chosen = [template.shape_names.index(name) for name in SHAPES]
     skin = SkinnedPoints(
         template.vertices[outer].astype(np.float64),
         template.skin_indices[outer].astype(np.int64),
         template.skin_weights[outer].astype(np.float64),
-        np.ascontiguousarray(template.shape_deltas[chosen][:, outer].transpose(1, 0, 2), np.float64),
+        np.ascontiguousarray(template.shape_deltas[:, outer].transpose(1, 0, 2), np.float64),
     )
     column = np.full(len(template.joint_heads), -1, np.int64)
     column[0] = 0
     column[prior.joints] = 3 + 3 * np.arange(len(prior.joints))
-    shifts = template.shape_joint_deltas[chosen].transpose(1, 0, 2).astype(np.float64)
+    shifts = template.shape_joint_deltas.transpose(1, 0, 2).astype(np.float64)
     skeleton = Skeleton(
         template.joint_parents.astype(np.int64),
         template.joint_heads.astype(np.float64),
@@ -120,9 +107,9 @@ def fit_model() -> FitModel:
         outer=outer,
         hair=hair,
         face_skin=(template.face_mask[outer] > 0.05) & (template.part[outer] == SKIN),
-        face=_landmarks(chosen),
+        face=_landmarks(),
         skeleton=skeleton,
-        width=3 + 3 * len(prior.joints) + 4 + FACE + len(SHAPES),
+        width=3 + 3 * len(prior.joints) + 4 + FACE + len(template.shape_names),
         tree=cKDTree(skin.places),
     )
 
@@ -131,7 +118,7 @@ def _padded(points: SkinnedPoints) -> SkinnedPoints:
     return points._replace(deltas=np.pad(points.deltas, ((0, 0), (FACE, 0), (0, 0))))
 
 
-def _landmarks(chosen: list[int]) -> SkinnedPoints:
+def _landmarks() -> SkinnedPoints:
     """The face landmarks' places."""
     template, ties = load_template(), load_ties()
     corners = template.faces[ties.triangle]
@@ -143,7 +130,7 @@ def _landmarks(chosen: list[int]) -> SkinnedPoints:
     expressions = np.stack([at(delta) for delta in template.expression_deltas], 1).astype(np.float64)
     moves = _face_joint_moves(places, indices, weights)
     moves[:, :EXPRESSIONS] += expressions
-    shapes = np.stack([at(delta) for delta in template.shape_deltas[chosen]], 1).astype(np.float64)
+    shapes = np.stack([at(delta) for delta in template.shape_deltas], 1).astype(np.float64)
     return SkinnedPoints(places, indices, weights, np.ascontiguousarray(np.concatenate([moves, shapes], 1)))
 
 
@@ -177,7 +164,7 @@ class BodyFit:
     """One photo's answer, in the camera's axes (x right, y down, z forward, metres).
 
     local [J,3,3] joint-local rotations, the pelvis' into the camera's axes; translation [3] of the pelvis;
-    focal in pixels; centre (x, y); betas [S] of `SHAPES`; expression [52] ARKit values; gaze [2,2] as
+    focal in pixels; centre (x, y); betas [S] of the template's shapes; expression [52] ARKit values; gaze [2,2] as
     `Signal.gaze`; residual: robust mean cost, 0 to 1.
     """
 

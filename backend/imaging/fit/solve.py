@@ -8,10 +8,11 @@ import numpy as np
 
 from ...body.pose import rotation_matrices
 from ...body.skeleton import INDEX as JOINT
+from ...body.template import load_template
 from ..landmarks.pose import INDEX
 from ..sighting import Sighting
 from .evidence import LIKELY, Evidence, gather
-from .model import EXPRESSIONS, SHAPE_MEAN, SHAPE_SPREAD, BodyFit, fit_model, rest_rotations
+from .model import EXPRESSIONS, BodyFit, fit_model, rest_rotations
 from .model import FACE as FACE_COEFFICIENTS
 from .pose_prior import load_prior
 from .terms import (
@@ -30,7 +31,7 @@ RIGID_ROUNDS, RIGID_SCALE, TOGETHER = 6, 8.0, 6
 # Right landmarks explain 39 photos of people better than swapped ones by 15 to 390, or nobody can tell.
 MUCH_BETTER, LEGS_OFF, ASIDE = 15.0, 0.08, 0.7  # of energy; metres; cosine
 EDGES_FROM = 4.5  # the scale below which the outline counts
-GAZE_MOST = 0.6  # radians
+GAZE_MOST, SHAPE_MOST = 0.6, 3.0  # radians; standard deviations
 UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # template axes -> camera axes, facing the camera
 TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 LIMBS = (  # joint, joint at the bone's end, landmarks at both
@@ -107,7 +108,7 @@ def first_guess(evidence: Evidence) -> BodyFit:
     seen = evidence.world[[INDEX[name] for name in TRUNK]]
     u, _, vt = np.linalg.svd((own - own.mean(0)).T @ (seen - seen.mean(0)))
     local[0] = (u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt).T
-    fit = BodyFit(local, np.zeros(3), focal, (width / 2, height / 2), SHAPE_MEAN.copy())
+    fit = BodyFit(local, np.zeros(3), focal, (width / 2, height / 2), np.zeros(len(load_template().shape_names)))
     _turn_limbs(evidence, fit)
     points, pixels = fit.posed(evidence.points), evidence.pixels - fit.centre
     weight = 1 / evidence.sigma[:, None]
@@ -229,5 +230,4 @@ def _move(fit: BodyFit, step: np.ndarray) -> None:
     moved = step[face : face + FACE_COEFFICIENTS]
     fit.expression = np.clip(fit.expression + moved[:EXPRESSIONS], 0, 1)
     fit.gaze = np.clip(fit.gaze + moved[EXPRESSIONS:].reshape(2, 2), -GAZE_MOST, GAZE_MOST)
-    limit = 3 * SHAPE_SPREAD
-    fit.betas = SHAPE_MEAN + np.clip(fit.betas + step[model.own :] - SHAPE_MEAN, -limit, limit)
+    fit.betas = np.clip(fit.betas + step[model.own :], -SHAPE_MOST, SHAPE_MOST)

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from ...body.pose import axis_angles
 from .evidence import BODY, FACE, HAND, Evidence
-from .model import EXPRESSIONS, SHAPE_MEAN, SHAPE_SPREAD, BodyFit, fit_model
+from .model import EXPRESSIONS, BodyFit, fit_model
 from .model import FACE as FACE_COEFFICIENTS
 from .pose_prior import load_prior
 
@@ -167,8 +167,7 @@ def prior_terms(evidence: Evidence, fit: BodyFit) -> list[Term]:
 
 def shape_prior(betas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Hessian [S,S] and gradient [S] of the shape's prior."""
-    hessian = np.diag(PRIOR / SHAPE_SPREAD**2)
-    return hessian, hessian @ (SHAPE_MEAN - betas)
+    return PRIOR * np.eye(len(betas)), -PRIOR * betas
 
 
 def prior_focal(evidence: Evidence) -> float:

