@@ -167,8 +167,10 @@ def download_wheels(folder: Path, platforms: list[str], versions: list[str], tor
 
 
 def stage_extension(folder: Path, platforms: list[str], versions: list[str], torch: str) -> None:
-    """Lays the extension out as Blender installs it: one package with `backend` and `operators` inside."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "demo", "bench")
+    """Lays the extension out as Blender installs it: one package with `backend` and `operators` inside,
+    without the demo and what trains.
+    """
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "demo", "training")
     shutil.copytree(ROOT / "lca_blender", folder, dirs_exist_ok=True, ignore=ignore)
     shutil.copytree(ROOT / "backend", folder / "backend", ignore=ignore)
     shutil.copytree(ROOT / "operators", folder / "operators", ignore=ignore)
@@ -229,7 +231,7 @@ def test(options: argparse.Namespace) -> None:
         run(python, "-m", "ruff", "check", ".")
         run(python, "-m", "ruff", "format", "--check", ".")
     if "backend" in wanted:
-        run(python, "-m", "pytest", "tests/backend")
+        run(python, "-m", "pytest", "tests/backend", "tests/training")
     if "blender" in wanted or "package" in wanted:
         pythons = [python, *filter(None, [older_environment()])]
     if "blender" in wanted:

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lca_blender.backend.avatar import Avatar
-from lca_blender.backend.evaluation.photo_sheets import head_picture
 from lca_blender.backend.imaging.sighting import see
 from lca_blender.backend.model.create import rest_signal
+from lca_blender.backend.training.evaluation.photo_sheets import head_picture
 from PIL import Image
 from skimage.data import astronaut
 

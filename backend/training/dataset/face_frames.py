@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from ...imaging.faces import face_crop, face_frame
 from ...model.config import ModelConfig
-from ...model.expression_codes import SIZE, face_crop, face_frame
-from ..disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
-from .prepare import ROOM, PreparedPerson, add_beside, faces_path
+from ...model.expression_codes import SIZE
+from ..network.disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
+from .crops import ROOM
+from .prepare import add_beside
+from .prepared import PreparedPerson, faces_path
 
 
 def write_face_frames(
