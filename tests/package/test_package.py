@@ -27,6 +27,7 @@ def test_the_archive_holds_the_package_as_blender_wants_it(archive):
     assert manifest["id"] == "lca_blender"
     assert manifest["blender_version_min"] == "4.5.0"
     assert {"__init__.py", "backend/avatar.py", "operators/create_avatar.py"} <= set(names)
+    assert not [name for name in names if name.startswith(("demo/", "backend/training/"))]
     assert any(name.endswith("starter.safetensors") for name in names), "the bundled model is missing"
     landmarks = "backend/imaging/landmarks/data/"
     assert {f"{landmarks}{name}" for name in ("LICENSE", "NOTICE", "pose_landmark_full.safetensors")} <= set(

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...imaging.faces import face_crop
 from ...model.config import ModelConfig
+from ...model.expression_codes import SIZE
 from ...model.matching import SiteColors, combine
 from ...raster.camera import Camera
-from ..dataset.face_frames import acted_faces
+from ..dataset.crops import ROOM
 from ..dataset.prepared import DISTANCE_STEP, ERROR_STEP, PreparedPeople, PreparedPerson
 from .anchor_pool import PooledAnchors
 from .config import BatchRecipe
-from .disturb import as_photos, jittered, over_grey
+from .disturb import FACE_JITTER, FACE_TURN, as_photos, jittered, over_grey
 from .noise import NoiseBank
 
 READ = 0.5  # of the targets that show a face are driven by the code read from it, the others by sliders
@@ -257,3 +259,16 @@ def _person(
         "cameras": cameras,
         "offsets": file.offsets(pool.site),
     }
+
+
+def acted_faces(person: PreparedPerson, views: np.ndarray, rng) -> tuple[Tensor, np.ndarray]:
+    """Masked photos [n,4,H,W] of the faces in some views, as disturbed as the estimator's crops, and which
+    views [n] show one.
+    """
+    frames = person.face_frames[views]
+    seen = np.isfinite(frames).all((1, 2))
+    side = round(SIZE[0] * ROOM)
+    crops = np.zeros((len(views), side, side, 4), np.uint8)
+    for n in np.flatnonzero(seen):
+        crops[n] = face_crop(person.view(views[n])[..., :4], frames[n], ROOM)
+    return as_photos(rng, jittered(rng, crops, SIZE, FACE_JITTER, FACE_TURN), True), seen
