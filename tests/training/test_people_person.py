@@ -47,7 +47,7 @@ def test_same_seed_same_bits():
 
 _HASH = """
 import hashlib
-from lca_blender.backend.people.person import sample_person
+from lca_blender.backend.training.people.person import sample_person
 for seed in (1, 4, 6, 9, 12, 15):
     arrays = [v for v in vars(sample_person(seed)).values() if hasattr(v, "tobytes")]
     print(hashlib.sha256(b"".join(v.tobytes() for v in arrays)).hexdigest())

@@ -32,8 +32,8 @@ FACE_SHAPES = (
 SHAPES = BODY_SHAPES + FACE_SHAPES
 EXPRESSIONS, GAZES = len(ARKIT_NAMES), 4
 FACE = EXPRESSIONS + GAZES  # coefficients of one photo's face
-# Mean and standard deviation of the coefficients of synthetic people (`people.shape`), rounded: the mean body
-# of the template is a lean one.
+# Mean and standard deviation of the coefficients of synthetic people (`training.people.shape`), rounded: the
+# mean body of the template is a lean one.
 SHAPE_MEAN = np.where(np.array(SHAPES) == "weight", 2.3, 0.0)
 SHAPE_SPREAD = np.where(np.array(SHAPES) == "weight", 1.7, 1.0)
 CHORD = 0.5  # the value at which the jaw's turn is made linear
