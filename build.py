@@ -166,13 +166,18 @@ def download_wheels(folder: Path, platforms: list[str], versions: list[str], tor
     return sorted(folder.glob("*.whl"))
 
 
-def stage_extension(folder: Path, platforms: list[str], versions: list[str], torch: str) -> None:
-    """Lays the extension out as Blender installs it: one package with `backend` and `operators` inside."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "demo", "bench")
+def stage_package(folder: Path) -> None:
+    """Copies what ships: one package with `backend` and `operators` inside; the demo and what trains stay."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "demo", "training")
     shutil.copytree(ROOT / "lca_blender", folder, dirs_exist_ok=True, ignore=ignore)
     shutil.copytree(ROOT / "backend", folder / "backend", ignore=ignore)
     shutil.copytree(ROOT / "operators", folder / "operators", ignore=ignore)
     shutil.copy(ROOT / "LICENSE", folder)
+
+
+def stage_extension(folder: Path, platforms: list[str], versions: list[str], torch: str) -> None:
+    """Lays the extension out as Blender installs it, with its wheels and manifest."""
+    stage_package(folder)
     wheels = download_wheels(folder / "wheels", platforms, versions, torch)
     listed = "".join(f'  "./wheels/{wheel.name}",\n' for wheel in wheels)
     names = ", ".join(f'"{name}"' for name in platforms)
@@ -229,7 +234,7 @@ def test(options: argparse.Namespace) -> None:
         run(python, "-m", "ruff", "check", ".")
         run(python, "-m", "ruff", "format", "--check", ".")
     if "backend" in wanted:
-        run(python, "-m", "pytest", "tests/backend")
+        run(python, "-m", "pytest", "tests/backend", "tests/training")
     if "blender" in wanted or "package" in wanted:
         pythons = [python, *filter(None, [older_environment()])]
     if "blender" in wanted:

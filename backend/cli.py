@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`lca`: the same work without Blender. Its commands are the modules of `commands`."""
+"""`lca`: the same work without Blender. Its commands are the modules of `commands` and
+`training/commands`.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,12 @@ import os
 import pkgutil
 import sys
 from importlib import import_module
+from pathlib import Path
 
-from . import commands
 from .commands import say
 from .errors import UserError
+
+COMMANDS = ("commands", "training.commands")  # the installed extension has no `training`
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,8 +23,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="lca", description=__doc__)
     top.add_argument("--threads", type=int, help="CPU threads (all cores if not given)")
     subparsers = top.add_subparsers(required=True, metavar="command")
-    for module in pkgutil.iter_modules(commands.__path__, commands.__name__ + "."):
-        import_module(module.name).add(subparsers)
+    for package in COMMANDS:
+        folder = Path(__file__).parent.joinpath(*package.split("."))
+        for module in pkgutil.iter_modules([str(folder)], f"{__package__}.{package}."):
+            import_module(module.name).add(subparsers)
     return top
 
 

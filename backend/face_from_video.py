@@ -69,7 +69,8 @@ def face_from_video(
     Raises UserError where nothing can be read or no picture shows a face, `Cancelled` once `cancelled()`.
     """
     from .imaging.correspondence import Estimator
-    from .model.expression_codes import bundled_codes, load_codes, read_face
+    from .imaging.faces import read_face
+    from .model.expression_codes import bundled_codes, load_codes
 
     remarks: list[str] = []
     source = _pictures([Path(p) for p in pictures], rate, remarks)

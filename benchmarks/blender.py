@@ -17,8 +17,8 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from lca_blender.backend.bench.timing import case
-from lca_blender.backend.bench.workload import avatar
+from lca_blender.backend.training.bench.timing import case
+from lca_blender.backend.training.bench.workload import avatar
 
 import lca_blender
 

@@ -14,9 +14,9 @@ from dataclasses import replace
 import bpy
 import gpu
 import numpy as np
-from lca_blender.backend.bench.timing import case, medians
-from lca_blender.backend.bench.workload import body, camera
 from lca_blender.backend.raster import rasterize
+from lca_blender.backend.training.bench.timing import case, medians
+from lca_blender.backend.training.bench.workload import body, camera
 
 from lca_blender.engine.gpu_canvas import Canvas
 from lca_blender.engine.gpu_order import best_order

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands of `lca`, one module each: `add(subparsers)` declares it, `run(args)` does it.
+"""The commands of `lca`, one module each: `add(subparsers)` declares it, `run(args)` does it. Those
+that train and measure are the modules of `training/commands`.
 
 `lca --help` imports all of them: what is heavy is imported by `run`.
 """
@@ -11,6 +12,14 @@ from pathlib import Path
 def say(text: str) -> None:
     """A line for the person, apart from a command's result."""
     print(text, file=sys.stderr, flush=True)
+
+
+def kinds_of(subparsers, command: str, help: str):
+    """What the kinds of a command (`lca codes read`) are added to; the modules that add them share it."""
+    if command not in subparsers.choices:
+        parser = subparsers.add_parser(command, help=help)
+        parser.kinds = parser.add_subparsers(required=True, metavar="kind")
+    return subparsers.choices[command].kinds
 
 
 def add_network(parser) -> None:

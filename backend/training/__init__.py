@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training the network."""
+"""Everything that trains, measures and makes synthetic people; the extension leaves it out."""

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from ..backend.avatar import Avatar, Signal
-from ..backend.people import poses
-from ..backend.people.cameras import body_extent, frame
-from ..backend.people.lights import direction, neutral_light
-from ..backend.people.person import sample_person
-from ..backend.people.render import View, pose_person, render_posed
 from ..backend.raster import Camera, rasterize
+from ..backend.training.people import poses
+from ..backend.training.people.cameras import body_extent, frame
+from ..backend.training.people.lights import direction, neutral_light
+from ..backend.training.people.person import sample_person
+from ..backend.training.people.render import View, pose_person, render_posed
 
 DEFAULT_SEED = 1_000_011
 WIDTH, HEIGHT = 768, 1024

@@ -12,8 +12,8 @@ from lca_blender.backend.imaging.landmarks.face import Face
 from lca_blender.backend.imaging.landmarks.pose import INDEX, NAMES, Pose
 from lca_blender.backend.imaging.landmarks.regions import Region
 from lca_blender.backend.imaging.sighting import Sighting
-from lca_blender.backend.people.poses import random_pose
 from lca_blender.backend.raster.mesh_faces import rasterize_mesh
+from lca_blender.backend.training.people.poses import random_pose
 
 HEIGHT, WIDTH = 480, 360
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 from lca_blender.backend import commands
 from lca_blender.backend.cli import main
+from lca_blender.backend.training import commands as training
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
@@ -18,7 +19,8 @@ def test_help_names_every_command_and_imports_nothing_heavy():
     )
     text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert text.splitlines()[-1].strip() == "heavy:"
-    assert text.count("\n    ") >= len(list(pkgutil.iter_modules(commands.__path__)))
+    modules = [*pkgutil.iter_modules(commands.__path__), *pkgutil.iter_modules(training.__path__)]
+    assert text.count("\n    ") >= len({module.name for module in modules})
 
 
 @pytest.mark.parametrize("arguments", [["inspect", "a.lca", "--wrong"], ["nothing"], []])

@@ -8,7 +8,6 @@ import torch
 from avatar_fixtures import make_avatar, make_signal, scattered
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lca_blender.backend.bench import gsplat_reference as gsplat
 from lca_blender.backend.body.expression import apply_face_joints, expression_code, gaze_vectors
 from lca_blender.backend.body.pose import pose_features
 from lca_blender.backend.drive_cuda import Actor, DrivenFrame, tile_lists
@@ -16,6 +15,7 @@ from lca_blender.backend.gaussians import Gaussians
 from lca_blender.backend.raster import Camera, look_at, rasterize
 from lca_blender.backend.raster.gsplat import pictures
 from lca_blender.backend.raster.inputs import Shot
+from lca_blender.backend.training.bench import gsplat_reference as gsplat
 from raster_scenes import camera_of, gaussians_of
 
 

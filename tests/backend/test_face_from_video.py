@@ -14,9 +14,9 @@ from lca_blender.backend.face_from_video import FacePerformance, face_from_video
 from lca_blender.backend.imaging.movies import LONGEST, is_movie, movie_frames
 from lca_blender.backend.imaging.photos import PhotoError
 from lca_blender.backend.jobs import Cancelled
-from lca_blender.backend.people.person import sample_person
-from lca_blender.backend.people.render import render_person
 from lca_blender.backend.raster.camera import Camera, look_at
+from lca_blender.backend.training.people.person import sample_person
+from lca_blender.backend.training.people.render import render_person
 from PIL import Image
 
 RATE = 12

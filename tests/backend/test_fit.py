@@ -17,7 +17,7 @@ from lca_blender.backend.imaging.fit.face_warp import face_warp
 from lca_blender.backend.imaging.fit.model import EXPRESSIONS, SHAPE_MEAN, SHAPES, BodyFit, fit_model
 from lca_blender.backend.imaging.fit.pose_prior import load_prior
 from lca_blender.backend.imaging.fit.solve import fit_bodies
-from lca_blender.backend.people.poses import random_pose
+from lca_blender.backend.training.people.poses import random_pose
 from sightings import known, observed
 
 JOINTS = load_prior().joints

@@ -14,11 +14,11 @@ from lca_blender.backend.imaging.report import photo_reports, write_report
 from lca_blender.backend.imaging.views import network_views, on_template
 from lca_blender.backend.jobs import Cancelled
 from lca_blender.backend.model.config import ModelConfig
-from lca_blender.backend.people import poses
-from lca_blender.backend.people.cameras import body_extent, frame
-from lca_blender.backend.people.lights import direction, neutral_light
-from lca_blender.backend.people.person import sample_person
-from lca_blender.backend.people.render import pose_person, render_posed
+from lca_blender.backend.training.people import poses
+from lca_blender.backend.training.people.cameras import body_extent, frame
+from lca_blender.backend.training.people.lights import direction, neutral_light
+from lca_blender.backend.training.people.person import sample_person
+from lca_blender.backend.training.people.render import pose_person, render_posed
 from PIL import Image
 from skimage import data as pictures
 

@@ -7,9 +7,9 @@ import raster_reference as brute_force
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lca_blender.backend.bench import gsplat_reference as gsplat
 from lca_blender.backend.gaussians import Gaussians
 from lca_blender.backend.raster import rasterize
+from lca_blender.backend.training.bench import gsplat_reference as gsplat
 from raster_scenes import CAMERAS, camera_of, gaussians_of, scenes
 
 FIELDS = ("means", "covariances", "opacities", "colors")

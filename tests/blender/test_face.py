@@ -11,9 +11,9 @@ from lca_blender.backend.body.arkit import ARKIT_INDEX, ARKIT_NAMES
 from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.face_from_video import FacePerformance, face_from_video
-from lca_blender.backend.people.person import sample_person
-from lca_blender.backend.people.render import render_person
 from lca_blender.backend.raster.camera import Camera, look_at
+from lca_blender.backend.training.people.person import sample_person
+from lca_blender.backend.training.people.render import render_person
 from lca_blender.operators.face_from_video import LCA_OT_face_from_video
 from PIL import Image
 from refusals import fails

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lca_blender.backend.avatar import Avatar
-from lca_blender.backend.evaluation.photo_sheets import head_picture
 from lca_blender.backend.imaging.sighting import see
 from lca_blender.backend.model.create import rest_signal
+from lca_blender.backend.training.evaluation.photo_sheets import head_picture
 from PIL import Image
 from skimage.data import astronaut
 
@@ -27,6 +27,7 @@ def test_the_archive_holds_the_package_as_blender_wants_it(archive):
     assert manifest["id"] == "lca_blender"
     assert manifest["blender_version_min"] == "4.5.0"
     assert {"__init__.py", "backend/avatar.py", "operators/create_avatar.py"} <= set(names)
+    assert not [name for name in names if name.startswith(("demo/", "backend/training/"))]
     assert any(name.endswith("starter.safetensors") for name in names), "the bundled model is missing"
     landmarks = "backend/imaging/landmarks/data/"
     assert {f"{landmarks}{name}" for name in ("LICENSE", "NOTICE", "pose_landmark_full.safetensors")} <= set(

@@ -2,7 +2,7 @@
 """How people hold themselves: a Gaussian over the joint angles that a photo is fitted with.
 
 Its mean and covariance are those of the poses of the synthetic people, which come from measured ranges of
-motion. `python -m lca_blender.backend.imaging.fit.pose_prior` writes the bundled file anew.
+motion.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from ...body.skeleton import FINGERS, INDEX
 
@@ -21,8 +21,6 @@ FREE = (
     *(f"{name}.{side}" for side in "LR" for name in LIMBS),
     *(f"{finger}{n}.{side}" for side in "LR" for finger in FINGERS for n in (1, 2, 3)),
 )
-POSES = 20_000
-FLOOR = np.radians(3.0)  # of a standard deviation: a joint that never moves may still move a little
 
 
 @dataclass(frozen=True)
@@ -42,21 +40,3 @@ def load_prior(path: Path = FILE) -> PosePrior:
     tensors = {name: value.astype(np.float64) for name, value in load_file(path).items()}
     joints = np.array([INDEX[name] for name in FREE])
     return PosePrior(joints, tensors["rest"][joints], tensors["root"], tensors["rest"])
-
-
-def measure(path: Path = FILE, count: int = POSES) -> None:
-    """Writes the prior of `count` random poses."""
-    from ...people.poses import random_pose
-
-    rng = np.random.default_rng(11)
-    poses = np.stack([random_pose(rng).rotations for _ in range(count)]).astype(np.float64)
-    rest = poses.mean(0)
-    rest[0] = 0
-    free = poses[:, [INDEX[name] for name in FREE]].reshape(count, -1)
-    covariance = np.cov(free.T) + FLOOR**2 * np.eye(free.shape[1])
-    root = np.linalg.cholesky(np.linalg.inv(covariance)).T
-    save_file({"rest": rest.astype(np.float32), "root": np.ascontiguousarray(root, np.float32)}, path)
-
-
-if __name__ == "__main__":
-    measure()

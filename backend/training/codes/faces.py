@@ -14,11 +14,12 @@ from torch import Tensor
 from ...body.arkit import ARKIT_INDEX, ARKIT_NAMES
 from ...body.skeleton import INDEX
 from ...errors import UserError
-from ...model.expression_codes import SIZE, face_crop, face_frame
-from ...people.dataset import HELD_OUT, is_held_out, write_shards
-from ..dataset.prepare import ROOM
+from ...imaging.faces import face_crop, face_frame
+from ...model.expression_codes import SIZE
+from ..dataset.crops import ROOM
 from ..dataset.shards import open_people
-from ..disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
+from ..network.disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
+from ..people.dataset import HELD_OUT, is_held_out, write_shards
 
 FRAMES, FEWEST = 12, 3  # pictures made of a person, and how many at least must show the face
 PICTURE = {"height": 160, "width": 120, "body_views": 0, "face_views": FRAMES}
@@ -28,7 +29,7 @@ PICTURE = {"height": 160, "width": 120, "body_views": 0, "face_views": FRAMES}
 class Faces:
     """F pictures of P people: those from `starts[p]` to `starts[p + 1]` are person p's.
 
-    crops uint8 straight RGBA [F,h,w,4], with `prepare.ROOM` to spare; arkit [F,52]; gaze [F,2,2];
+    crops uint8 straight RGBA [F,h,w,4], with `crops.ROOM` to spare; arkit [F,52]; gaze [F,2,2];
     turn [F,3,3]: the head's rotation as the camera sees it; starts [P+1].
     """
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from ...body.expression import arkit_from_code
 from ...model.expression_codes import FaceEncoder, FaceReading, beyond_arkit, save_codes
-from ..disturb import over_grey
-from ..losses import ssim
-from ..parallel import gathered
+from ..network.disturb import over_grey
+from ..network.losses import ssim
+from ..network.parallel import gathered
 from .faces import FaceBatch, Faces, draw_faces, load_faces, make_people, plain_photos
 from .portraits import SIZE, Appearance, Portraits, identity_of
 

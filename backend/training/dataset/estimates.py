@@ -15,20 +15,11 @@ from ...imaging.crops import Box
 from ...imaging.views import BODY_SOURCE, head_crop, pixel_source
 from ...model.config import ModelConfig
 from ...model.matching import site_colors
-from ...people.backgrounds import compose_background
-from .prepare import (
-    BODY_MARGIN,
-    DISTANCE_STEP,
-    ERROR_STEP,
-    ROOM,
-    Sites,
-    add_beside,
-    byte_colors,
-    byte_steps,
-    estimate_path,
-    make_sites,
-    roomy,
-)
+from ..people.backgrounds import compose_background
+from .crops import BODY_MARGIN, ROOM, byte_colors, roomy
+from .prepare import add_beside, byte_steps
+from .prepared import DISTANCE_STEP, ERROR_STEP, estimate_path
+from .sites import Sites, make_sites
 
 
 def estimate_record(

@@ -6,12 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
+from ...imaging.faces import face_frame
 from ...model.config import ModelConfig
-from ...model.expression_codes import SIZE, face_crop, face_frame
-from ..disturb import FACE_JITTER, FACE_TURN, as_photos, jittered
-from .prepare import ROOM, PreparedPerson, add_beside, faces_path
+from .prepare import add_beside
+from .prepared import faces_path
 
 
 def write_face_frames(
@@ -32,16 +31,3 @@ def face_frames(record: dict) -> dict[str, np.ndarray]:
         found = face_frame(record["rgba"][v, ..., 3] / np.float32(255), points)
         frames[v] = np.nan if found is None else found
     return {"frames": frames}
-
-
-def acted_faces(person: PreparedPerson, views: np.ndarray, rng) -> tuple[Tensor, np.ndarray]:
-    """Masked photos [n,4,H,W] of the faces in some views, as disturbed as the estimator's crops, and which
-    views [n] show one.
-    """
-    frames = person.face_frames[views]
-    seen = np.isfinite(frames).all((1, 2))
-    side = round(SIZE[0] * ROOM)
-    crops = np.zeros((len(views), side, side, 4), np.uint8)
-    for n in np.flatnonzero(seen):
-        crops[n] = face_crop(person.view(views[n])[..., :4], frames[n], ROOM)
-    return as_photos(rng, jittered(rng, crops, SIZE, FACE_JITTER, FACE_TURN), True), seen

@@ -9,7 +9,7 @@ from scipy import ndimage
 from ...body.expression import apply_face_joints
 from ...body.template import load_template
 from ...raster.mesh_faces import rasterize_mesh
-from .prepare import square
+from .signals import square
 
 REACH = (
     0.12  # of the mask's longer side: clothes and hair that far from the fitted body get its nearest point

@@ -73,7 +73,7 @@ class Sample:
     @property
     def seed(self) -> int:
         """A synthetic person's seed; of others a number made of their name, from `NAMED` on."""
-        from ...people.dataset import NAMED
+        from ..people.dataset import NAMED
 
         seed = self.facts.get("seed")
         if type(seed) is int and 0 <= seed < NAMED:
@@ -339,6 +339,6 @@ def open_people(folder: str | Path):
     """A folder's people, whichever way they are kept: tar shards, or `people.dataset` records."""
     if any(Path(folder).glob("*.tar")):
         return ShardFolder(folder)
-    from ...people.dataset import PeopleDataset
+    from ..people.dataset import PeopleDataset
 
     return PeopleDataset(folder)

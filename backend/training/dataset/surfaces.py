@@ -12,9 +12,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ...model.config import ModelConfig
-from ...people.person import Person, sample_person
-from ...people.render import rest_surface
-from .prepare import Sites, add_beside, make_sites, surface_path
+from ..people.person import Person, sample_person
+from ..people.render import rest_surface
+from .prepare import add_beside
+from .prepared import surface_path
+from .sites import Sites, make_sites
 
 NEIGHBOURS = 12
 LAYER = 0.012  # metres: vertices this much farther than the nearest still belong to a site

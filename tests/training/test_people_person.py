@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Synthetic people: whole, dressed, reproducible and unlike each other."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from lca_blender.backend.training.people import shape, surface
+from lca_blender.backend.training.people.cloth import BodyShape, hang
+from lca_blender.backend.training.people.person import sample_person
+from lca_blender.backend.training.people.prints import Fabric
+from lca_blender.backend.training.people.sites import EYE, SKIN, TEETH, load_sites
+from lca_blender.backend.training.people.skin import Eye, Skin, lip_mask
+
+
+@pytest.fixture(scope="module")
+def people():
+    return [sample_person(seed) for seed in range(50)]
+
+
+def arrays(person):
+    return {k: v for k, v in vars(person).items() if isinstance(v, np.ndarray)}
+
+
+def skin_area(person, chosen):
+    """Area of skin whose rest points satisfy `chosen`, on the mean template."""
+    faces = person.faces[person.face_material == SKIN]
+    p = person.template_points[faces]
+    area = 0.5 * np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1)
+    return float(area[chosen(p.mean(1))].sum())
+
+
+def torso(points):
+    sites = load_sites()
+    low, high = sites.joint("spine1")[2], sites.joint("spine3")[2]
+    return (points[:, 2] > low) & (points[:, 2] < high) & (np.abs(points[:, 0]) < sites.shoulder[0])
+
+
+def test_same_seed_same_bits():
+    first, second = arrays(sample_person(7)), arrays(sample_person(7))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert value.tobytes() == second[name].tobytes(), name
+
+
+_HASH = """
+import hashlib
+from lca_blender.backend.training.people.person import sample_person
+for seed in (1, 4, 6, 9, 12, 15):
+    arrays = [v for v in vars(sample_person(seed)).values() if hasattr(v, "tobytes")]
+    print(hashlib.sha256(b"".join(v.tobytes() for v in arrays)).hexdigest())
+"""
+
+
+def test_same_bits_on_any_number_of_threads():
+    printed = []
+    for count in "12":
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), count)
+        done = subprocess.run(
+            [sys.executable, "-c", _HASH], env={**os.environ, **threads}, capture_output=True, check=True
+        )
+        printed.append(done.stdout.split())
+    assert len(printed[0]) == 6
+    assert printed[0] == printed[1]
+
+
+def test_same_seed_same_colours():
+    points = load_sites().template.vertices[:500]
+    for a, b in zip(sample_person(3).materials, sample_person(3).materials, strict=True):
+        for x, y in zip(a.shade(points, points), b.shade(points, points), strict=True):
+            assert x.tobytes() == y.tobytes()
+
+
+def test_every_mesh_is_whole(people):
+    for person in people:
+        n, joints = len(person.vertices), len(person.joint_heads)
+        for name, value in arrays(person).items():
+            assert np.isfinite(value).all(), (person.seed, name)
+        assert person.template_points.shape == person.rest_points.shape == (n, 3)
+        assert np.array_equal(np.unique(person.faces), np.arange(n)), "a vertex that no face uses"
+        assert person.face_material.max() < len(person.materials)
+        assert len(person.face_material) == len(person.faces)
+        assert person.skin_indices.shape == person.skin_weights.shape == (n, 8)
+        assert person.skin_indices.min() >= 0
+        assert person.skin_indices.max() < joints
+        np.testing.assert_allclose(person.skin_weights.sum(1), 1, atol=1e-5)
+        corners = person.faces
+        assert (corners[:, 0] != corners[:, 1]).all()
+        assert (corners[:, 1] != corners[:, 2]).all()
+        assert (corners[:, 2] != corners[:, 0]).all()
+        assert person.expression_deltas.shape == (52, len(person.expression_index), 3)
+        assert len(person.faces) < 120_000
+
+
+def test_clothes_and_hair_stay_near_the_body(people):
+    for person in people:
+        size = person.vertices.max(0) - person.vertices.min(0)
+        assert 1.3 < size[2] < 2.3
+        assert size[0] < 2.0
+        assert size[1] < 0.9
+
+
+def test_template_points_lie_on_the_template(people):
+    sites = load_sites()
+    for person in people[::10]:
+        distance, _ = sites.tree.query(person.template_points)
+        assert np.quantile(distance, 0.99) < 0.025
+
+
+def test_materials_answer_for_every_face(people):
+    for person in people[::5]:
+        for i, material in enumerate(person.materials):
+            mine = person.faces[person.face_material == i]
+            if len(mine) == 0:
+                continue
+            points = person.rest_points[mine].mean(1)
+            albedo, roughness, specular = material.shade(points, points)
+            assert albedo.shape == (len(points), 3)
+            assert albedo.min() >= 0
+            assert albedo.max() <= 1
+            assert roughness.shape == specular.shape == (len(points),)
+            assert (roughness > 0).all()
+
+
+def test_a_top_covers_the_chest(people):
+    """No skin of the trunk shows, or lies in wait to poke through, under a tee, a shirt or a sweater."""
+    whole = load_sites().template
+    bare_faces = whole.faces[(whole.part[whole.faces] == SKIN).all(1)]
+    p = whole.vertices[bare_faces]
+    area = 0.5 * np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1)
+    full = area[torso(p.mean(1))].sum()
+    dressed = [q for q in people if {"tee", "shirt", "sweater", "long"} & set(q.description["clothes"])]
+    assert len(dressed) > 10
+    for person in dressed:
+        assert skin_area(person, torso) < 0.2 * full, person.seed
+
+
+def test_faces_and_hands_stay_bare(people):
+    sites = load_sites()
+    wrist = sites.joint("hand.L")[0] + 0.03
+
+    def hands(points):
+        return np.abs(points[:, 0]) > wrist
+
+    def face(points):
+        q = sites.head_local(points)
+        return (q[:, 1] > -9) & (q[:, 1] < 3) & (q[:, 2] > 4)
+
+    for region in (hands, face):
+        areas = [skin_area(person, region) for person in people]
+        assert min(areas) == pytest.approx(max(areas), rel=1e-5)
+        assert min(areas) > 0.005
+
+
+@pytest.mark.parametrize(("masculine", "stature"), [(0.0, 1.629), (1.0, 1.756)])
+def test_bodies_have_the_stature_and_mass_that_were_drawn(masculine, stature):
+    """Means of stature: ANSUR II."""
+    template = load_sites().template
+    skin = template.faces[(template.part[template.faces] == SKIN).all(1)]
+    sizes = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        size = shape.sample_size(rng, masculine, 0.0)
+        wanted = size.stature, size.mass
+        betas = shape.sample_betas(rng, template.shape_names, masculine, 0.0, size)
+        vertices, _ = shape.apply_shape(template, shape.fit_size(template, betas, *wanted))
+        corners = vertices[skin].astype(np.float64) - vertices.mean(0)
+        volume = np.linalg.det(corners).sum() / 6
+        sizes.append((*wanted, np.ptp(vertices[:, 2]), 1000 * volume))
+    sizes = np.array(sizes)
+    assert np.abs(sizes[:, 0] - sizes[:, 2]).max() < 0.03
+    assert abs(sizes[:, 2].mean() - stature) < 0.035
+    assert np.median(np.abs(sizes[:, 3] - sizes[:, 1])) < 1.0
+    assert np.corrcoef(sizes[:, 1], sizes[:, 3])[0, 1] > 0.95
+
+
+def test_people_differ(people):
+    statures = np.array([p.vertices[:, 2].max() for p in people])
+    assert 0.04 < statures.std() < 0.2
+    betas = np.stack([p.betas for p in people])
+    assert (betas.std(0) > 0.4).all()
+    assert np.abs(betas).max() <= shape.RANGES["weight"][1]
+    skins, tops = [], []
+    for person in people:
+        cheek = load_sites().from_head_local(np.array([[5.0, -4.5, 6.5]])).astype(np.float32)
+        skins.append(person.materials[SKIN].shade(cheek, cheek).albedo[0])
+        cloth = next(m for m in person.materials if isinstance(m, Fabric))
+        tops.append(cloth.look.first)
+    assert np.std(skins, axis=0).min() > 0.12
+    assert np.std(tops, axis=0).min() > 0.15
+    assert len({p.description["hair"] for p in people}) >= 8
+    assert len({p.description["clothes"] for p in people}) >= 25
+
+
+def test_held_out_seeds_are_other_people():
+    a, b = sample_person(11), sample_person(1_000_011)
+    assert np.abs(a.betas - b.betas).max() > 0.5
+
+
+def test_features_sit_where_the_template_has_them():
+    sites = load_sites()
+    assert lip_mask(0.5, -6.6, 10.0) > 0.9
+    assert lip_mask(0.5, -7.6, 10.0) > 0.9
+    assert lip_mask(0.5, -5.4, 10.0) < 0.05
+    assert lip_mask(3.0, -7.0, 8.0) < 0.05
+    person = sample_person(5)
+    skin, eye = person.materials[SKIN], person.materials[EYE]
+    assert isinstance(skin, Skin)
+    assert isinstance(eye, Eye)
+    pupil = sites.joint("eye.L") + np.array([0, -0.012, 0])
+    white = sites.joint("eye.L") + np.array([0.0085, -0.0085, 0])
+    shades = eye.shade(np.array([pupil, white], np.float32), np.zeros((2, 3), np.float32)).albedo
+    assert shades[0].max() < 0.1
+    assert shades[1].min() > 0.5
+    assert person.materials[TEETH] is not None
+
+
+def test_split_keeps_area_and_sides():
+    """Cutting a square along a line leaves the area whole and each face on one side."""
+    axis = np.linspace(0, 1, 6)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+    i, j = np.meshgrid(np.arange(5), np.arange(5), indexing="ij")
+    a = (i * 6 + j).ravel()
+    faces = np.concatenate([np.stack([a, a + 6, a + 1], 1), np.stack([a + 1, a + 6, a + 7], 1)]).astype(
+        np.int32
+    )
+    patch = surface.whole(36, faces)
+    line = grid @ np.array([0.7, 0.5]) - 0.53
+    cut, inside, parent = surface.split(patch, line.astype(np.float32))
+    points = cut.carry(grid)
+    p = points[cut.faces]
+    area = 0.5 * np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
+    assert area.min() > 0
+    assert area.sum() == pytest.approx(1, abs=1e-5)
+    assert parent.max() < len(faces)
+    side = p.mean(1) @ np.array([0.7, 0.5]) - 0.53 > 0
+    assert (side == inside).mean() > 0.98
+    kept = surface.clip(patch, line.astype(np.float32))
+    q = kept.carry(grid)[kept.faces]
+    positive = 0.5 * np.cross(q[:, 1] - q[:, 0], q[:, 2] - q[:, 0]).sum()
+    corners = np.random.default_rng(0).random((200_000, 2))
+    assert positive == pytest.approx((corners @ np.array([0.7, 0.5]) > 0.53).mean(), abs=0.01)
+
+
+def test_a_skirt_clears_the_legs():
+    sites = load_sites()
+    body = BodyShape.of(sites.template.vertices, sites)
+    top, bottom = 1.0 * sites.k, 0.55 * sites.k
+    rings = hang(body.vertices, sites, top, bottom, 0.1, 0.01, (9, 0.0, 0.0))
+    for ring in rings[1:-1]:
+        near = np.abs(body.vertices[:, 2] - ring[:, 2].mean()) < 0.005
+        inside = body.vertices[near & (np.abs(body.vertices[:, 0]) < 0.26)]
+        centre = ring.mean(0)[:2]
+        reach = np.linalg.norm(ring[:, :2] - centre, axis=1).max()
+        assert np.linalg.norm(inside[:, :2] - centre, axis=1).max() < reach
