@@ -143,7 +143,9 @@ def _expressions(mesh: Mesh, face_units: dict, shapes: Shapes) -> np.ndarray:
     for i, name in enumerate(ARKIT_NAMES):
         delta = mesh.move(face_units[name])
         rows = np.flatnonzero(moved)
-        out[i, rows] = without_joints(name, delta[rows], mesh.vertices[rows], mesh.weights[rows], shapes.heads)
+        out[i, rows] = without_joints(
+            name, delta[rows], mesh.vertices[rows], mesh.weights[rows], shapes.heads
+        )
     tongue = np.flatnonzero((mesh.part == MOUTH) & (mesh.offsets != 0).any(1))
     out[ARKIT_NAMES.index("tongueOut")] = 0
     out[ARKIT_NAMES.index("tongueOut"), tongue] = tongue_out(mesh.vertices[tongue])

@@ -92,7 +92,9 @@ def _matrix(n, quads, edges, split, coarse) -> csr_matrix:
     keep, used = csr_matrix(scaled(np.ones(n))), np.zeros(n, bool)
     used[quads] = True
     # (F + 2 R + (k - 3) P) / k inside, (M + M + 2 P) / 4 at a rim
-    inside = scaled(1 / (valence * faces_at)) @ (at_vertex @ face) + scaled(2 / valence**2) @ (touching @ half)
+    inside = scaled(1 / (valence * faces_at)) @ (at_vertex @ face) + scaled(2 / valence**2) @ (
+        touching @ half
+    )
     inside = inside + scaled((valence - 3) / valence)
     border = 0.5 * keep + 0.25 * (rim_edges @ half)
     choice = lambda where, of: scaled(where.astype(float)) @ of  # noqa: E731
