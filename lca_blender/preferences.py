@@ -3,18 +3,18 @@
 
 import importlib.util
 from importlib.metadata import PackageNotFoundError, version
+from types import SimpleNamespace
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
+from .redraw import redraw_views
+
 PACKAGES = ("torch", "lca_kernels", "scipy", "gsplat")
 
 
-def _redraw(_preferences, context) -> None:
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+def _redraw(_preferences, _context) -> None:
+    redraw_views()
 
 
 class LCA_Preferences(bpy.types.AddonPreferences):
@@ -68,19 +68,15 @@ class LCA_Preferences(bpy.types.AddonPreferences):
             box.operator("lca.install_torch", icon="IMPORT")
 
 
-class Defaults:
-    """The preferences' defaults, where the package runs without being enabled as an add-on."""
-
-    device = "AUTO"
-    viewport = "AUTO"
-    viewport_solid = False
-    model = ""
+DEFAULTS = SimpleNamespace(
+    **{name: one.keywords.get("default", "") for name, one in LCA_Preferences.__annotations__.items()}
+)
 
 
-def preferences():
-    """The add-on's preferences, or their defaults."""
+def preferences() -> LCA_Preferences | SimpleNamespace:
+    """The add-on's preferences; their defaults where the package runs without being enabled as an add-on."""
     addon = bpy.context.preferences.addons.get(__package__)
-    return addon.preferences if addon and addon.preferences else Defaults()
+    return addon.preferences if addon and addon.preferences else DEFAULTS
 
 
 def torch_device() -> str:

@@ -7,14 +7,9 @@ from types import ModuleType
 
 import bpy
 
-from . import engine, playback, preferences, properties
+from . import engine, handlers, preferences, properties
 
-FIXED = (
-    preferences,
-    properties,
-    engine,
-    playback,
-)  # panels and operators come after what they show and change
+FIXED = (preferences, properties, engine, handlers)  # panels and operators use them: they come after
 FOLDERS = ("operators", "ui")
 
 _registered: list[ModuleType] = []

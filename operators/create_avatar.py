@@ -45,12 +45,7 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
             self.filepath = f"avatar{SUFFIX}"  # an unsaved .blend has no folder: ask
             context.window_manager.fileselect_add(self)
             return {"RUNNING_MODAL"}
-        return self.begin(context)
-
-    def execute(self, context):
-        if self.options.is_invoke:  # the file dialog has answered
-            return self.begin(context)
-        return LongWork.execute(self, context)
+        return self.execute(context)
 
     def prepare(self, context):
         given = [Path(bpy.path.abspath(photo.name)) for photo in self.photos if photo.name]

@@ -4,7 +4,7 @@
 import bpy
 from bpy.props import EnumProperty, FloatProperty
 
-from ..properties import ARKIT_NAMES
+from ..backend.body.arkit import ARKIT_NAMES
 from ..scene.avatar_data import active_avatar
 from .common import Attempt, needs_avatar
 

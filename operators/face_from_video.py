@@ -6,8 +6,8 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, StringProperty
 
+from ..backend.body.arkit import ARKIT_NAMES
 from ..backend.errors import UserError
-from ..properties import ARKIT_NAMES
 from ..scene.avatar_data import active_avatar
 from .common import need_torch, needs_avatar
 from .photos import chosen_files
@@ -65,11 +65,6 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
         self._start_now(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
-
-    def execute(self, context):
-        if self.options.is_invoke:  # the file dialog has answered
-            return self.begin(context)
-        return LongWork.execute(self, context)
 
     def prepare(self, context):
         pictures = sorted(chosen_files(self), key=_counted)

@@ -40,10 +40,9 @@ class LCA_OT_install_torch(LongWork, bpy.types.Operator):
         if not bpy.app.online_access:
             cls.poll_message_set("Allow Online Access in Preferences > System first")
             return False
-        return LongWork.poll.__func__(cls, context)
+        return super().poll(context)
 
     def invoke(self, context, event):
-        self.confirmed = True
         return context.window_manager.invoke_confirm(
             self,
             event,
@@ -51,9 +50,6 @@ class LCA_OT_install_torch(LongWork, bpy.types.Operator):
             message="This downloads several hundred megabytes from the Python package index.",
             confirm_text="Download",
         )
-
-    def execute(self, context):
-        return self.begin(context) if getattr(self, "confirmed", False) else LongWork.execute(self, context)
 
     def prepare(self, context):
         if not bpy.app.online_access:

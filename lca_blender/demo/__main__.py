@@ -17,6 +17,7 @@ from mathutils import Vector
 
 from .. import register
 from ..backend.avatar import Avatar
+from ..engine.engine import ENGINE
 from . import performance, photos
 from .sheet import contact_sheet
 from .video import write_mp4
@@ -88,7 +89,7 @@ def new_scene() -> bpy.types.Scene:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     register()
     scene = bpy.context.scene
-    scene.render.engine = "LCA_GAUSSIANS"
+    scene.render.engine = ENGINE
     scene.render.resolution_x, scene.render.resolution_y = RESOLUTION
     scene.render.fps = 24
     scene.frame_start, scene.frame_end = 1, performance.FRAMES

@@ -9,11 +9,11 @@ CLASSES = (LCA_GaussiansEngine, *panels.CLASSES)
 
 
 def register() -> None:
-    panels.adopt(LCA_GaussiansEngine.bl_idname)
+    panels.adopt()
     overlay.register()
 
 
 def unregister() -> None:
     overlay.unregister()
     forget_shaders()
-    panels.release(LCA_GaussiansEngine.bl_idname)
+    panels.release()

@@ -7,11 +7,12 @@ from ..backend.errors import UserError
 from ..log import log, report_once
 from .passes import PASSES, wanted_passes
 
+ENGINE = "LCA_GAUSSIANS"
 _said: set[str] = set()  # viewport errors already shown; cleared by `forget_errors`
 
 
 class LCA_GaussiansEngine(bpy.types.RenderEngine):
-    bl_idname = "LCA_GAUSSIANS"
+    bl_idname = ENGINE
     bl_label = "LCA Gaussians"
     bl_use_preview = False
     bl_use_eevee_viewport = True

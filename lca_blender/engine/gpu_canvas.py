@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backend.gaussians import Gaussians
 from ..backend.raster import Camera
-from ..scene.meshes import Surface
+from ..scene.meshes import Placed, Surface
 from .gpu_shaders import mesh_shader
 from .gpu_splats import NOTHING_Z, SplatDrawer
 from .gpu_state import column_major, frame_uniforms, plain_state
@@ -29,13 +29,13 @@ class Canvas:
         self,
         sets: Sequence[Gaussians],
         camera: Camera,
-        meshes: Sequence[tuple[Surface, bytes]] = (),
+        meshes: Sequence[Placed] = (),
         clear: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
         clay: bool = True,
     ) -> gpu.types.GPUTexture:
         """Premultiplied colour [H,W,4] over `clear`; the rows go from the bottom up.
 
-        meshes: surfaces with their world matrices, of `placed_surfaces`. Splats of all sets are blended in
+        meshes: those of `placed_surfaces`. Splats of all sets are blended in
         one order; those behind the meshes are hidden. Without `clay` the meshes themselves do not show.
         Sets and surfaces that are the same objects as last time are not uploaded again. The texture is drawn
         over by the next call.
@@ -62,9 +62,9 @@ class Canvas:
         )
         self.size = size
 
-    def _draw_meshes(self, meshes: Sequence[tuple[Surface, bytes]], camera: Camera) -> None:
+    def _draw_meshes(self, meshes: Sequence[Placed], camera: Camera) -> None:
         self.scene_z.clear(format="FLOAT", value=(NOTHING_Z,))
-        self._upload([surface for surface, _ in meshes])
+        self._upload([one.surface for one in meshes])
         shader = mesh_shader()
         with self.everything.bind():
             plain_state()
@@ -74,10 +74,9 @@ class Canvas:
             shader.bind()
             shader.uniform_float("paint", CLAY)
             frame_uniforms(shader, camera)
-            for surface, matrix in meshes:
-                to_camera = camera.viewmat @ np.frombuffer(matrix).reshape(4, 4)
-                shader.uniform_float("to_camera", column_major(to_camera))
-                self.batches[id(surface)][0].draw(shader)
+            for one in meshes:
+                shader.uniform_float("to_camera", column_major(camera.viewmat @ one.matrix))
+                self.batches[id(one.surface)][0].draw(shader)
             plain_state()
 
     def _upload(self, surfaces: Sequence[Surface]) -> None:

@@ -27,9 +27,9 @@ def draw() -> None:
     if not wanted(context):
         return
     try:
-        from . import viewport
+        from .gpu_support import gpu_draws
 
-        if viewport.gpu_draws():
+        if gpu_draws():
             paint(context, context.evaluated_depsgraph_get())
     except Exception as error:
         if report_once(_said, str(error)) and not isinstance(error, UserError):
@@ -60,8 +60,8 @@ def paint(context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
             gpu.state.blend_set("NONE")
 
 
-def look_again() -> None:
-    """The scene has changed: its meshes may be others."""
+def mark_stale() -> None:
+    """After a change of the scene: its meshes are collected again at the next draw."""
     for view in _views.values():
         view.stale = True
 

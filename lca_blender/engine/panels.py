@@ -3,6 +3,8 @@
 
 import bpy
 
+from .engine import ENGINE
+
 STAY = (
     "RENDER_PT_",
     "VIEWLAYER_PT_",
@@ -21,7 +23,7 @@ class LCA_PT_passes(bpy.types.Panel):
     bl_space_type = "PROPERTIES"
     bl_region_type = "WINDOW"
     bl_context = "view_layer"
-    COMPAT_ENGINES = {"LCA_GAUSSIANS"}
+    COMPAT_ENGINES = {ENGINE}
 
     @classmethod
     def poll(cls, context):
@@ -41,7 +43,7 @@ class LCA_PT_film(bpy.types.Panel):
     bl_space_type = "PROPERTIES"
     bl_region_type = "WINDOW"
     bl_context = "render"
-    COMPAT_ENGINES = {"LCA_GAUSSIANS"}
+    COMPAT_ENGINES = {ENGINE}
 
     @classmethod
     def poll(cls, context):
@@ -77,12 +79,13 @@ def adopted() -> list[type]:
     return found
 
 
-def adopt(engine: str) -> None:
+def adopt() -> None:
+    """Shows Blender's panels with our engine too."""
     for panel in adopted():
-        panel.COMPAT_ENGINES.add(engine)
+        panel.COMPAT_ENGINES.add(ENGINE)
 
 
-def release(engine: str) -> None:
+def release() -> None:
     for panel in bpy.types.Panel.__subclasses__():
         if panel not in CLASSES:
-            getattr(panel, "COMPAT_ENGINES", set()).discard(engine)
+            getattr(panel, "COMPAT_ENGINES", set()).discard(ENGINE)

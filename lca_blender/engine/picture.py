@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Avatars and a camera in, scene-linear pictures out: what final frames and the viewport have in common."""
 
+from collections.abc import Sequence
+
 import bpy
 import numpy as np
 import torch
 
 from ..backend.gaussians import Gaussians
 from ..backend.raster import Camera, rasterize
-from ..backend.raster.film import put_behind
+from ..backend.raster.background import put_behind
+from ..backend.raster.mesh_depth import mesh_depth
 from ..scene.colour import scene_linear
 from ..scene.evaluate import evaluate, one_thread, visible_avatars
+from ..scene.meshes import Placed
 from ..scene.world import background_color
 from .passes import NOTHING_DEPTH, PASSES
 
@@ -46,6 +50,15 @@ def within(splats: Gaussians | None, camera: Camera, far: float) -> Gaussians | 
         return splats
     fields = (splats.means, splats.covariances, splats.opacities, splats.colors)
     return Gaussians(*(field[near] for field in fields), linear=splats.linear)
+
+
+@one_thread()
+def paint_splats(splats: Gaussians | None, camera: Camera, meshes: Sequence[Placed]) -> np.ndarray:
+    """Premultiplied colour of the splats that the meshes do not hide, float32 [H,W,4]."""
+    if splats is None:
+        return np.zeros((camera.height, camera.width, 4), np.float32)
+    depth = torch.from_numpy(mesh_depth([one.mesh() for one in meshes], camera)) if meshes else None
+    return rasterize(splats, camera, scene_depth=depth)["combined"].numpy()
 
 
 @one_thread()

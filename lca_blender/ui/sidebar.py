@@ -6,11 +6,11 @@ import json
 import bpy
 
 from ..backend import jobs
+from ..engine.engine import ENGINE
 from ..preferences import installed
 from ..scene.avatar_data import active_avatar, avatar_problem, present_rig
 from .previews import icon_of
 
-ENGINE = "LCA_GAUSSIANS"
 WRAP = 34  # letters that fit a sidebar of the usual width
 
 FACE_GROUPS = (
