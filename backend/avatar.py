@@ -22,8 +22,9 @@ from .avatar_file import (
 from .body.expression import apply_face_joints, expression_code, gaze_vectors
 from .body.pose import pose_features
 from .body.skeleton import JOINT_NAMES
+from .drive_cpu import PackedAvatar
+from .drive_torch import AvatarOnDevice
 from .gaussians import Gaussians
-from .player import Player
 
 __all__ = ["Avatar", "AvatarFileError", "Signal"]
 
@@ -155,24 +156,37 @@ class Avatar:
         return cls(joint_names=names, decoder=decoder, thumbnails=pictures, header=header, **plain)
 
     @torch.no_grad()
-    def drive(self, signal: Signal) -> Gaussians:
+    def drive(self, signal: Signal, device: str | torch.device = "cpu") -> Gaussians:
         """The splats of a pose, an expression and a gaze, in the space that the transforms lead to; sRGB,
-        float32.
+        float32, on `device`.
 
         Jaw and eyes are turned (`apply_face_joints`); pose, expression code and gaze go through the decoder,
         whose changes and the expression basis act in the canonical pose; skinning follows. Opacity never
-        changes. Equal signals give equal splats bit for bit. The result belongs to the caller.
+        changes. Equal signals give equal splats, on the CPU bit for bit; on another device the avatar's
+        tensors are kept there.
         ValueError for a signal of the wrong shape or that is not finite.
         """
         signal = self._checked(signal)
         pose = pose_features(signal.transforms, self.joint_parents.numpy()).flatten()
         features = torch.cat([pose, expression_code(signal.expression), gaze_vectors(signal.gaze)])
         transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
-        return self._player.play(features.numpy(), signal.expression.numpy(), transforms.numpy())
+        inputs = (features, signal.expression, transforms)
+        if torch.device(device).type == "cpu":
+            return self._packed.drive(*(tensor.numpy() for tensor in inputs))
+        return self._on_device(str(device)).drive(*inputs)
 
     @cached_property
-    def _player(self) -> Player:
-        return Player(self)
+    def _packed(self) -> PackedAvatar:
+        return PackedAvatar(self)
+
+    def _on_device(self, device: str) -> AvatarOnDevice:
+        if device not in self._devices:
+            self._devices[device] = AvatarOnDevice(self, device)
+        return self._devices[device]
+
+    @cached_property
+    def _devices(self) -> dict[str, AvatarOnDevice]:
+        return {}
 
     def _checked(self, signal: Signal) -> Signal:
         shapes = {"transforms": (len(self.joint_names), 4, 4), "expression": (52,), "gaze": (2, 2)}

@@ -50,7 +50,6 @@ class Job:
         self._target = target
         self._lock = threading.Lock()
         self._cancel = threading.Event()
-        self._ended = threading.Event()
         self._began = time.monotonic()
 
     @property
@@ -61,10 +60,6 @@ class Job:
         """Ends the job now. Work under way stops at its next report; whatever it returns is dropped."""
         self._cancel.set()
         self._end(CANCELLED, message="Cancelled")
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Waits until the job has ended; False if `timeout` seconds passed first. Not for the main thread."""
-        return self._ended.wait(timeout)
 
     def remaining(self) -> float | None:
         """Estimated seconds left, from the part that is done; None while too little of it is known."""
@@ -115,7 +110,6 @@ class Job:
             self.message = message or self.message
             self.state = state
         self._target = None  # lets go of photos and models that the closure holds
-        self._ended.set()
 
 
 def _first_line(fault: BaseException) -> str:

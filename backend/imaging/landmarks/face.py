@@ -14,7 +14,7 @@ from .regions import Region, angle_to, sigmoid
 
 MESH = 468  # points of the surface; five of the right iris and five of the left follow
 RIGHT_CORNER, LEFT_CORNER = 33, 263  # the outer corners of the eyes, the person's own sides
-NOSE_TIP, CHIN = 1, 152
+NOSE_TIP = 1
 # Which points of the mesh the network answers once more, closer: about the lips, the right eye and the left
 # eye.
 LIPS = (
