@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Blender gets to know, in order; taken back in the opposite order."""
+"""Registers all modules with Blender, and unregisters them in the opposite order."""
 
 import importlib
 import pkgutil
@@ -17,7 +17,7 @@ _classes: list[type] = []
 
 
 def modules() -> list[ModuleType]:
-    """The modules to register: the fixed ones, then every module of the operator and panel folders by name.
+    """The modules to register: the fixed ones, then every module of the folders `operators` and `ui` by name.
 
     A module offers `CLASSES` (a tuple of Blender classes), or functions `register` and `unregister`, or both.
     """
@@ -30,7 +30,7 @@ def modules() -> list[ModuleType]:
 
 
 def register() -> None:
-    """Registers all modules; when one fails, what was registered before it is taken back."""
+    """Registers all modules; when one fails, those before it are unregistered."""
     if _registered:
         return
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The render engine *LCA Gaussians* and the panels that stay with it."""
+"""The render engine *LCA Gaussians* and the panels that show with it."""
 
 from . import overlay, panels
 from .engine import LCA_GaussiansEngine

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A picture on the GPU: the scene's meshes as clay, the avatars' splats in front of and among them."""
+"""Renders on the GPU: the scene's meshes in grey, the avatars' splats in front of and among them."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ CLAY = (0.35, 0.35, 0.35)  # scene-linear
 
 
 class Canvas:
-    """Targets of one size, and what was uploaded for the last picture."""
+    """Render targets of one size, and the buffers uploaded for the last picture."""
 
     def __init__(self, order=None, format: str = "RGBA16F", linear: bool = True):
         """order, linear: see `SplatDrawer`; format: of the picture, RGBA16F or RGBA32F."""
@@ -36,9 +36,9 @@ class Canvas:
         """Premultiplied colour [H,W,4] over `clear`; the rows go from the bottom up.
 
         meshes: those of `placed_surfaces`. Splats of all sets are blended in
-        one order; those behind the meshes are hidden. Without `clay` the meshes themselves do not show.
-        Sets and surfaces that are the same objects as last time are not uploaded again. The texture is drawn
-        over by the next call.
+        one order; those behind the meshes are hidden. Without `clay` the meshes are not shown.
+        Sets and surfaces that are the same objects as last time are not uploaded again. The texture is
+        overwritten by the next call.
         """
         self._make_targets((camera.width, camera.height))
         self.color.clear(format="FLOAT", value=clear)
@@ -80,11 +80,11 @@ class Canvas:
             plain_state()
 
     def _upload(self, surfaces: Sequence[Surface]) -> None:
-        """Keeps the batches of these surfaces, makes the missing ones, drops all others."""
+        """Creates missing batches and drops those of other surfaces."""
         kept = {id(one): self.batches[id(one)] for one in surfaces if id(one) in self.batches}
         for one in surfaces:
             if id(one) not in kept:
-                kept[id(one)] = batch_of(one), one  # holding it keeps its identity
+                kept[id(one)] = batch_of(one), one  # the reference keeps the id valid
         self.batches = kept
 
 

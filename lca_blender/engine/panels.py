@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blender's own panels that make sense with our engine, and the one for its passes."""
+"""Which of Blender's own panels show with this engine, and the engine's own panels."""
 
 import bpy
 
 from .engine import ENGINE
 
-STAY = (
+SHOWN = (
     "RENDER_PT_",
     "VIEWLAYER_PT_",
     "CAMERA_PT_",
@@ -14,7 +14,7 @@ STAY = (
     "WORLD_PT_",
     "MATERIAL_PT_custom_props",
 )
-GO = ("freestyle", "simplify", "gpencil", "grease_pencil", "stereoscopy", "VIEWLAYER_PT_layer_passes")
+HIDDEN = ("freestyle", "simplify", "gpencil", "grease_pencil", "stereoscopy", "VIEWLAYER_PT_layer_passes")
 BORROWED = ("EEVEE_WORLD_PT_surface",)  # the world's colour
 
 
@@ -67,12 +67,14 @@ CLASSES = (LCA_PT_passes, LCA_PT_film)
 
 
 def adopted() -> list[type]:
-    """Panels of Blender that our engine keeps: the engine-independent ones, and the world's colour."""
+    """Blender's panels for this engine: the engine-independent ones, and the world's colour."""
     found = []
     for panel in bpy.types.Panel.__subclasses__():
         name, engines = panel.__name__, getattr(panel, "COMPAT_ENGINES", ())
         general = (
-            "BLENDER_RENDER" in engines and name.startswith(STAY) and not any(word in name for word in GO)
+            "BLENDER_RENDER" in engines
+            and name.startswith(SHOWN)
+            and not any(word in name for word in HIDDEN)
         )
         if general or name in BORROWED:
             found.append(panel)
@@ -80,7 +82,7 @@ def adopted() -> list[type]:
 
 
 def adopt() -> None:
-    """Shows Blender's panels with our engine too."""
+    """Adds this engine to the panels' COMPAT_ENGINES."""
     for panel in adopted():
         panel.COMPAT_ENGINES.add(ENGINE)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Avatars and a camera in, scene-linear pictures out: what final frames and the viewport have in common."""
+"""From avatars and a camera to scene-linear pictures, for final frames and the 3D view."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from .passes import NOTHING_DEPTH, PASSES
 
 
 def gather(depsgraph: bpy.types.Depsgraph, shown=None) -> list[Gaussians]:
-    """Every visible avatar's splats; the same objects again as long as nothing about them changes.
+    """Every visible avatar's splats; the same objects again while nothing about them changes.
 
     `shown` (original object -> bool) leaves objects out, as a local view does.
     """
@@ -29,7 +29,7 @@ def gather(depsgraph: bpy.types.Depsgraph, shown=None) -> list[Gaussians]:
 
 @one_thread()
 def combine(sets: list[Gaussians]) -> Gaussians | None:
-    """One set with scene-linear colours, so that avatars sort against each other; None of none."""
+    """All sets as one with scene-linear colours, so that avatars are sorted together; None without sets."""
     if not sets:
         return None
     fields = ("means", "covariances", "opacities", "colors")
@@ -41,7 +41,7 @@ def combine(sets: list[Gaussians]) -> Gaussians | None:
 
 @one_thread()
 def within(splats: Gaussians | None, camera: Camera, far: float) -> Gaussians | None:
-    """Without those whose mean lies beyond `far`, metres of camera z: the camera's far end."""
+    """The splats whose mean is not beyond `far`, metres of camera z."""
     if splats is None:
         return None
     x, y, z, offset = camera.viewmat[2].tolist()
@@ -72,8 +72,7 @@ def paint(
     """Blender's passes by name, contiguous float32 [H,W,C]; Combined is premultiplied.
 
     Splats whose mean lies behind `meshes`, a depth image [H,W] of the scene, are not drawn there. Meshes are
-    held out: where one is, no background stands behind the splats and alpha is theirs alone. Colours are made
-    linear before they are blended, as Blender blends everything else.
+    holdouts: where one is, no background is put behind the splats and alpha is theirs alone.
     """
     size = (camera.height, camera.width)
     if splats is None:
@@ -85,7 +84,7 @@ def paint(
         made = rasterize(splats, camera, passes=tuple(sorted(sources)), scene_depth=behind)
         made = {source: image.numpy() for source, image in made.items()}
         alpha = made["alpha"]
-        # Alpha may be a part of combined, which changes below; a copy of what is contiguous costs nothing.
+        # Alpha may be a view of combined, which changes below; contiguous arrays are not copied.
         pictures = {
             name: np.ascontiguousarray(made[PASSES[name].source]).reshape(*size, -1) for name in names
         }
