@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The commands of `lca`, one module each: `add(subparsers)` declares it, `run(args)` does it.
 
-`lca --help` imports all of them: what is heavy is imported by `run`.
+`lca --help` imports all of them: heavy modules are imported by `run`.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def say(text: str) -> None:
-    """A line for the person, apart from a command's result."""
+    """Prints a line to the error stream, apart from a command's result."""
     print(text, file=sys.stderr, flush=True)
 
 

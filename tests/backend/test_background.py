@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands behind a finished picture."""
+"""An opaque background behind a premultiplied picture."""
 
 import numpy as np
 import pytest
