@@ -79,7 +79,7 @@ def test_photos_on_their_side_or_head_are_turned(turns):
     seen = ESTIMATOR.see(np.ascontiguousarray(np.rot90(rgb, -turns)))
     assert seen.turns == turns
     assert np.array_equal(seen.rgb, rgb)
-    assert any("turned" in note for note in seen.remarks("photo.jpg"))
+    assert any("rotated" in note for note in seen.remarks("photo.jpg"))
     assert overlap(seen.matte > 0.5, person(24)[1] > 0.5) > 0.9
 
 
