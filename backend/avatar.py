@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar: what an `.lca` file holds, and the only way from a pose to splats."""
+"""The avatar: the content of an `.lca` file, and the way from a pose to splats."""
 
 import hashlib
 import json
@@ -22,8 +22,9 @@ from .avatar_file import (
 from .body.expression import apply_face_joints, expression_code, gaze_vectors
 from .body.pose import pose_features
 from .body.skeleton import JOINT_NAMES
+from .drive_cpu import PackedAvatar
+from .drive_torch import AvatarOnDevice
 from .gaussians import Gaussians
-from .player import Player
 
 __all__ = ["Avatar", "AvatarFileError", "Signal"]
 
@@ -45,10 +46,10 @@ class Signal:
 
 @dataclass(frozen=True, eq=False)
 class Avatar:
-    """One person as Gaussians. Tensors are kept in the file's types; whatever is given is converted.
+    """One person as Gaussians. Tensors are stored in the file's types and converted to them.
 
     joint_parents [J] int32 (-1: root), joint_heads and joint_tails [J,3]: the skeleton of the canonical pose.
-    means [N,3] float32 metres, canonical pose; float16: offsets [N,3] how far the means left the template,
+    means [N,3] float32 metres, canonical pose; float16: offsets [N,3] offsets of the means from the template,
     quats [N,4], scales [N,3] metres, opacities [N], colors [N,3] sRGB, skin_weights [N,k], expression_basis
     [52,M,3] the template's displacement for each ARKit value, of the Gaussians expression_rows [M] int32 (of
     all N in order where None); skin_indices [N,k] uint8. token_bias [T,D] float32: the pose decoder's first
@@ -57,7 +58,7 @@ class Avatar:
     (colour 3, mean 3, quaternion 4, log scale 3). A Gaussian takes its changes from a token, token [N] int32,
     and one of the decoder's K slots, slot [N] uint8; where these are None, token t owns the K Gaussians from
     t K on. thumbnails: uint8 [h,w,3]. header, JSON values: name; model {name, version}; photos, the sha256 of
-    each source photo; consent; created (ISO 8601); warnings, what the photos did not show.
+    each source photo; consent; created (ISO 8601); warnings, what the photos do not show.
     """
 
     joint_names: tuple[str, ...]
@@ -126,7 +127,7 @@ class Avatar:
         return digest.hexdigest()
 
     def verify(self) -> None:
-        """Raises AvatarFileError naming the first tensor of wrong shape, type or value."""
+        """Raises AvatarFileError, which names the first tensor of wrong shape, type or value."""
         tensors = self.tensors()
         check_table(table_of(tensors))
         check_values(tensors, self.joint_names)
@@ -134,14 +135,14 @@ class Avatar:
             raise AvatarFileError("The avatar's skeleton is not that of the built-in body.")
 
     def save(self, path: str | Path) -> None:
-        """Writes the avatar, whole or not at all. AvatarFileError where it is not right or the disk
-        refuses."""
+        """Writes the avatar atomically. AvatarFileError where its content is invalid or the file cannot be
+        written."""
         self.verify()
         write_avatar(path, self.tensors(), {**self.header, "joint_names": list(self.joint_names)})
 
     @classmethod
     def load(cls, path: str | Path) -> "Avatar":
-        """Reads and checks an avatar file. AvatarFileError says in a sentence what is wrong with it."""
+        """Reads and checks an avatar file. AvatarFileError says what is wrong with it."""
         tensors, header = read_avatar(path)
         names = header.pop("joint_names")
         plain = {name: tensor for name, tensor in tensors.items() if "." not in name}
@@ -155,24 +156,37 @@ class Avatar:
         return cls(joint_names=names, decoder=decoder, thumbnails=pictures, header=header, **plain)
 
     @torch.no_grad()
-    def drive(self, signal: Signal) -> Gaussians:
+    def drive(self, signal: Signal, device: str | torch.device = "cpu") -> Gaussians:
         """The splats of a pose, an expression and a gaze, in the space that the transforms lead to; sRGB,
-        float32.
+        float32, on `device`.
 
-        Jaw and eyes are turned (`apply_face_joints`); pose, expression code and gaze go through the decoder,
-        whose changes and the expression basis act in the canonical pose; skinning follows. Opacity never
-        changes. Equal signals give equal splats bit for bit. The result belongs to the caller.
-        ValueError for a signal of the wrong shape or that is not finite.
+        Jaw and eyes are rotated (`apply_face_joints`); pose, expression code and gaze go through the decoder,
+        whose changes and the expression basis apply in the canonical pose; then the splats are skinned.
+        Opacity never changes. Equal signals give equal splats, on the CPU bit for bit. For another device the
+        avatar's tensors are copied there once. ValueError for a signal of the wrong shape or with NaN or
+        infinity.
         """
         signal = self._checked(signal)
         pose = pose_features(signal.transforms, self.joint_parents.numpy()).flatten()
         features = torch.cat([pose, expression_code(signal.expression), gaze_vectors(signal.gaze)])
         transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
-        return self._player.play(features.numpy(), signal.expression.numpy(), transforms.numpy())
+        inputs = (features, signal.expression, transforms)
+        if torch.device(device).type == "cpu":
+            return self._packed.drive(*(tensor.numpy() for tensor in inputs))
+        return self._on_device(str(device)).drive(*inputs)
 
     @cached_property
-    def _player(self) -> Player:
-        return Player(self)
+    def _packed(self) -> PackedAvatar:
+        return PackedAvatar(self)
+
+    def _on_device(self, device: str) -> AvatarOnDevice:
+        if device not in self._devices:
+            self._devices[device] = AvatarOnDevice(self, device)
+        return self._devices[device]
+
+    @cached_property
+    def _devices(self) -> dict[str, AvatarOnDevice]:
+        return {}
 
     def _checked(self, signal: Signal) -> Signal:
         shapes = {"transforms": (len(self.joint_names), 4, 4), "expression": (52,), "gaze": (2, 2)}
@@ -182,6 +196,6 @@ class Avatar:
             if tuple(tensor.shape) != shape:
                 raise ValueError(f"Signal {name} must have shape {list(shape)}, not {list(tensor.shape)}.")
             if not torch.isfinite(tensor).all():
-                raise ValueError(f"Signal {name} holds a value that is not finite.")
+                raise ValueError(f"Signal {name} contains NaN or infinity.")
             made[name] = tensor
         return Signal(**made)

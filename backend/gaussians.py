@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one structure that everything passes on: 3D Gaussians as arrays."""
+"""3D Gaussians as tensors."""
 
 from dataclasses import dataclass, fields, replace
 

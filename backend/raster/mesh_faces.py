@@ -77,7 +77,7 @@ def rasterize_flat(
 
 def _draw(homogeneous, depth, faces, width, height, near):
     if not (np.isfinite(homogeneous).all() and np.isfinite(depth).all()):
-        raise ValueError("The mesh or the camera holds values that are not finite.")
+        raise ValueError("The mesh or the camera contains NaN or infinity.")
     faces = np.ascontiguousarray(faces, np.int32)
     homogeneous, depth = np.ascontiguousarray(homogeneous), np.ascontiguousarray(depth)
     w = homogeneous[:, 2:]

@@ -153,7 +153,7 @@ def test_a_missing_map_is_drawn_from_the_fit(files, tmp_path):
 def test_whole_shards_pass_and_the_command_says_so(tmp_path, capsys):
     synth.write_synth(tmp_path, 2, 20, "both", 3, 96, progress=lambda line: None)
     assert lca(["data", "check", str(tmp_path)]) == 0
-    assert "Nothing is wrong" in capsys.readouterr().err
+    assert "No faults found" in capsys.readouterr().err
 
 
 def _flip(view):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turned rectangles of a photo: what a landmark network looks at, and the way back to the photo's pixels.
+"""Rotated rectangles of a photo: the input of a landmark network, and the way back to the photo's pixels.
 
 The arithmetic is MediaPipe's (its graphs' RectTransformationCalculator, AlignmentPointsRectsCalculator and
-ImageToTensorCalculator), since the networks were trained behind it.
+ImageToTensorCalculator), since the networks were trained with it.
 """
 
 import math
@@ -55,8 +55,8 @@ class Region(NamedTuple):
         x, y, width, height = (factor * side for side in self[:4])
         return Region(x, y, width, height, self.angle)
 
-    def shaken(self, shift: float, size: float, turn: float) -> "Region":
-        """Moved up and right by `shift` of its width, `size` times as large, turned by radians."""
+    def jittered(self, shift: float, size: float, turn: float) -> "Region":
+        """Moved up and right by `shift` of its width, `size` times as large, rotated by radians."""
         x, y = self.x + shift * self.width, self.y - shift * self.height
         return Region(x, y, size * self.width, size * self.height, self.angle + turn)
 
