@@ -48,6 +48,17 @@ class BodyShape:
         _, index = self.sites.tree.query(points)
         return self.sites.template.vertices[self.sites.skin_vertices[index]]
 
+    def carry_with_skin(self, points: np.ndarray, neighbours: int = 5) -> tuple[np.ndarray, np.ndarray]:
+        """`carry` and `below` in one search."""
+        near = self.sites.skin_vertices
+        distance, index = self.sites.tree.query(points, neighbours)
+        weight = 1 / (distance + 0.004) ** 2
+        weight /= weight.sum(1, keepdims=True)
+        chosen = near[index]
+        mean = self.sites.template.vertices
+        moved = ((self.vertices[chosen] - mean[chosen]) * weight[..., None]).sum(1)
+        return (points + moved).astype(np.float32), mean[chosen[:, 0]]
+
 
 @dataclass
 class Piece:

@@ -18,7 +18,7 @@ from .noise import fbm, noise3, smoothstep
 from .sites import Sites
 
 HAIRLINE_AZIMUTH = np.array([0, 18, 36, 52, 66, 76, 84, 100, 118, 140, 180], np.float64)
-HAIRLINE_HEIGHT = np.array([6.3, 6.5, 6.7, 5.2, 2.6, -1.5, 0.2, 1.2, -3.5, -6.0, -6.8], np.float64)
+HAIRLINE_HEIGHT = np.array([7.4, 7.5, 7.6, 6.0, 3.0, -1.5, 0.2, 1.2, -3.5, -6.0, -6.8], np.float64)
 
 _FACE = FaceParameters()
 _MOUTH, _EYE_X, _EYE_H, _TILT = (

@@ -6,7 +6,7 @@ import colorsys
 import numpy as np
 import pytest
 from lca_blender.backend.body.pose import joint_transforms
-from lca_blender.backend.people import accessories, complexion, garments, prints, shoes, strands, surface
+from lca_blender.backend.people import accessories, complexion, garments, haircuts, prints, shoes, strands, surface
 from lca_blender.backend.people.beards import beard_masks
 from lca_blender.backend.people.cloth import BodyShape, skirt
 from lca_blender.backend.people.figure import Figure
@@ -59,8 +59,8 @@ def test_a_skirts_points_lie_on_trunk_and_legs(body):
 
 def test_long_hair_lies_on_the_clothes(body):
     scalp = strands.head().dressed(np.full(len(body.vertices), 3.0, np.float32))
-    style = strands.STYLES["long"]
-    hair = strands.grow(np.random.default_rng(0), scalp, style, complexion.HAIRLINE_HEIGHT, 0.0)
+    style = haircuts.STYLES["long"]
+    hair = strands.grow(np.random.default_rng(0), scalp, style, 640, complexion.HAIRLINE_HEIGHT, 0.0)
     low = hair[hair[..., 1] < -14]
     distance, _ = strands.head().clearance(low)
     assert len(low) > 500
