@@ -35,16 +35,17 @@ class BodyShape:
         vertices = (self.vertices + by).astype(np.float32)
         return replace(self, vertices=vertices, outward=smooth_normals(vertices, self.sites, 4))
 
-    def carry(self, points: np.ndarray, neighbours: int = 8) -> np.ndarray:
-        """Points [p, 3] near the mean template -> the same places on this person (nearest displacements,
-        blended).
+    def carry(self, points: np.ndarray, neighbours: int = 8, scale: float = 1.0) -> np.ndarray:
+        """Points [p, 3] near the mean template -> the same places on this person, `scale` times as far off the
+        skin (nearest displacements, blended).
         """
         near = self.sites.skin_vertices
         distance, index = self.sites.tree.query(points, neighbours)
         weight = 1 / (distance + 0.004) ** 2
         weight /= weight.sum(1, keepdims=True)
-        moved = self.vertices[near] - self.sites.template.vertices[near]
-        return (points + (moved[index] * weight[..., None]).sum(1)).astype(np.float32)
+        chosen, mean = near[index], self.sites.template.vertices
+        skin = (self.vertices[chosen] * weight[..., None]).sum(1)
+        return (skin + scale * (points - (mean[chosen] * weight[..., None]).sum(1))).astype(np.float32)
 
     def weights_near(self, points: np.ndarray, neighbours: int = 6) -> np.ndarray:
         """Dense skin weights [p, J] of the mean template's skin near points [p, 3]."""

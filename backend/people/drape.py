@@ -169,7 +169,8 @@ class Drape:
             along = (d * axis).sum(1)
             front = d[:, 1] - along * axis[1]
             height = (d * up).sum(1)
-            off = _hung(along, np.stack([front, height], 1), taper, self.step)
+            upper = -0.05 * self.shape.scale * t.wrist  # the armpit's fold is no place to hang from
+            off = _hung(along, np.stack([front, height], 1), taper, self.step, upper)
             off = off * np.clip((t.t[chosen] - 0.05) / 0.08, 0, 1)
             radius = np.hypot(front, height) + 1e-6
             out[chosen] = (off / radius)[:, None] * (height[:, None] * up)

@@ -177,6 +177,11 @@ def trousers_cut(tape: Tape, waist: float, hem: float, ease: float, flare: float
     knee = tape.sites.joint("shin.L")[2]
     low = np.clip((tape.height(85) - tape.z) / max(tape.height(85) - hem, 0.05), 0, 1)
     loose = ease * (0.45 + 0.55 * np.clip((tape.height(98) - tape.z) / 0.2, 0, 1)) + flare * low**1.5
+    if flare > 0 and hem < tape.height(14):  # over the shoes, which stand out behind
+        over = np.where(tape.front < -tape.sites.joint("foot.L")[1], 0.024, 0.012)
+        loose = np.maximum(loose, over * np.clip((tape.height(19) - tape.z) / 0.08, 0, 1))
+        ahead = tape.height(7) - tape.sites.joint("foot.L")[1] - tape.front
+        outline = np.where(tape.z < tape.height(14), np.minimum(outline, ahead), outline)
     trims = [(waistband - (waist - tape.z), 1)] if waistband > 0 else []
     gathers = [(hem + 0.09, 0.05), (knee, 0.06), (tape.height(84), 0.05)]
     return Cut(outline, (0.005 + loose).astype(np.float32), trims, gathers, waist, hem, rounds=16, hold=0.03)

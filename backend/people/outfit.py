@@ -207,7 +207,7 @@ def _bottom(w: Wardrobe, skirted: bool, waist: float) -> float:
     )
     ease = {"leggings": 0.002, "wide": 0.008}.get(kind, rng.uniform(0.004, 0.009))
     flare = {"shorts": rng.uniform(0.005, 0.02), "leggings": 0.0, "wide": rng.uniform(0.01, 0.03)}.get(
-        kind, rng.uniform(0.0, 0.008)
+        kind, rng.uniform(0.001, 0.008)
     )
     cut = garments.trousers_cut(
         t, waist, hem, float(ease), float(flare), 0.032 if kind != "leggings" else 0.0

@@ -220,9 +220,9 @@ def shade_fabric(points, look, place, albedo, roughness, specular):
             weave += 0.25 * look.wear * (dark * noise3(u * 150, v * 150, 9.0))
         elif look.weave == KNIT:
             # Columns of stitches, each row a V.
-            column = u / 0.0065
+            column = u / 0.0046
             wale = abs(column % 1.0 - 0.5) * 2
-            row = (v / 0.0055 + 0.8 * wale) % 1.0
+            row = (v / 0.0038 + 0.8 * wale) % 1.0
             weave = 0.16 * smoothstep(0.0, 0.5, abs(row - 0.5) * 2) - 0.12 * smoothstep(0.75, 1.0, wale)
             weave += 0.05 * noise3(u * 20, v * 20, 0.0) - 0.05
         elif look.weave == LEATHER:

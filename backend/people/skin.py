@@ -79,7 +79,7 @@ def scalp_height(x, y, z, hairline):
         i += 1
     t = (azimuth - HAIRLINE_AZIMUTH[i]) / (HAIRLINE_AZIMUTH[i + 1] - HAIRLINE_AZIMUTH[i])
     height = y - (hairline[i] * (1 - t) + hairline[i + 1] * t)
-    if abs(x) > 7.62 and y < 2.0 and z < 1.0:
+    if abs(x) > 7.62 and y < 0.7 and z < 1.0:
         return min(height, -0.5 - (abs(x) - 7.62))
     return height
 

@@ -28,7 +28,7 @@ def stitches(distance, along):
 @numba.njit(**_JIT)
 def _box(u, v, half_width, half_height):
     """Signed distance to a box whose lower edge comes to a shallow point."""
-    low = v + half_height - 0.012 * max(1 - abs(u) / half_width, 0.0) * -1.0
+    low = v + half_height + 0.012 * max(1 - abs(u) / half_width, 0.0)
     return max(abs(u) - half_width, max(v - half_height, -low))
 
 
@@ -61,7 +61,7 @@ def _pocket(x, y, u, v, piece, look):
         off = below - 0.03 - 0.085 * max(abs(u) - 0.075, 0.0) ** 0.6 / 0.07**0.6
         inside = 1.0 if 0.07 < abs(u) < 0.17 and below > 0.03 else 0.0
         return inside * line(off, 0.0012), inside * stitches(off + 0.006, u)
-    d = _box(abs(u) - 0.085, v - (look.top - 0.145), 0.058, 0.062)
+    d = _box(abs(u) - 0.098, v - (look.top - 0.105), 0.058, 0.05)
     return line(d, 0.0009), stitches(d + 0.004, u + v)
 
 
