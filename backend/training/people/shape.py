@@ -90,7 +90,7 @@ def sample_size(rng: np.random.Generator, masculine: float, years: float) -> Siz
 
 @lru_cache(maxsize=1)
 def _table() -> _Table:
-    from ..body.template import PATH
+    from ...body.template import PATH
 
     template, tensors = load_sites().template, load_file(PATH.with_name("phenotypes.safetensors"))
     who, coefficients = tensors["phenotypes"].astype(np.float64), tensors["coefficients"].astype(np.float64)
