@@ -18,7 +18,7 @@ from .nails import paint_hand, paint_nails
 from .noise import noise3
 
 HAIRLINE_AZIMUTH = np.array([0, 18, 36, 52, 66, 76, 84, 100, 118, 140, 180], np.float64)
-HAIRLINE_HEIGHT = np.array([6.3, 6.5, 6.7, 5.2, 2.6, -1.5, 0.2, 1.2, -3.5, -6.0, -6.8], np.float64)
+HAIRLINE_HEIGHT = np.array([7.4, 7.5, 7.6, 6.0, 3.0, -1.5, 0.2, 1.2, -3.5, -6.0, -6.8], np.float64)
 _JIT = {"cache": True, "nogil": True}
 
 
@@ -70,7 +70,7 @@ def scalp_height(x, y, z, hairline):
         i += 1
     t = (azimuth - HAIRLINE_AZIMUTH[i]) / (HAIRLINE_AZIMUTH[i + 1] - HAIRLINE_AZIMUTH[i])
     height = y - (hairline[i] * (1 - t) + hairline[i + 1] * t)
-    if abs(x) > 7.62 and y < 2.0 and z < 1.0:
+    if abs(x) > 7.62 and y < 0.7 and z < 1.0:
         return min(height, -0.5 - (abs(x) - 7.62))
     return height
 
