@@ -13,11 +13,10 @@ from torch import Tensor
 from .avatar import Avatar, Signal
 from .body.expression import apply_face_joints, expression_code, gaze_vectors
 from .body.pose import pose_features
+from .decoder import CHANGES, SLOPE
 from .gaussians import rotations_of
 from .raster import Camera
 
-CHANGES = 13  # colour 3, mean 3, quaternion 4, log scale 3
-SLOPE = 0.01  # of the leaky ReLU
 TILE = 16
 
 

@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 
+from .decoder import CHANGES
 from .gaussians import Gaussians
 from .native import INT, POINTER, Kernel, Struct
 from .recycling import empty
@@ -17,7 +18,6 @@ from .workers import default_threads, share
 TOKENS = 16  # of a block
 LANES = 8
 ROWS = 6  # outputs of a layer at a time
-CHANGES = 13  # colour 3, mean 3, quaternion 4, log scale 3
 LINE = 64  # bytes of a cache line
 
 _drive = Kernel("lca_drive", *[POINTER] * 5, INT)

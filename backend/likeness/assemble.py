@@ -8,9 +8,9 @@ import torch
 from scipy.spatial import cKDTree
 
 from ..avatar import Avatar
-from ..avatar_file import CHANGES
 from ..body.anchors import surface_frames
 from ..body.template import EYEBALL, load_template
+from ..decoder import CHANGES
 from ..gaussians import quats_of
 from ..model.create import NetworkPerson
 from .colours import blended, completed, look_at

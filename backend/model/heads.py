@@ -8,10 +8,15 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..decoder import CHANGES, SLOPE
 from .config import ModelConfig
 
 CANONICAL = 14  # colour 3, offset 3, opacity 1, quaternion 4, log scale 3
-DELTA = 13  # colour 3, mean 3, quaternion 4, log scale 3: opacity never changes
+
+
+def activate(x: Tensor) -> Tensor:
+    """What follows every layer of a decoder but the last."""
+    return nn.functional.leaky_relu(x, SLOPE)
 
 
 def hidden_layers(config: ModelConfig) -> nn.ModuleList:
@@ -25,7 +30,7 @@ class CanonicalHead(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.slope, k = config.decoder_slope, config.gaussians_per_token
+        k = config.gaussians_per_token
         self.first = nn.Linear(config.width, config.decoder_width)
         self.hidden = hidden_layers(config)
         self.last = nn.Linear(config.decoder_width, k * CANONICAL)
@@ -42,10 +47,9 @@ class CanonicalHead(nn.Module):
         bias[:, 7] = 1
 
     def forward(self, tokens: Tensor) -> Tensor:
-        act = lambda x: nn.functional.leaky_relu(x, self.slope)  # noqa: E731
-        x = act(self.first(tokens))
+        x = activate(self.first(tokens))
         for layer in self.hidden:
-            x = act(layer(x))
+            x = activate(layer(x))
         return self.last(x).float().unflatten(-1, (-1, CANONICAL))
 
 
@@ -58,21 +62,19 @@ class PoseHead(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.slope = config.decoder_slope
         self.token = nn.Linear(config.width, config.decoder_width)
         self.signal = nn.Linear(config.signal_width, config.decoder_width, bias=False)
         self.hidden = hidden_layers(config)
-        self.last = nn.Linear(config.decoder_width, config.gaussians_per_token * DELTA)
+        self.last = nn.Linear(config.decoder_width, config.gaussians_per_token * CHANGES)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
         self.register_buffer("units", torch.tensor(config.delta_units), persistent=False)
 
     def forward(self, tokens: Tensor, signal: Tensor) -> Tensor:
-        act = lambda x: nn.functional.leaky_relu(x, self.slope)  # noqa: E731
-        x = act(self.token(tokens)[:, None] + self.signal(signal)[:, :, None])
+        x = activate(self.token(tokens)[:, None] + self.signal(signal)[:, :, None])
         for layer in self.hidden:
-            x = act(layer(x))
-        return self.last(x).float().unflatten(-1, (-1, DELTA)) * self.units
+            x = activate(layer(x))
+        return self.last(x).float().unflatten(-1, (-1, CHANGES)) * self.units
 
     @torch.no_grad()
     def fused(self, tokens: Tensor) -> dict[str, Tensor]:

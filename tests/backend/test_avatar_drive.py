@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a signal to splats, against the formulas written out in plain torch."""
 
+import re
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 from avatar_fixtures import make_avatar, make_signal, rest_signal, scattered
-from lca_blender.backend import workers
+from lca_blender.backend import decoder, player, workers
 from lca_blender.backend.avatar import Avatar, Signal
 from lca_blender.backend.body.expression import apply_face_joints, expression_code, gaze_vectors
 from lca_blender.backend.body.pose import pose_features
 from lca_blender.backend.body.skinning import skin
+from lca_blender.backend.decoder import CHANGES, SLOPE
 from lca_blender.backend.gaussians import Gaussians
 
+SOURCE = Path(__file__).parents[2] / "kernels" / "drive.c"
 FIELDS = ("means", "covariances", "opacities", "colors")
 
 
@@ -21,10 +25,10 @@ def plain_drive(avatar, signal):
     parts = (pose_features(signal.transforms).flatten(), expression_code(signal.expression))
     features = torch.cat([*parts, gaze_vectors(signal.gaze)]).double()
     d = {k: v.double() for k, v in avatar.decoder.items()}
-    x = torch.nn.functional.leaky_relu(avatar.token_bias.double() + d["signal_weight"] @ features, 0.01)
+    x = torch.nn.functional.leaky_relu(avatar.token_bias.double() + d["signal_weight"] @ features, SLOPE)
     for i in range(sum(name.startswith("hidden") for name in d) // 2):
-        x = torch.nn.functional.leaky_relu(x @ d[f"hidden{i}_weight"].T + d[f"hidden{i}_bias"], 0.01)
-    deltas = (x @ d["last_weight"].T + d["last_bias"]).reshape(-1, 13) * d["delta_scale"]
+        x = torch.nn.functional.leaky_relu(x @ d[f"hidden{i}_weight"].T + d[f"hidden{i}_bias"], SLOPE)
+    deltas = (x @ d["last_weight"].T + d["last_bias"]).reshape(-1, CHANGES) * d["delta_scale"]
     basis = avatar.expression_basis.double()
     means = (
         avatar.means.double() + deltas[:, 3:6] + torch.einsum("e,enc->nc", signal.expression.double(), basis)
@@ -39,6 +43,15 @@ def plain_drive(avatar, signal):
     weights = avatar.skin_weights.double()
     transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze).double()
     return skin(canonical, avatar.skin_indices, weights / weights.sum(1, keepdim=True), transforms)
+
+
+def test_the_kernel_was_compiled_for_the_same_decoder():
+    """The numbers that Python and C must share to lay out and read the same arrays."""
+    text = SOURCE.read_text(encoding="utf-8")
+    stated = {name: float(value) for name, value in re.findall(r"\b([A-Z]+) (?:= )?([0-9.]+)f?\b", text)}
+    own = {"CHANGES": decoder.CHANGES, "SLOPE": decoder.SLOPE}
+    own |= {name: getattr(player, name) for name in ("TOKENS", "LANES", "ROWS")}
+    assert {name: stated.get(name) for name in own} == own
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,14 @@ def test_impossible_configs_are_refused(change):
         ModelConfig.from_json({"width": 3})
 
 
+def test_a_decoder_that_no_avatar_could_play_is_refused():
+    """Older files state the slope of the leaky ReLU; playback has one."""
+    stated = TINY.to_json()
+    assert ModelConfig.from_json({**stated, "decoder_slope": 0.01}) == TINY
+    with pytest.raises(ConfigError, match=r"slope 0\.2"):
+        ModelConfig.from_json({**stated, "decoder_slope": 0.2})
+
+
 def test_children_fill_their_cell():
     offsets = child_offsets(16, "sunflower")
     radius = np.linalg.norm(offsets, axis=-1)
