@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from .avatar import Avatar, Signal
-from .body.expression import apply_face_joints, expression_code, gaze_vectors
-from .body.pose import pose_features
+from .body.expression import apply_face_joints
 from .decoder import CHANGES, SLOPE
 from .gaussians import rotations_of
 from .raster import Camera
@@ -148,11 +147,10 @@ class DrivenFrame:
         mine, other = ((one.width, one.height, one.orthographic, one.near) for one in (self.camera, camera))
         if mine != other:
             raise ValueError("A driven frame's cameras must agree in size, kind and near plane.")
-        pose = pose_features(signal.transforms, self.parents).flatten()
-        features = (pose, expression_code(signal.expression), gaze_vectors(signal.gaze))
+        features = signal.features(self.parents)
         transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
         matrices = (torch.tensor(camera.viewmat).flatten(), torch.tensor(camera.K).flatten())
-        self.host.copy_(torch.cat([*features, transforms.flatten(), signal.expression, *matrices]))
+        self.host.copy_(torch.cat([features, transforms.flatten(), signal.expression, *matrices]))
 
     def _draw(self) -> None:
         if self.device.type != "cuda":

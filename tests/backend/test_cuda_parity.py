@@ -9,8 +9,7 @@ from avatar_fixtures import make_avatar, make_signal, scattered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lca_blender.backend.bench import gsplat_reference as gsplat
-from lca_blender.backend.body.expression import apply_face_joints, expression_code, gaze_vectors
-from lca_blender.backend.body.pose import pose_features
+from lca_blender.backend.body.expression import apply_face_joints
 from lca_blender.backend.drive_cuda import Actor, DrivenFrame, tile_lists
 from lca_blender.backend.gaussians import Gaussians
 from lca_blender.backend.raster import Camera, look_at, rasterize
@@ -20,9 +19,8 @@ from raster_scenes import camera_of, gaussians_of
 
 
 def inputs_of(signal):
-    parts = (pose_features(signal.transforms).flatten(), expression_code(signal.expression))
-    features = torch.cat([*parts, gaze_vectors(signal.gaze)])
-    return features, apply_face_joints(signal.transforms, signal.expression, signal.gaze), signal.expression
+    transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
+    return signal.features(), transforms, signal.expression
 
 
 def psnr(a, b):

@@ -19,8 +19,8 @@ import torch
 from safetensors import safe_open
 
 from ...body.anchors import sample_anchors
-from ...body.expression import apply_face_joints, expression_code, gaze_vectors
-from ...body.pose import pose_features
+from ...body.expression import apply_face_joints, expression_code
+from ...decoder import signal_features
 from ...errors import UserError
 from ...imaging.crops import Box, crop
 from ...model.config import ModelConfig
@@ -96,12 +96,7 @@ def tight_crop(rgba: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
 
 def signal_of(transforms: np.ndarray, code: np.ndarray, gaze: np.ndarray) -> np.ndarray:
     """[V,S] of transforms [V,J,4,4] (jaw and eyes not turned), expression codes [V,128] and gaze [V,2,2]."""
-    features = pose_features(torch.from_numpy(transforms)).flatten(1)
-    return (
-        torch.cat([features, torch.from_numpy(code), gaze_vectors(torch.from_numpy(gaze))], -1)
-        .float()
-        .numpy()
-    )
+    return signal_features(*map(torch.from_numpy, (transforms, code, gaze))).float().numpy()
 
 
 def square(transforms: np.ndarray) -> np.ndarray:
