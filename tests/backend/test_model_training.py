@@ -31,6 +31,7 @@ from lca_blender.backend.people.dataset import PeopleDataset, write_shards
 from lca_blender.backend.training import train as training
 from lca_blender.backend.training.batches import choose_views, cut_camera, cut_target, make_batch
 from lca_blender.backend.training.check import check, encode_batch
+from lca_blender.backend.training.common import Average, learning_rate
 from lca_blender.backend.training.config import BatchRecipe, TrainingConfig
 from lca_blender.backend.training.dataset.estimates import estimate_record
 from lca_blender.backend.training.dataset.prepare import (
@@ -44,6 +45,7 @@ from lca_blender.backend.training.dataset.prepare import (
     write_arrays,
 )
 from model_fixtures import SMALL, fused_changes
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 RECIPE = BatchRecipe(people=2, photos=(1, 4), most_faces=2, target_size=(64, 48))
 CONFIG = TrainingConfig(
@@ -66,10 +68,26 @@ def run(data, tmp_path_factory):
 
 
 def test_learning_rate_warms_up_and_falls():
-    config = TrainingConfig(lr=1.0, warmup_steps=10)
-    assert training.learning_rate(config, 0, 0.0) == pytest.approx(0.1)
-    assert training.learning_rate(config, 50, 0.5) == pytest.approx(0.51)
-    assert training.learning_rate(config, 100, 1.0) == pytest.approx(0.02)
+    assert learning_rate(1.0, 0, 10, 0.0) == pytest.approx(0.1)
+    assert learning_rate(1.0, 50, 10, 0.5) == pytest.approx(0.51)
+    assert learning_rate(1.0, 100, 10, 1.0) == pytest.approx(0.02)
+
+
+def test_the_average_of_the_weights_is_that_of_torch():
+    """From the step at which the short memory of the start has grown to the decay."""
+    model = torch.nn.Linear(3, 2)
+    model.trainable = model.named_parameters
+    average, decay = Average(model, 0.6), 0.6
+    for _ in range(13):  # (1 + 14) / (10 + 14) > 0.6
+        average.update(model)
+    expected = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    expected.update_parameters(model)  # the first call copies
+    for step in range(5):
+        with torch.no_grad():
+            model.weight += step
+        average.update(model)
+        expected.update_parameters(model)
+    torch.testing.assert_close(average.weights["weight"], expected.module.weight.detach())
 
 
 def test_a_cut_target_is_what_its_camera_sees(run):
