@@ -13,7 +13,7 @@ from torch import Tensor
 from .avatar import Avatar, Signal
 from .body.expression import apply_face_joints
 from .decoder import CHANGES, SLOPE
-from .gaussians import rotations_of
+from .quaternions import quaternion_to_matrix
 from .raster import Camera
 
 TILE = 16
@@ -62,7 +62,8 @@ class Actor:
         changes = self.changes(features)
         shift = (expression @ self.basis).reshape(-1, 3)
         means = self.means.index_add(0, self.moved, shift) + changes[:, 3:6]
-        local = rotations_of(self.quats + changes[:, 6:10]) * (self.scales * changes[:, 10:].exp())[:, None]
+        scales = self.scales * changes[:, 10:].exp()
+        local = quaternion_to_matrix(self.quats + changes[:, 6:10]) * scales[:, None]
         joints, bag = transforms[:, :3].reshape(-1, 12), torch.nn.functional.embedding_bag
         rows = bag(self.skin_indices, joints, mode="sum", per_sample_weights=self.skin_weights)
         rows = rows.reshape(-1, 3, 4)

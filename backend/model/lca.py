@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from ..quaternions import matrix_to_quaternion, multiply_quaternions
 from .attention import Projections, Rope2D
 from .blocks import FeedForward, Layer, Modulation, ReadModulation
 from .config import ModelConfig
 from .encoder import make_encoder
 from .expression_codes import FaceEncoder, FaceReading
-from .gaussian_maths import blend, matrix_to_quaternion, multiply_quaternions, pose
+from .gaussian_maths import blend, pose
 from .heads import CanonicalHead, PixelAttention, PoseHead
 from .tokens import AnchorEmbedding, AnchorSet
 
@@ -218,7 +219,7 @@ def drive(
     if deltas is not None:
         colors = colors + deltas[..., :3]
         means = means + deltas[..., 3:6]
-        quats = normalize(quats + deltas[..., 6:10], dim=-1)
+        quats = quats + deltas[..., 6:10]
         log_scales = log_scales + deltas[..., 10:]
     means, covariances = pose(means, quats, log_scales, blend(anchors.skinning, transforms))
     return PosedGaussians(means, covariances, colors.expand(b, v, -1, -1), canonical.opacities, log_scales)
