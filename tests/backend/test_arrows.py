@@ -13,7 +13,9 @@ FOLDERS = ("backend", "lca_blender", "operators")
 FLOORS = (  # of backend: a room imports from floors below its own, and nothing of its own floor but itself
     ("__init__", "errors"),
     ("files", "jobs", "native", "recycling", "workers"),
-    ("avatar_file", "body", "gaussians"),
+    ("body", "quaternions"),
+    ("decoder", "gaussians"),
+    ("avatar_file",),
     ("drive_cpu", "drive_torch", "ply", "raster"),
     ("avatar",),
     ("model",),

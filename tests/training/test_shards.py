@@ -13,6 +13,7 @@ from lca_blender.backend.body.expression import expression_code
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.cli import main as lca
 from lca_blender.backend.errors import UserError
+from lca_blender.backend.evaluation.evaluate import target_signal
 from lca_blender.backend.model.config import ModelConfig
 from lca_blender.backend.training.dataset.check import check_folder
 from lca_blender.backend.training.dataset.shards import ShardFolder, open_people, read_shard
@@ -128,6 +129,7 @@ def test_a_code_drives_the_decoder_and_the_sliders_follow(files, tmp_path):
     np.testing.assert_allclose(record["code"][1], expression_code(record["expression"][1]), atol=1e-5)
     signals = signal_of(square(record["transforms"]), record["code"], record["gaze"])
     np.testing.assert_allclose(signals[0, ModelConfig().code_place], code, atol=1e-5)
+    np.testing.assert_allclose(target_signal(record, 0).features(), signals[0], atol=1e-5)
 
 
 def test_covered_pixels_are_the_person_without_a_place(files, tmp_path):
