@@ -170,7 +170,7 @@ class Avatar:
 
     @torch.no_grad()
     def drive(
-        self, signal: Signal, device: str | torch.device = "cpu", world: Tensor | None = None
+        self, signal: Signal, world: Tensor | None = None, device: str | torch.device = "cpu"
     ) -> Gaussians:
         """The splats of a pose, an expression and a gaze; sRGB, float32, on `device`.
 

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("backend", "lca_blender", "operators")
 FLOORS = (  # of backend: a room imports from floors below its own, and nothing of its own floor but itself
     ("__init__", "errors"),
-    ("files", "jobs", "native", "recycling", "workers"),
-    ("body", "quaternions"),
+    ("files", "jobs", "native", "quaternions", "recycling", "workers"),
+    ("body",),
     ("decoder", "gaussians"),
     ("avatar_file",),
     ("drive_cpu", "drive_torch", "ply", "raster"),

@@ -13,11 +13,11 @@ from lca_blender.backend.body.expression import expression_code
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.cli import main as lca
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.evaluation.evaluate import target_signal
 from lca_blender.backend.model.config import ModelConfig
 from lca_blender.backend.training.dataset.check import check_folder
 from lca_blender.backend.training.dataset.shards import ShardFolder, open_people, read_shard
 from lca_blender.backend.training.dataset.signals import signal_of, square
+from lca_blender.backend.training.evaluation.evaluate import target_signal
 from lca_blender.backend.training.people import records, synth
 from lca_blender.backend.training.people.dataset import make_person_record
 from PIL import Image
