@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from avatar_fixtures import make_avatar, make_signal, scattered
-from lca_blender.backend.body.expression import apply_face_joints, expression_code, gaze_vectors
-from lca_blender.backend.body.pose import pose_features
+from lca_blender.backend.body.expression import apply_face_joints
 from lca_blender.backend.drive_torch import AvatarOnDevice
 from lca_blender.backend.gaussians import Gaussians
 from lca_blender.backend.raster import look_at, rasterize
@@ -18,9 +17,8 @@ from raster_scenes import camera_of, gaussians_of
 
 
 def inputs_of(signal):
-    parts = (pose_features(signal.transforms).flatten(), expression_code(signal.expression))
-    features = torch.cat([*parts, gaze_vectors(signal.gaze)])
-    return features, signal.expression, apply_face_joints(signal.transforms, signal.expression, signal.gaze)
+    transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
+    return signal.features(), signal.expression, transforms
 
 
 def psnr(a, b):
