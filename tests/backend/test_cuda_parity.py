@@ -47,7 +47,7 @@ def test_another_device_is_driven_by_torch():
     """PyTorch's device `meta` computes shapes alone: every step of the path runs, none on the CPU."""
     avatar = make_avatar()
     for _ in range(2):
-        made = avatar.drive(make_signal(0), "meta")
+        made = avatar.drive(make_signal(0), device="meta")
         assert made.means.device.type == made.colors.device.type == "meta"
         assert made.covariances.shape == (len(avatar), 3, 3)
     assert len(avatar._devices) == 1
