@@ -113,6 +113,12 @@ class Avatar:
     def __len__(self) -> int:
         return len(self.means)
 
+    @property
+    def template_version(self) -> int:
+        """The version of the template that the avatar was made with; avatars that do not say are of the
+        first."""
+        return self.header.get("template", 1)
+
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by their names in the file."""
         own = (f.name for f in fields(self) if f.name not in _NOT_TENSORS)
@@ -131,8 +137,10 @@ class Avatar:
 
     @cached_property
     def hash(self) -> str:
-        """sha256 over the joint names and all tensors but the thumbnails: equal hash, equal splats."""
+        """sha256 over the joint names, the template's version and all tensors but the thumbnails: equal hash, equal splats."""
         digest = hashlib.sha256(json.dumps(self.joint_names).encode())
+        if self.template_version > 1:
+            digest.update(f"template {self.template_version}".encode())
         for name, tensor in sorted(self.tensors().items()):
             if not name.startswith("thumbnails."):
                 digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -183,7 +191,8 @@ class Avatar:
         """
         signal = self._checked(signal)
         features = signal.features(self.joint_parents.numpy())
-        transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)  # (J, 4, 4)
+        face = (signal.expression, signal.gaze, self.joint_heads, self.template_version)
+        transforms = apply_face_joints(signal.transforms, *face)  # (J, 4, 4)
         if world is not None:
             # A blend of W G_j is W times the blend of G_j: the splats need not be moved once more.
             transforms = _checked("World matrix", world, (4, 4)) @ transforms

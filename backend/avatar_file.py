@@ -16,6 +16,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 
+from .body.jaw import JAW_MOTIONS
 from .decoder import CHANGES, signal_size
 from .errors import UserError
 from .files import replacing
@@ -235,6 +236,12 @@ def _read_header(file) -> dict:
     names = header.get("joint_names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise AvatarFileError("It does not name its joints.")
+    template = header.get("template", 1)
+    if not isinstance(template, int) or isinstance(template, bool) or template not in JAW_MOTIONS:
+        raise AvatarFileError(
+            "It was made for a body that this version does not know.",
+            "Update LCA for artists and open it again.",
+        )
     _check_layout(table, size - 8 - length)
     return header
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..avatar import Avatar, Signal
 from ..body.anchors import sample_anchors
+from ..body.template import VERSION as TEMPLATE_VERSION
 from ..body.template import load_template
 from ..jobs import Cancelled
 from ..raster import rasterize
@@ -99,6 +100,7 @@ def infer_person(
     header = {
         "name": name,
         "model": {"name": config.name, "version": VERSION},
+        "template": TEMPLATE_VERSION,
         "photos": list(views.photo_hashes),
         "consent": consent,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -52,7 +52,8 @@ def plain_drive(avatar, signal):
         (avatar.colors.double() + deltas[:, :3]).clamp(0, 1),
     )
     weights = avatar.skin_weights.double()
-    transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze).double()
+    face = (signal.expression, signal.gaze, avatar.joint_heads, avatar.template_version)
+    transforms = apply_face_joints(signal.transforms, *face).double()
     return skin(canonical, avatar.skin_indices, weights / weights.sum(1, keepdim=True), transforms)
 
 

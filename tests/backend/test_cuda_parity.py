@@ -16,8 +16,9 @@ from lca_blender.backend.training.bench import gsplat_reference as gsplat
 from raster_scenes import camera_of, gaussians_of
 
 
-def inputs_of(signal):
-    transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
+def inputs_of(avatar, signal):
+    face = (signal.expression, signal.gaze, avatar.joint_heads, avatar.template_version)
+    transforms = apply_face_joints(signal.transforms, *face)
     return signal.features(), signal.expression, transforms
 
 
@@ -34,7 +35,7 @@ def test_torch_drives_an_avatar_as_the_kernel_does(seed, order):
     avatar, signal = make_avatar(seed=seed), make_signal(seed)
     if order == "scattered":
         _, avatar = scattered(avatar)
-    made = AvatarOnDevice(avatar, "cpu").drive(*inputs_of(signal))
+    made = AvatarOnDevice(avatar, "cpu").drive(*inputs_of(avatar, signal))
     expected = avatar.drive(signal)
     torch.testing.assert_close(made.means, expected.means, atol=2e-5, rtol=0)
     scale = expected.covariances.abs().amax((1, 2), keepdim=True)
