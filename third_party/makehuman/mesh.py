@@ -184,9 +184,7 @@ def _mirror(mesh: Mesh) -> np.ndarray:
         rows = np.flatnonzero(piece == own)
         centre = flip[rows].mean(0)
         same = [p for p in np.unique(piece) if (piece == p).sum() == len(rows)]
-        other = min(
-            same, key=lambda p: np.linalg.norm(mesh.vertices[piece == p].mean(0) - centre)
-        )
+        other = min(same, key=lambda p: np.linalg.norm(mesh.vertices[piece == p].mean(0) - centre))
         at = np.flatnonzero(piece == other)
         out[rows] = at[cKDTree(mesh.vertices[at]).query(flip[rows])[1]]
     return out
@@ -210,5 +208,3 @@ def _smooth_groin(mesh: Mesh) -> np.ndarray:
 
 def _even(weights: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     return 0.5 * (weights + weights[mirror][:, mirror_joints()])
-
-

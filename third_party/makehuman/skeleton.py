@@ -110,5 +110,3 @@ def canonical_transforms(heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
     out[:, :3, :3] = turn
     out[:, :3, 3] = place - np.einsum("jab,jb->ja", turn, heads)
     return out
-
-

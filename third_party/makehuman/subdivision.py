@@ -90,9 +90,11 @@ def _matrix(n, quads, edges, split, coarse) -> csr_matrix:
     rim_edges = touching @ scaled((~inner).astype(float))
     rim = np.asarray(rim_edges.sum(1)).ravel() > 0
     keep, used = csr_matrix(scaled(np.ones(n))), np.zeros(n, bool)
-    used[quads] = True
+    used[quads[coarse]] = True  # elsewhere the mesh keeps its detail
     # (F + 2 R + (k - 3) P) / k inside, (M + M + 2 P) / 4 at a rim
-    inside = scaled(1 / (valence * faces_at)) @ (at_vertex @ face) + scaled(2 / valence**2) @ (touching @ half)
+    inside = scaled(1 / (valence * faces_at)) @ (at_vertex @ face) + scaled(2 / valence**2) @ (
+        touching @ half
+    )
     inside = inside + scaled((valence - 3) / valence)
     border = 0.5 * keep + 0.25 * (rim_edges @ half)
     choice = lambda where, of: scaled(where.astype(float)) @ of  # noqa: E731
