@@ -21,9 +21,9 @@ from scipy.spatial import cKDTree
 
 from ..wheel import Wheel, digest, download
 from .archive import MPFB, MakeHuman
-from .expressions import jaw_weights, tongue_out, units, without_joints
-from .lips import LOWER_MIDDLE, Lips
+from .expressions import close_fully, jaw_weights, tongue_out, units, without_joints
 from .mesh import REGIONS, Mesh, build_mesh
+from .openings import LIPS, LOWER_LIP, Opening
 from .shapes import Shapes, shape_basis
 from .skeleton import skinning_weights
 
@@ -32,7 +32,7 @@ WHEEL = Wheel(
 )
 PEOPLE = PATH.with_name("phenotypes.safetensors")
 ANCHORS_PER_REGION, KEPT, FLOOR = 8192, 8, 0.003
-LIP_REACH, CLOSING_REACH = 0.005, 0.012  # metres from the lips' rims: at rest; of mouthClose over jawOpen
+LIP_REACH, LIP_OVERLAP = 0.005, 0.0003  # metres: how far from the rims the lips are moved; past each other
 EYE_X, EYE_Z = 0.0314, 0.0702  # metres of the eye's centre in a head of scale 1
 CREDIT = """The body in this folder (*.safetensors) is made from MakeHuman's base mesh, targets, rig and skinning
 weights, copyright (C) 2020 Data Collection AB, Joel Palmius and Jonas Hauquier, and later contributors, and from the
@@ -66,30 +66,29 @@ def build(data: MakeHuman) -> tuple[dict, dict, dict]:
     soles = body[(base_weights[body][:, [INDEX["foot.L"], INDEX["foot.R"]]].sum(1)) > 0.5]
     carried = _carried(data, base_weights)
     shapes = shape_basis(data, carried, np.concatenate([body, helpers]), soles)
-    face_units = units(data, _nearest_mirror(shapes.mean))
+    mirror = _nearest_mirror(shapes.mean)
+    face_units = units(data, mirror)
     lower_teeth = np.unique(data.quads("helper-lower-teeth")[..., 0])
     jaw = jaw_weights(face_units["jawOpen"], shapes.mean, lower_teeth)
-    lips = Lips(data, shapes.mean, jaw)
-    shapes = _closed(lips, shapes)
+    lips = Opening(data, shapes.mean, LIPS, jaw > 0.5)
+    shapes = _with_closed_lips(shapes, lips)
     base = shapes.mean
-    opened = base + face_units["jawOpen"] + face_units["mouthClose"]
-    face_units["mouthClose"] += lips.closing(CLOSING_REACH) @ opened
+    close_fully(face_units, data, base, mirror, lips)
     weights = base_weights.copy()
     weights[body, INDEX["jaw"]] = 0
     weights[body] *= ((1 - jaw[body]) / np.maximum(weights[body].sum(1), 1e-9))[:, None]
     weights[body, INDEX["jaw"]] = jaw[body]
     mesh = build_mesh(data, base, weights)
-    tensors, header = _tensors(mesh, shapes, face_units, base[LOWER_MIDDLE])
+    tensors, header = _tensors(mesh, shapes, face_units, base[LOWER_LIP])
     people = {"phenotypes": shapes.phenotypes, "coefficients": shapes.coefficients}
     return tensors, header, people
 
 
-def _closed(lips: Lips, shapes: Shapes) -> Shapes:
-    """The same people with their mouths closed."""
+def _with_closed_lips(shapes: Shapes, lips: Opening) -> Shapes:
     closing = lips.closing(LIP_REACH)
     return replace(
         shapes,
-        mean=shapes.mean + closing @ shapes.mean + lips.overlap(LIP_REACH),
+        mean=shapes.mean + closing @ shapes.mean + lips.overlap(LIP_REACH, LIP_OVERLAP),
         deltas=np.stack([delta + closing @ delta for delta in shapes.deltas]),
     )
 

@@ -7,12 +7,15 @@ from lca_blender.backend.body.expression import apply_face_joints
 from lca_blender.backend.body.skeleton import INDEX
 
 from .archive import MakeHuman
+from .openings import LEFT_LIDS, Opening
 
 STRENGTH = {"brow": 1.5, "noseSneer": 1.6}  # units that hardly show: start of the name -> factor
 JAW = {  # units of which the jaw's joint does a part -> how the jaw stands meanwhile
     **{name: name for name in ("jawOpen", "jawLeft", "jawRight", "jawForward")},
     "mouthClose": "jawOpen",
 }
+CLOSE_REACH = 0.012  # metres from the lips' rims
+BLINK_REACH, BLINK_OVERLAP = 0.007, 0.0012  # metres
 TONGUE_TIP = np.array([-0.017, -0.005])  # metres ahead of and above the lower lip's rim in tongueOut
 TONGUE_OVER = 0.0055  # metres of the tongue's middle above the teeth and the lip that it lies on
 PARTED = ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
@@ -35,6 +38,22 @@ def units(data: MakeHuman, mirror: np.ndarray) -> dict[str, np.ndarray]:
         unit *= next((factor for start, factor in STRENGTH.items() if name.startswith(start)), 1)
     even["tongueOut"] = 0.5 * sum(even[name] for name in PARTED)
     return even
+
+
+def close_fully(
+    face_units: dict, data: MakeHuman, base: np.ndarray, mirror: np.ndarray, lips: Opening
+) -> None:
+    """Changes mouthClose so that it shuts the mouth that jawOpen opens, and eyeBlink so that the upper lid
+    ends a little below the lower one's rim; base [19158,3]."""
+    opened = base + face_units["jawOpen"] + face_units["mouthClose"]
+    face_units["mouthClose"] += lips.closing(CLOSE_REACH) @ opened
+    blink = face_units["eyeBlinkLeft"]
+    still = np.abs(blink[:, 2]) < 0.3 * np.abs(blink[:, 2]).max()
+    lids = Opening(data, base, LEFT_LIDS, still)
+    blink *= lids.shut_share(blink)[:, None]
+    blink += lids.closing(BLINK_REACH, upper=1) @ (base + blink)
+    blink += lids.overlap(BLINK_REACH, BLINK_OVERLAP, upper=1)
+    face_units["eyeBlinkRight"] = blink[mirror] * (-1, 1, 1)
 
 
 def jaw_weights(moved: np.ndarray, vertices: np.ndarray, lower_teeth: np.ndarray) -> np.ndarray:

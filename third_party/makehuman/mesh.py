@@ -11,7 +11,8 @@ from lca_blender.backend.raster.camera import look_at
 from lca_blender.backend.raster.mesh_faces import rasterize_mesh
 from PIL import Image
 from scipy.ndimage import map_coordinates
-from scipy.sparse import csr_matrix, eye as identity, vstack
+from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import eye as identity
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
