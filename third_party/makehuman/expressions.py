@@ -74,7 +74,8 @@ def rigid_motion(points: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.
 
 def without_joints(name: str, delta, vertices, weights, joint_heads) -> np.ndarray:
     """What is left [n,3] of a displacement when the jaw's joint has done its part: linear blend skinning by
-    dense weights [n,58] of vertices + result gives vertices + delta (of mouthClose: what it adds to jawOpen)."""
+    dense weights [n,58] of vertices + result gives vertices + delta. Of mouthClose, what it adds to jawOpen.
+    """
     if name not in JAW:
         return delta
     arkit = np.zeros(len(ARKIT_NAMES), np.float32)

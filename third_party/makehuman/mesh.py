@@ -20,13 +20,13 @@ from scipy.spatial import cKDTree
 from .archive import COUNT, MPFB, MakeHuman
 from .mouth import pieces
 from .subdivision import subdivide
+from .weights import smooth_torn
 
 COARSE = 0.018  # metres: quads with a longer edge are refined
 REGIONS = ("ears", "eyelids", "face", "lips", "fingernails", "toenails")
 FLATTENED = (*range(1778, 1794), *range(8450, 8466))  # the nipples
 SOCKET = 1.35  # radii of an eyeball: hidden skin nearer than that to its centre is left out
 DIRECTIONS, PICTURE = 80, 900  # views, and their size in pixels, that decide what is hidden
-GROIN_ROUNDS = 12
 
 
 @dataclass
@@ -51,8 +51,8 @@ class Mesh:
         return self.carriers @ displacement
 
 
-def build_mesh(data: MakeHuman, base: np.ndarray, weights: np.ndarray) -> Mesh:
-    """base [19158,3] canonical; weights [19158,58]."""
+def build_mesh(data: MakeHuman, base: np.ndarray, weights: np.ndarray, heads: np.ndarray) -> Mesh:
+    """base [19158,3] canonical; weights [19158,58]; heads [58,3] of the joints."""
     smooth = flattened(data)
     corners = data.quads("body")
     quads = corners[..., 0]
@@ -91,7 +91,9 @@ def build_mesh(data: MakeHuman, base: np.ndarray, weights: np.ndarray) -> Mesh:
     mesh.visible = visible_triangles(mesh.vertices, mesh.faces)
     _leave_out_unused(mesh, ~_in_socket(mesh))
     mesh.mirror = _mirror(mesh)
-    mesh.weights = _even(_smooth_groin(mesh), mesh.mirror)
+    mesh.weights = _even(mesh.weights, mesh.mirror)
+    smooth = smooth_torn(mesh.vertices, mesh.faces, mesh.weights, heads, mesh.mirror, mesh.part == SKIN)
+    mesh.weights = _even(smooth, mesh.mirror)
     return mesh
 
 
@@ -189,22 +191,6 @@ def _mirror(mesh: Mesh) -> np.ndarray:
         at = np.flatnonzero(piece == other)
         out[rows] = at[cKDTree(mesh.vertices[at]).query(flip[rows])[1]]
     return out
-
-
-def _smooth_groin(mesh: Mesh) -> np.ndarray:
-    """Weights [n,58] averaged over neighbours where both thighs pull: one vertex for one leg beside one for
-    the other tears the skin in a squat."""
-    n, weights = len(mesh.vertices), mesh.weights.copy()
-    ends = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
-    ends = np.concatenate([ends, ends[:, ::-1]])
-    link = csr_matrix((np.ones(len(ends)), ends.T), (n, n))
-    mean = csr_matrix((1 / np.maximum(np.asarray(link.sum(1)).ravel(), 1), (range(n),) * 2)) @ link
-    hips = mesh.vertices[:, 2] - mesh.vertices[:, 2].max() / 2
-    share = np.exp(-((np.abs(mesh.vertices[:, 0]) / 0.05) ** 2)) * np.exp(-((hips / 0.06) ** 2))
-    share[mesh.part != SKIN] = 0
-    for _ in range(GROIN_ROUNDS):
-        weights += share[:, None] * (mean @ weights - weights)
-    return weights / weights.sum(1, keepdims=True)
 
 
 def _even(weights: np.ndarray, mirror: np.ndarray) -> np.ndarray:

@@ -38,17 +38,15 @@ def pieces(data: MakeHuman, canonical: np.ndarray) -> list[Piece]:
         rows = np.unique(data.quads(f"helper-{side}-eye")[..., 0])
         points, faces = eyeball(canonical[rows])
         found.append(_piece(points, faces, canonical, rows, f"eye.{side.upper()}", EYEBALL))
-    helper = {
-        n: np.unique(data.quads(f"helper-{n}")[..., 0]) for n in ("upper-teeth", "lower-teeth", "tongue")
-    }
-    edge = canonical[helper["upper-teeth"], 2].min()
-    for name, joint in (("upper", "head"), ("lower", "jaw")):
-        rows = helper[f"{name}-teeth"]
-        points, faces = teeth(canonical[rows], edge, name == "lower")
+    upper, lower, tongue_rows = (
+        np.unique(data.quads(f"helper-{name}")[..., 0]) for name in ("upper-teeth", "lower-teeth", "tongue")
+    )
+    edge = canonical[upper, 2].min()
+    for rows, joint in ((upper, "head"), (lower, "jaw")):
+        points, faces = teeth(canonical[rows], edge, rows is lower)
         found.append(_piece(points, faces, canonical, rows, joint, TEETH))
-    rows = helper["tongue"]
-    points, faces = tongue(canonical[rows], points[:, 1].min() + BEHIND)
-    found.append(_piece(points, faces, canonical, rows, "jaw", MOUTH))
+    points, faces = tongue(canonical[tongue_rows], points[:, 1].min() + BEHIND)
+    found.append(_piece(points, faces, canonical, tongue_rows, "jaw", MOUTH))
     return found
 
 

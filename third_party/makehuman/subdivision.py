@@ -6,6 +6,7 @@ sparse matrix.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
@@ -116,7 +117,7 @@ class _Triangles:
         return self.between[key]
 
     def _put(self, f, points):
-        for a, b in zip(points[1:], points[2:], strict=False):
+        for a, b in pairwise(points[1:]):
             corner = (points[0], a, b)
             self.faces.append([c[0] for c in corner])
             self.face_uvs.append([c[1] for c in corner])
