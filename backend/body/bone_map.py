@@ -88,7 +88,8 @@ def map_bones(rig: Rig) -> BoneMap:
             if joint not in found and bone not in taken:
                 found[joint] = (bone, BY_STRUCTURE)
                 taken.add(bone)
-    _spread_spine(rig, found)
+    if not (table.own_spine and {"spine1", "spine2", "spine3"} <= found.keys()):
+        _spread_spine(rig, found)
     bones = {joint: found[joint][0] for joint in JOINT_NAMES if joint in found}
     result = BoneMap(bones, {joint: found[joint][1] for joint in bones}, family)
     result.warnings = check(result, rig)

@@ -15,7 +15,7 @@ import numpy as np
 from lca_blender.backend.body.anchors import farthest_point_order
 from lca_blender.backend.body.arkit import ARKIT_NAMES
 from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, joint_parents
-from lca_blender.backend.body.template import MOUTH, PATH, SKIN, TEETH, VERSION, pack_sparse
+from lca_blender.backend.body.template import MOUTH, PATH, TEETH, VERSION, pack_sparse
 from safetensors.numpy import save_file
 from scipy.spatial import cKDTree
 
@@ -124,11 +124,11 @@ def _tensors(mesh: Mesh, shapes: Shapes, face_units: dict, lip: np.ndarray) -> t
         "regions": mesh.regions.astype(np.float16), "joint_parents": joint_parents(),
         "joint_heads": shapes.heads, "joint_tails": shapes.tails, "skin_indices": indices,
         "skin_weights": weights.astype(np.float16), "face_mask": mask.astype(np.float16),
-        "shape_joint_deltas": shapes.joint_deltas, "mirror": mesh.mirror,
+        "shape_joint_deltas": shapes.joint_deltas.round(7), "mirror": mesh.mirror,
         "anchor_triangles": np.array(triangles), "anchor_weights": np.array(barycentric),
         "head_centre": head.centre,
     }  # fmt: skip
-    for kind, values, floor in (("expression", expressions, 2e-6), ("shape", deltas, 2e-5)):
+    for kind, values, floor in (("expression", expressions, 2e-5), ("shape", deltas, 2e-5)):
         for name, value in zip(("offsets", "rows", "values"), pack_sparse(values, floor), strict=True):
             tensors[f"{kind}_{name}"] = value
     header = {
@@ -155,7 +155,7 @@ class _HeadFrame:
 
 def _expressions(mesh: Mesh, face_units: dict, shapes: Shapes, lip: np.ndarray) -> np.ndarray:
     """[52,n,3]: skin and the inside of the mouth; eyes and jaw turn by their joints."""
-    moved = np.isin(mesh.part, (SKIN, MOUTH)) & (mesh.offsets == 0).all(1)
+    moved = ~mesh.own
     out = np.zeros((len(ARKIT_NAMES), len(mesh.vertices), 3))
     for i, name in enumerate(ARKIT_NAMES):
         delta = mesh.move(face_units[name])
@@ -163,7 +163,7 @@ def _expressions(mesh: Mesh, face_units: dict, shapes: Shapes, lip: np.ndarray) 
         out[i, rows] = without_joints(
             name, delta[rows], mesh.vertices[rows], mesh.weights[rows], shapes.heads
         )
-    tongue = np.flatnonzero((mesh.part == MOUTH) & (mesh.offsets != 0).any(1))
+    tongue = np.flatnonzero((mesh.part == MOUTH) & mesh.own)
     teeth = mesh.vertices[(mesh.part == TEETH) & (mesh.weights[:, INDEX["jaw"]] == 1)]
     front = teeth[np.lexsort((teeth[:, 1], -teeth[:, 2].round(5)))[0]]
     out[ARKIT_NAMES.index("tongueOut"), tongue] = tongue_out(mesh.vertices[tongue], front, lip)

@@ -31,11 +31,12 @@ DIRECTIONS, PICTURE = 80, 900  # views, and their size in pixels, that decide wh
 
 @dataclass
 class Mesh:
-    """vertices [n,3] canonical = carriers @ base + offsets; faces [f,3]; uvs, face_uvs; part [n]; weights
-    [n,58]; mirror [n]; regions [r,n] in 0..1; visible [f] bool."""
+    """vertices [n,3] canonical, which follow the base mesh by carriers [n,19158]; faces [f,3]; uvs, face_uvs;
+    part [n]; own [n] bool: not MakeHuman's (eyeballs, teeth, tongue); weights [n,58]; mirror [n]; regions
+    [r,n] in 0..1; visible [f] bool."""
 
     carriers: csr_matrix
-    offsets: np.ndarray
+    own: np.ndarray
     vertices: np.ndarray
     faces: np.ndarray
     uvs: np.ndarray
@@ -63,21 +64,20 @@ def build_mesh(data: MakeHuman, base: np.ndarray, weights: np.ndarray, heads: np
     skin_weights = np.asarray(fine.matrix @ weights)
     regions = _regions(data, fine)
     part[_mask(data, fine, "inside-mouth") > 0.5] = MOUTH
-    stack = [(carriers, np.zeros((carriers.shape[0], 3)), fine.faces, part, skin_weights)]
+    stack = [(carriers, carriers @ base, fine.faces, part, skin_weights)]
     count = carriers.shape[0]
     for piece in pieces(data, base):
         rigid = np.zeros((len(piece.points), weights.shape[1]))
         rigid[:, piece.joint] = 1
         parts = np.full(len(piece.points), piece.part, np.uint8)
-        offsets = piece.points - piece.carriers @ base
-        stack.append((piece.carriers, offsets, piece.faces + count, parts, rigid))
+        stack.append((piece.carriers, piece.points, piece.faces + count, parts, rigid))
         count += len(piece.points)
-    matrices, offsets, faces, parts, dense = zip(*stack, strict=True)
+    matrices, vertices, faces, parts, dense = zip(*stack, strict=True)
     inner = sum(map(len, faces[1:]))
     mesh = Mesh(
         vstack(matrices).tocsr(),
-        np.concatenate(offsets),
-        np.zeros(0),
+        np.arange(count) >= len(part),
+        np.concatenate(vertices),
         np.concatenate(faces).astype(np.int32),
         fine.uvs,
         np.concatenate([fine.face_uvs, np.zeros((inner, 3), np.int32)]),
@@ -87,10 +87,10 @@ def build_mesh(data: MakeHuman, base: np.ndarray, weights: np.ndarray, heads: np
         np.pad(regions, ((0, 0), (0, count - regions.shape[1]))),
         np.zeros(0),
     )
-    mesh.vertices = mesh.carriers @ base + mesh.offsets
     mesh.visible = visible_triangles(mesh.vertices, mesh.faces)
     _leave_out_unused(mesh, ~_in_socket(mesh))
     mesh.mirror = _mirror(mesh)
+    mesh.vertices = 0.5 * (mesh.vertices + mesh.vertices[mesh.mirror] * (-1, 1, 1))
     mesh.weights = _even(mesh.weights, mesh.mirror)
     smooth = smooth_torn(mesh.vertices, mesh.faces, mesh.weights, heads, mesh.mirror, mesh.part == SKIN)
     mesh.weights = _even(smooth, mesh.mirror)
@@ -173,7 +173,7 @@ def _leave_out_unused(mesh: Mesh, kept: np.ndarray) -> None:
     mesh.face_uvs = uv_numbers.reshape(-1, 3).astype(np.int32)
     mesh.uvs, mesh.visible = mesh.uvs[used_uvs], mesh.visible[kept]
     mesh.carriers, mesh.regions = mesh.carriers[used], mesh.regions[:, used]
-    for name in ("offsets", "vertices", "part", "weights"):
+    for name in ("own", "vertices", "part", "weights"):
         setattr(mesh, name, getattr(mesh, name)[used])
 
 

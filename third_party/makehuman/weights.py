@@ -13,19 +13,8 @@ STRETCH = 1.45  # of an edge's length at rest: more is smoothed
 SHORTEST = 0.001  # metres: shorter edges are measured as if they were that long
 REACH = 0.012  # metres: what is averaged at once
 ROUNDS, SPREAD = 90, 5
-STIFF = (
-    "head",
-    "neck2",
-    "jaw",
-    "eye",
-    "hand",
-    "thumb",
-    "index",
-    "middle",
-    "ring",
-    "pinky",
-    "toe",
-)  # not smoothed
+# starts of the names of joints whose skin stays as it is
+STIFF = ("head", "neck2", "jaw", "eye", "hand", "thumb", "index", "middle", "ring", "pinky", "toe")
 # Degrees about x, y and z in the canonical frame, of left joints; right ones turn as their mirror image.
 HARD_POSES = (
     {"upper_arm": (0, -110, 0), "clavicle": (0, -20, 0), "forearm": (-60, -60, 0)},
