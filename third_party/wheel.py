@@ -44,7 +44,9 @@ def checked(wheel: Wheel, path: Path) -> Path:
     """The path; ends the process with one sentence where the file is not the one expected."""
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != wheel.sha256:
-        sys.exit(f"{wheel.name} is not the file that was expected: its SHA-256 is {found}, not {wheel.sha256}.")
+        sys.exit(
+            f"{wheel.name} is not the file that was expected: its SHA-256 is {found}, not {wheel.sha256}."
+        )
     return path
 
 

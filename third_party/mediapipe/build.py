@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes the networks that find people out of PyPI's `mediapipe` wheel and converts them for torch.
 
-    python -m third_party.mediapipe.build     writes backend/imaging/landmarks/data, unless it is there already
+    python -m third_party.mediapipe.build     writes backend/imaging/landmarks/data, unless it is there
 
 The wheel is downloaded as a file and never installed or imported. Its networks are Apache-2.0, by The
 MediaPipe Authors; the licence and a notice are written beside the converted files."""
