@@ -16,7 +16,7 @@ MONK_TONES = (
     "#a07e56", "#825c43", "#604134", "#3a312a", "#292420",
 )  # fmt: skip
 # Places on that scale, mean and standard deviation, by ancestry: African, Asian, Caucasian.
-PLACES = ((7.1, 0.9), (3.4, 1.1), (1.9, 1.2))
+PLACES = ((7.1, 0.9), (3.1, 0.9), (1.7, 1.1))
 # Iris and the ring round its pupil, and chances by ancestry.
 IRISES = {
     "dark": ("#2a1712", "#33200f", (0.62, 0.50, 0.08)),

@@ -99,7 +99,7 @@ def _body_materials(
     origin = sites.head_origin.astype(np.float64)
     iris, ring = complexion.sample_irises(rng, ancestry)
     sclera = (
-        np.array([0.83, 0.81, 0.79]) * rng.uniform(0.93, 1.0) * (1 - 0.06 * look.age * np.array([0, 0.5, 2]))
+        np.array([0.79, 0.765, 0.74]) * rng.uniform(0.93, 1.0) * (1 - 0.06 * look.age * np.array([0, 0.5, 2]))
     )
     centre = sites.joint("eye.L").astype(np.float64)
     teeth = (

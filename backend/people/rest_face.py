@@ -13,8 +13,8 @@ from .sites import SKIN, TEETH, Sites, load_sites
 
 OPENNESS = (0.15, 0.95)  # share of eyeWide in a face at rest: the template's lids hang low
 SMILE = (0.0, 0.22)  # share of a smile in a face at rest: the template's looks sullen
-OVERLAP = 0.0004  # metres that closed lips press into each other
-COLUMNS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # head units across the mouth
+OVERLAP = 0.0012  # metres that closed lips press into each other
+COLUMNS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # head units across the mouth
 
 
 @lru_cache(maxsize=1)
@@ -40,7 +40,7 @@ def _closing() -> tuple[np.ndarray, np.ndarray]:
     x, y, z = sites.head_local(sites.template.vertices).T
     across = np.linspace(0, marks.mouth, len(marks.lip_seam))
     above = y - np.interp(np.abs(x), across, marks.lip_seam)
-    share = np.clip(1 - np.abs(above) / 1.1, 0, 1) * np.clip((marks.mouth - np.abs(x)) / 0.8, 0, 1)
+    share = np.clip(1 - np.abs(above) / 1.1, 0, 1) * np.clip((marks.mouth - np.abs(x)) / 0.35, 0, 1)
     share *= (z > np.interp(np.abs(x), across, marks.lip_front) - 1.2) & (sites.template.part != TEETH)
     rows = np.flatnonzero(share > 0)
     return rows, -0.5 * np.sign(above[rows]) * share[rows]
