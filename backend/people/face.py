@@ -137,7 +137,7 @@ def height(x, y, z, look, marks):
     creases."""
     coarse = noise3(x * 7.0, y * 7.0, z * 7.0)
     fine = noise3(x * 17.0, y * 17.0, z * 17.0)
-    out = look.pores * (0.0055 * coarse + 0.0036 * fine)
+    out = look.pores * (0.0042 * coarse + 0.0032 * fine)
     if look.age > 0.02:
         out -= 0.06 * look.age * wrinkles(x, y, z, marks)
     lips = lip_mask(x, y, z, marks)
@@ -167,8 +167,8 @@ def _darken(c, amount):
 
 @numba.njit(**_JIT)
 def _paint_lips(x, y, z, look, marks, c):
-    """Paints the lips into c [3]; returns their mask and how far inside the mouth the point lies, each
-    0..1."""
+    """Paints the lips into c [3]; returns their mask and how far inside the mouth or deep between the
+    lips the point lies, each 0..1."""
     lips = lip_mask(x, y, z, marks)
     t = abs(x) / marks.mouth
     behind = interp(marks.lip_front, t) - z
@@ -185,7 +185,7 @@ def _paint_lips(x, y, z, look, marks, c):
         red += rim * 0.3 * (c[i] - red)
         c[i] += 0.92 * lips * (red - c[i])
         c[i] += inner * (MOUTH_RED[i] * (0.75 - 0.55 * smoothstep(0.3, 1.2, behind)) - c[i])
-    return lips, inner
+    return lips, max(inner, min(2.0 * part * lips, 1.0))
 
 
 @numba.njit(**_JIT)
@@ -248,7 +248,7 @@ def _zones(x, y, z, look, marks, c):
     """Blood: cheeks, nose, ears, chin, knuckles of the face; shade: nostrils, folds, below the lip."""
     ax = abs(x)
     blotch = 0.75 + 0.5 * noise3(x * 0.9, y * 0.9, z * 0.9)
-    red = 0.55 * bell(ax, y, z, marks.cheek, 1.7, 1.5, 2.5) + 0.25 * bell(ax, y, z, marks.chin, 1.5, 1.0, 2.0)
+    red = 0.4 * bell(ax, y, z, marks.cheek, 1.7, 1.5, 2.5) + 0.25 * bell(ax, y, z, marks.chin, 1.5, 1.0, 2.0)
     red += 0.75 * bell(ax, y, z, marks.nose_tip, 1.2, 0.9, 1.4) + 0.5 * bell(
         ax, y, z, marks.wing, 0.5, 0.6, 1.0
     )
@@ -264,7 +264,7 @@ def _zones(x, y, z, look, marks, c):
             ax, y, z, (marks.cheek[0], marks.cheek[1] + 0.9, marks.cheek[2]), 1.5, 1.0, 2.5
         )
         for i in range(3):
-            c[i] += 0.35 * where * ((0.86, 0.42, 0.42)[i] * (0.4 + 0.6 * look.base[0]) - c[i])
+            c[i] += 0.2 * where * ((0.86, 0.42, 0.42)[i] * (0.4 + 0.6 * look.base[0]) - c[i])
     n = marks.nostril
     hole = bell(ax, y, z, (n[0], n[1] + 0.05, n[2] + 0.1), 0.26, 0.2, 0.42)
     fold = 0.35 * bell(ax, y, z, (marks.wing[0] + 0.05, marks.wing[1], marks.wing[2] - 0.1), 0.14, 0.5, 0.4)
@@ -319,7 +319,7 @@ def mottle(x, y, z, look, c):
         0.07 * fbm(x * 0.3, y * 0.3, z * 0.3, 2) + 0.07 * fbm(x * 2.3, y * 2.3, z * 2.3, 2)
     )
     blood = look.redness * (
-        0.35 * noise3(x * 0.5 + 9, y * 0.5, z * 0.5) + 0.55 * fbm(x * 3.1, y * 3.1, z * 3.1, 2)
+        0.35 * noise3(x * 0.5 + 9, y * 0.5, z * 0.5) + 0.38 * fbm(x * 3.1, y * 3.1, z * 3.1, 2)
     )
     c[0] *= 1 - 0.6 * brown
     c[1] *= 1 - 1.0 * brown

@@ -160,6 +160,9 @@ def sample_person(seed: int) -> Person:
     vertices, heads = shape.apply_shape(sites.template, betas)
     vertices = vertices + shape.individuality(rng, sites)
     vertices = rest_face.close_lips(rest_face.smile(vertices, sites, rng.uniform(*rest_face.SMILE)), sites)
+    eyes = [sites.template.joint_names.index(f"eye.{side}") for side in "LR"]
+    apart = [np.linalg.norm(at[eyes[0]] - at[eyes[1]]) for at in (heads, sites.template.joint_heads)]
+    vertices = rest_face.lower_teeth(vertices, sites, apart[0] / apart[1])
     openness = float(rng.uniform(*rest_face.OPENNESS))
     body = BodyShape.of(rest_face.open_lids(vertices, sites, openness), sites)
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from ..body.implicit.operators import chain, ellipsoid, smooth_max, smooth_min
 from .cloth import BodyShape, Piece
+from .distances import chain, ellipsoid, smooth_max, smooth_min
 from .materials import Surface, hsv
 from .noise import noise3, smoothstep
 from .sites import Sites, load_sites
