@@ -23,7 +23,9 @@ def beard_masks(x, y, z, marks):
     # Upper border: from the sideburn before the ear down to the mouth's corner.
     side = smoothstep(marks.mouth + 3.2, marks.ear[0] - 0.7, ax)
     border = corner + 0.15 + 0.40 * max(ax - marks.mouth, 0.0) + (marks.ear[1] - corner - 0.3) * side
-    jaw = smoothstep(1.1, -1.3, y - border + 1.5 * wobble) * smoothstep(marks.chin[1] - 4.0, marks.chin[1] - 2.2, y)
+    jaw = smoothstep(1.1, -1.3, y - border + 1.5 * wobble) * smoothstep(
+        marks.chin[1] - 4.0, marks.chin[1] - 2.2, y
+    )
     jaw *= smoothstep(-0.8, 0.8, z - 0.5 * smoothstep(ear_low, ear_low - 2.0, y))
     if ax > marks.ear[0] - marks.ear_size[0] - 0.1 and y > ear_low:
         jaw *= smoothstep(marks.ear[2] + marks.ear_size[2] - 0.3, marks.ear[2] + marks.ear_size[2] + 0.3, z)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colour and relief of the face at points of the mean head, by its landmarks: lips, lids, brows, lines of age."""
+"""Colour and relief of the face at points of the mean head, by its landmarks."""
 
 from __future__ import annotations
 
@@ -248,7 +248,8 @@ def _zones(x, y, z, look, marks, c):
     """Blood: cheeks, nose, ears, chin, knuckles of the face; shade: nostrils, folds, below the lip."""
     ax = abs(x)
     blotch = 0.75 + 0.5 * noise3(x * 0.9, y * 0.9, z * 0.9)
-    red = 0.4 * bell(ax, y, z, marks.cheek, 1.7, 1.5, 2.5) + 0.25 * bell(ax, y, z, marks.chin, 1.5, 1.0, 2.0)
+    red = 0.4 * bell(ax, y, z, marks.cheek, 1.7, 1.5, 2.5)
+    red += 0.25 * bell(ax, y, z, marks.chin, 1.5, 1.0, 2.0)
     red += 0.75 * bell(ax, y, z, marks.nose_tip, 1.2, 0.9, 1.4) + 0.5 * bell(
         ax, y, z, marks.wing, 0.5, 0.6, 1.0
     )

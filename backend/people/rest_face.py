@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The face at rest: lips that touch, whatever the shape made of them, and lids as far open as people's are."""
+"""The face at rest: lips that touch, whatever the shape made of them, and lids as far open as people's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sites import SKIN, TEETH, Sites, load_sites
 OPENNESS = (0.15, 0.95)  # share of eyeWide in a face at rest: the template's lids hang low
 SMILE = (0.0, 0.22)  # share of a smile in a face at rest: the template's looks sullen
 OVERLAP = 0.0012  # metres that closed lips press into each other
-TEETH_DROPS = (0.24, 0.62)  # head units, of the upper and the lower row
+TEETH_DROPS = (0.34, 0.46)  # head units, of the upper and the lower row
 COLUMNS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # head units across the mouth
 
 
