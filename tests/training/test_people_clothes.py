@@ -18,12 +18,13 @@ from lca_blender.backend.training.people import (
 )
 from lca_blender.backend.training.people.beards import beard_masks
 from lca_blender.backend.training.people.cloth import BodyShape, skirt
+from lca_blender.backend.training.people.face import MOUTH_RED
 from lca_blender.backend.training.people.figure import Figure
+from lca_blender.backend.training.people.landmarks import load_landmarks
 from lca_blender.backend.training.people.outfit import Wardrobe
 from lca_blender.backend.training.people.person import sample_person
 from lca_blender.backend.training.people.render import skin_mesh
 from lca_blender.backend.training.people.sites import SKIN, load_sites
-from lca_blender.backend.training.people.skin import MOUTH_RED
 from scipy.spatial import cKDTree
 
 
@@ -100,16 +101,20 @@ def test_a_tall_boot_holds_the_calf():
 
 def test_open_lips_are_red_inside_and_do_not_shine():
     skin = sample_person(5).materials[SKIN]
-    behind = load_sites().from_head_local(np.array([[0.0, -7.05, 9.4], [0.9, -7.06, 9.2]])).astype(np.float32)
+    marks = load_landmarks()
+    depth, seam = marks.lip_front[0] - 0.5, marks.lip_seam[0]
+    behind = load_sites().from_head_local(np.array([[0.0, seam, depth]])).astype(np.float32)
     albedo, _, specular = skin.shade(behind, behind)
-    assert np.abs(albedo - np.array(MOUTH_RED)).max() < 0.12
+    red = albedo[0]
+    assert red[0] > 1.8 * red[1]
+    assert red.max() < MOUTH_RED[0]
     assert specular.max() < 0.03
 
 
 def test_a_goatee_ends_under_the_chin():
     sites = load_sites()
     points = sites.head_local(sites.template.vertices[sites.skin_vertices])
-    chin = np.array([beard_masks(*p)[2] for p in points])
+    chin = np.array([beard_masks(*p, load_landmarks())[2] for p in points])
     assert chin.max() > 0.8
     assert chin[points[:, 2] < 5].max() == 0
 
@@ -129,8 +134,8 @@ def test_lips_of_dark_men_are_little_redder_than_their_skin():
     rng = np.random.default_rng(0)
     hair = np.array([0.1, 0.08, 0.06])
     for _ in range(300):
-        tone = complexion.skin_tone(rng)
-        look = complexion.sample_skin_look(rng, 1.0, 0.4, hair, tone)
+        tone = complexion.skin_tone(rng, np.array([0.9, 0.05, 0.05]))
+        look = complexion.sample_skin_look(rng, 1.0, 40.0, hair, tone)
         if tone[1] > 6:
             skin, lips = (colorsys.rgb_to_hsv(*c)[1] for c in (look.base, look.lips))
             assert lips < skin + 0.17

@@ -163,16 +163,10 @@ def _expressions(mesh: Mesh, face_units: dict, shapes: Shapes, lip: np.ndarray) 
         out[i, rows] = without_joints(
             name, delta[rows], mesh.vertices[rows], mesh.weights[rows], shapes.heads
         )
-<<<<<<< HEAD
-    tongue = np.flatnonzero((mesh.part == MOUTH) & (mesh.offsets != 0).any(1))
-    out[ARKIT_NAMES.index("tongueOut")] = 0
-    out[ARKIT_NAMES.index("tongueOut"), tongue] = tongue_out(mesh.vertices[tongue])
-=======
     tongue = np.flatnonzero((mesh.part == MOUTH) & mesh.own)
     teeth = mesh.vertices[(mesh.part == TEETH) & (mesh.weights[:, INDEX["jaw"]] == 1)]
     front = teeth[np.lexsort((teeth[:, 1], -teeth[:, 2].round(5)))[0]]
     out[ARKIT_NAMES.index("tongueOut"), tongue] = tongue_out(mesh.vertices[tongue], front, lip)
->>>>>>> template
     return out
 
 
