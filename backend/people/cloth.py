@@ -37,8 +37,8 @@ class BodyShape:
         return replace(self, vertices=vertices, outward=smooth_normals(vertices, self.sites, 2))
 
     def carry(self, points: np.ndarray, neighbours: int = 8, scale: float = 1.0) -> np.ndarray:
-        """Points [p, 3] near the mean template -> the same places on this person, `scale` times as far off the
-        skin (nearest displacements, blended).
+        """Points [p, 3] near the mean template -> the same places on this person, `scale` times as far off
+        the skin (nearest displacements, blended).
         """
         near = self.sites.skin_vertices
         distance, index = self.sites.tree.query(points, neighbours)

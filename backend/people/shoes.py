@@ -228,8 +228,8 @@ def _pair(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def fitted(shape: BodyShape, rest: np.ndarray) -> np.ndarray:
-    """Points [n, 3] round the mean template's left foot (right foot where x < 0) on a person's: the affine map
-    that takes one foot to the other, widened by what it leaves over; shafts follow the calf."""
+    """Points [n, 3] round the mean template's left foot (right foot where x < 0) on a person's: the affine
+    map that takes one foot to the other, widened by what it leaves over; shafts follow the calf."""
     sites, out = shape.sites, rest.copy()
     shaft = np.clip((rest[:, 2] / sites.k - 0.09) / 0.06, 0, 1)
     out[shaft > 0] = shape.carry(rest[shaft > 0], 8, shape.scale)

@@ -40,19 +40,19 @@ def _box(u, v, half_width, half_height):
 def _pocket(x, y, u, v, look):
     """(dark line, stitch) of the pockets."""
     if look.pockets == CHEST:
-        if y > 0.0 or x < 0:
+        if y > -0.035 or x < 0:
             return 0.0, 0.0
         d = _box(u - 0.092, v - look.pocket_z, 0.042, 0.05)
         return line(d, 0.0008), stitches(d + 0.004, u + v)
     if look.pockets == WELT:
-        if y > 0.03:
+        if y > -0.035:
             return 0.0, 0.0
         a, b = abs(u) - 0.115, v - look.pocket_z
         along, off = 0.45 * a + 0.89 * b, 0.89 * a - 0.45 * b
         inside = smoothstep(0.078, 0.074, abs(along))
         return inside * max(line(off, 0.0012), 0.6 * line(off - 0.016, 0.0008)), 0.0
     if look.pockets == PATCH:
-        if y > 0.03:
+        if y > -0.035:
             return 0.0, 0.0
         d = _box(abs(u) - 0.105, v - look.pocket_z, 0.07, 0.075)
         flap = line(v - look.pocket_z - 0.03, 0.0012) if d < 0 else 0.0
