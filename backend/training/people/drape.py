@@ -18,8 +18,8 @@ COLUMNS = 48
 
 @numba.njit(**_JIT)
 def body_rings(along, radius, turn, step):
-    """Largest radius [rings, COLUMNS] of points with a position along the axis (0 is the first ring), a radius
-    and a turn, each [n]; gaps are filled from their neighbours."""
+    """Largest radius [rings, COLUMNS] of points with a position along the axis (0 is the first ring), a
+    radius and a turn, each [n]; gaps are filled from their neighbours."""
     rings = int(along.max() / step) + 1
     grid = np.zeros((rings, COLUMNS))
     for i in range(len(along)):

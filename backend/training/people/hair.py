@@ -19,7 +19,7 @@ from .noise import fbm_points, noise3, smoothstep
 from .sites import Sites
 from .strands import Head, grow, head, scalp_heights, tail_strands, volume_at
 
-_JIT = {"cache": True, "nogil": True}
+_JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 UNDER = 0.82  # brightness of the locks beneath the strands
 MASS = 0.74  # and of the mass beneath these
 

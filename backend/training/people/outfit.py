@@ -34,7 +34,7 @@ def _tailored(w: Wardrobe, hem: float, long: bool) -> None:
     cut = garments.top_cut(t, t.wrist - rng.uniform(-0.012, 0.008), hem, neck, ease, 0.0)
     closed = rng.random() < 0.5
     cut = garments.veed_front(t, cut, button, gap, 0.0 if closed else rng.uniform(0.1, 0.25))
-    cut.fall = w.drape.trunk(rng.uniform(0.12, 0.3)) + w.drape.arms(rng.uniform(0.035, 0.06))
+    cut.fall = w.drape.trunk(rng.uniform(0.12, 0.3)) + w.drape.arms(rng.uniform(0.07, 0.11))
     fabric = w.fabric(
         prints.TOP, cut.top, cut.bottom, weave=weave, plain=bool(rng.random() < 0.7),
         closure=BUTTONS if closed else NO_CLOSURE, pockets=WELT, pocket_z=t.height(rng.uniform(94, 100)),
@@ -93,7 +93,7 @@ def _jacket(w: Wardrobe, short: bool) -> None:
     closed = rng.random() < 0.3
     if not closed:
         cut = garments.open_front(t, cut, rng.uniform(0.015, 0.045), rng.uniform(0.02, 0.16))
-    cut.fall = _top_fall(w, rng.uniform(0.03, 0.3), rng.uniform(0.03, 0.055), 0.45, hem)
+    cut.fall = _top_fall(w, rng.uniform(0.03, 0.3), rng.uniform(0.055, 0.09), t.wrist, hem)
     fabric = w.fabric(
         prints.TOP, cut.top, cut.bottom, weave=int(weave), plain=bool(rng.random() < 0.8),
         closure=int(rng.choice([ZIP, BUTTONS])) if closed else NO_CLOSURE,
@@ -113,11 +113,11 @@ def _jacket(w: Wardrobe, short: bool) -> None:
 
 # Tapers of trunk and sleeves: metres of radius that cloth falls in per metre downwards.
 FALLS = {
-    "tee": lambda rng: (rng.uniform(0.05, 0.45), rng.uniform(0.02, 0.06)),
+    "tee": lambda rng: (rng.uniform(0.05, 0.45), rng.uniform(0.03, 0.08)),
     "long": lambda rng: (rng.uniform(0.15, 0.6), rng.uniform(0.05, 0.1)),
     "tank": lambda rng: (rng.uniform(0.15, 0.6), 0.06),
-    "shirt": lambda rng: (rng.uniform(0.05, 0.35), rng.uniform(0.035, 0.06)),
-    "sweater": lambda rng: (rng.uniform(0.0, 0.3), rng.uniform(0.03, 0.055)),
+    "shirt": lambda rng: (rng.uniform(0.05, 0.35), rng.uniform(0.06, 0.1)),
+    "sweater": lambda rng: (rng.uniform(0.0, 0.3), rng.uniform(0.055, 0.09)),
 }
 
 

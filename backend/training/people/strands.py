@@ -199,7 +199,7 @@ def grow(
 
 
 def _at_height(x, distance, out, stand, gone, style, hangs):
-    """Points x [n, 3] moved to the height at which strands of length `gone` lie, and which were pushed out."""
+    """Points x [n, 3] moved to the height at which strands of length `gone` lie; which were pushed out."""
     want = np.maximum(stand * np.minimum(1, (gone + 0.3) / (1.3 * stand + 0.3)), 0.25)
     if hangs:
         want = np.maximum(want * np.clip((x[:, 1] + 14) / 8, 0.35, 1), 0.4)
