@@ -329,7 +329,7 @@ def head_colour(x, y, z, look, marks, scalp, c):
 def mottle(x, y, z, look, c):
     """Uneven melanin and blood over the whole body: colours c [3] in place."""
     brown = look.mottle * (
-        0.07 * fbm(x * 0.3, y * 0.3, z * 0.3, 2) + 0.07 * fbm(x * 2.3, y * 2.3, z * 2.3, 2)
+        0.05 * fbm(x * 0.3, y * 0.3, z * 0.3, 2) + 0.05 * fbm(x * 2.3, y * 2.3, z * 2.3, 2)
     )
     blood = look.redness * (
         0.35 * noise3(x * 0.5 + 9, y * 0.5, z * 0.5) + 0.38 * fbm(x * 3.1, y * 3.1, z * 3.1, 2)
