@@ -126,7 +126,7 @@ def test_lips_at_rest_touch_and_opened_lids_still_close():
     assert np.abs(opened + blinks[[left, right]].sum(0) - plain).max() < 1e-6
 
 
-def test_rows_of_teeth_do_not_cross_and_stay_behind_the_lips():
+def test_teeth_show_below_the_lip_and_the_upper_row_overlaps_the_lower():
     moved = rest_face.lower_teeth(TEMPLATE.vertices, SITES, 1.0)
     jaw = (TEMPLATE.skin_weights * (TEMPLATE.skin_indices == TEMPLATE.joint_names.index("jaw"))).sum(1)
     front = (TEMPLATE.part == TEETH) & (np.abs(TEMPLATE.vertices[:, 0]) < 0.006)
@@ -134,4 +134,5 @@ def test_rows_of_teeth_do_not_cross_and_stay_behind_the_lips():
     marks = load_landmarks()
     seam = SITES.from_head_local(np.array([0, marks.lip_seam[0], 0]))[2]
     assert upper[:, 2].min() < seam
-    assert lower[:, 2].max() < upper[:, 2].min() + 0.002
+    assert 0 < lower[:, 2].max() - upper[:, 2].min() < 0.005  # an overbite of some millimetres
+    assert upper[:, 1].min() < lower[:, 1].min() - 0.001  # the upper row stands in front

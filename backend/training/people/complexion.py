@@ -68,7 +68,7 @@ def skin_tone(rng: np.random.Generator, ancestry: np.ndarray) -> tuple[np.ndarra
     little.
     """
     (mean, spread) = np.einsum("a,ac->c", ancestry, np.array(PLACES))
-    place = float(np.clip(rng.normal(mean, spread), 0.2, 8.6))
+    place = float(np.clip(mean + spread * np.clip(rng.normal(), -1.8, 1.8), 0.2, 8.6))
     tones = np.stack([srgb(t) for t in MONK_TONES])
     i = int(place)
     tone = tones[i] + (tones[min(i + 1, 9)] - tones[i]) * (place - i)

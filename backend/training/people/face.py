@@ -274,15 +274,8 @@ def _zones(x, y, z, look, marks, c):
 
 
 @numba.njit(**_JIT)
-def head_colour(x, y, z, look, marks, scalp, c):
-    """Paints a head-local point into c [3], which holds the plain skin; `scalp` is the height above the
-    hairline. Returns (roughness, specular)."""
-    _zones(x, y, z, look, marks, c)
-    _blemishes(x, y, z, look, marks, c)
-    if look.age > 0.02:
-        _darken(c, 0.16 * look.age * wrinkles(x, y, z, marks))
-    grain = 0.5 + 0.5 * noise3(x * 9.0, y * 5.0 + z * 3.0, z * 9.0)
-    dots = spots(x * 8.0, y * 8.0, z * 8.0, 0.85, 0.12, 0.24)
+def _paint_beard(x, y, z, look, marks, grain, dots, c):
+    """The shade of a shaved beard and the ground of a full one; returns how much the latter covers."""
     jaw, moustache, chin = beard_masks(x, y, z, marks)
     shave = look.shadow * max(jaw, moustache) * (0.65 + 0.35 * grain + 0.35 * dots)
     c[0] *= 1 - 0.26 * shave
@@ -290,15 +283,34 @@ def head_colour(x, y, z, look, marks, scalp, c):
     c[2] *= 1 - 0.15 * shave
     beard = max(look.beard * (chin if look.goatee > 0.5 else jaw), look.moustache * moustache)
     cover = smoothstep(0.1, 0.9, beard * (0.35 + 0.5 * grain + 0.5 * dots)) if beard > 0.02 else 0.0
-    tint = 0.0
-    if y > -9.0:
-        rough_line = scalp + 0.35 * noise3(x * 2.0, y * 2.0, z * 2.0)
-        tint = min(look.scalp * smoothstep(-0.6, 0.9, rough_line) * (0.55 + 0.3 * grain + 0.25 * dots), 0.95)
-    brow = look.brow_density * brow_mask(x, y, z, marks, look.brow_width, look.brow_lift)
-    stroke = noise3(abs(x) * 3.0 + y * 2.4, (y - 0.55 * abs(x)) * 13.0, z * 1.5)
-    brow *= 0.6 + 0.3 * stroke
     for i in range(3):
         c[i] += 0.85 * cover * (look.beard_colour[i] * (0.7 + 0.5 * grain) - c[i])
+    return cover
+
+
+@numba.njit(**_JIT)
+def head_colour(x, y, z, look, marks, scalp, c):
+    """Paints a head-local point into c [3], which holds the plain skin; `scalp` is the height above the
+    hairline. Returns (roughness, specular)."""
+    _zones(x, y, z, look, marks, c)
+    _blemishes(x, y, z, look, marks, c)
+    if look.age > 0.02:
+        _darken(c, 0.16 * look.age * wrinkles(x, y, z, marks))
+    cover, tint = 0.0, 0.0
+    bearded = y < 0.0 and max(look.shadow, max(look.beard, look.moustache)) > 0
+    rooted = y > -9.0 and scalp > -1.0
+    if bearded or rooted:
+        grain = 0.5 + 0.5 * noise3(x * 9.0, y * 5.0 + z * 3.0, z * 9.0)
+        dots = spots(x * 8.0, y * 8.0, z * 8.0, 0.85, 0.12, 0.24)
+        if bearded:
+            cover = _paint_beard(x, y, z, look, marks, grain, dots, c)
+        if rooted:
+            line = scalp + 0.35 * noise3(x * 2.0, y * 2.0, z * 2.0)
+            tint = min(look.scalp * smoothstep(-0.6, 0.9, line) * (0.55 + 0.3 * grain + 0.25 * dots), 0.95)
+    brow = look.brow_density * brow_mask(x, y, z, marks, look.brow_width, look.brow_lift)
+    if brow > 0:
+        brow *= 0.6 + 0.3 * noise3(abs(x) * 3.0 + y * 2.4, (y - 0.55 * abs(x)) * 13.0, z * 1.5)
+    for i in range(3):
         c[i] += tint * (look.scalp_colour[i] - c[i])
         c[i] += brow * (look.brows[i] - c[i])
     lips, inner = _paint_lips(x, y, z, look, marks, c)
@@ -317,7 +329,7 @@ def head_colour(x, y, z, look, marks, scalp, c):
 def mottle(x, y, z, look, c):
     """Uneven melanin and blood over the whole body: colours c [3] in place."""
     brown = look.mottle * (
-        0.07 * fbm(x * 0.3, y * 0.3, z * 0.3, 2) + 0.07 * fbm(x * 2.3, y * 2.3, z * 2.3, 2)
+        0.05 * fbm(x * 0.3, y * 0.3, z * 0.3, 2) + 0.05 * fbm(x * 2.3, y * 2.3, z * 2.3, 2)
     )
     blood = look.redness * (
         0.35 * noise3(x * 0.5 + 9, y * 0.5, z * 0.5) + 0.38 * fbm(x * 3.1, y * 3.1, z * 3.1, 2)
