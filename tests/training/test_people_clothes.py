@@ -25,6 +25,7 @@ from lca_blender.backend.training.people.cloth import BodyShape, skirt
 from lca_blender.backend.training.people.face import MOUTH_RED
 from lca_blender.backend.training.people.figure import Figure
 from lca_blender.backend.training.people.landmarks import load_landmarks
+from lca_blender.backend.training.people.outfit import dress
 from lca_blender.backend.training.people.person import sample_person
 from lca_blender.backend.training.people.render import skin_mesh
 from lca_blender.backend.training.people.sites import SKIN, load_sites
@@ -57,10 +58,10 @@ def test_no_thigh_comes_through_a_skirt(body, flex, bottom, flare):
     template, top, bottom = sites.template, 1.02 * sites.k, bottom * sites.k
     piece = skirt(body, top, bottom, [None], flare, 0.012, (5, 0.004, 0.0))
     cloth = posed(*flex, piece.vertices, *surface.top_weights(piece.weights))
-    height = template.vertices[:, 2]
-    legs = (height > bottom + 0.04) & (height < top - 0.05) & (np.abs(template.vertices[:, 0]) < 0.27)
-    legs &= ~sites.is_arm(template.vertices)
-    skin_faces = np.ascontiguousarray(sites.skin_faces[legs[sites.skin_faces].all(1)])
+    corners = template.vertices[sites.skin_faces]
+    legs = (corners[..., 2].max(1) < top - 0.05) & ~sites.is_arm(corners.mean(1))
+    skin_faces = np.ascontiguousarray(sites.skin_faces[legs & (np.abs(corners[..., 0]).max(1) < 0.27)])
+    inside = template.vertices[skin_faces][..., 2].min(1) > bottom + 0.04
     skin = posed(*flex, template.vertices, template.skin_indices, template.skin_weights)
     corners = cloth[piece.faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -73,6 +74,7 @@ def test_no_thigh_comes_through_a_skirt(body, flex, bottom, flare):
         outer = rasterize_mesh(cloth, piece.faces, viewmat, K, 240, 240)
         front = ((eye - corners.mean(1)) * normals).sum(1) > 0
         both = (inner.face >= 0) & (outer.face >= 0) & front[np.maximum(outer.face, 0)]
+        both &= inside[np.maximum(inner.face, 0)]
         gap = outer.depth[both] - inner.depth[both]
         through += ((gap > 0.003) & (gap < 0.05)).sum()
         covered += (outer.face >= 0).sum()
@@ -149,6 +151,32 @@ def test_a_shirts_collar_stays_below_the_jacket(body):
     both = (collar.outline > 0) & (jacket.outline > 0)
     assert both.sum() > 20
     assert (collar.offset < 0.7 * jacket.offset)[both].all()
+
+
+@pytest.mark.parametrize("masculine", [0.0, 1.0])
+def test_clothes_are_made_to_measure(body, masculine):
+    """A body at 95 % wears the same clothes at 95 %, cloth and soles as thin."""
+    small = BodyShape.of((0.95 * body.vertices).astype(np.float32), body.sites)
+    for seed in range(6):
+        large, little = (dress(np.random.default_rng(seed), b, masculine) for b in (body, small))
+        assert large.names == little.names
+        for a, b in zip(large.pieces, little.pieces, strict=True):
+            assert np.allclose(0.95 * a.vertices, b.vertices, atol=2e-4)
+
+
+def test_children_wear_whole_clothes(body):
+    """Something over chest and hips that ends below the waist, and over the thighs more than tights."""
+    small = BodyShape.of((0.6 * body.vertices).astype(np.float32), body.sites)
+    t = body.sites
+    for seed in range(30):
+        worn = dress(np.random.default_rng(seed), small, float(seed % 2))
+        assert not {"tank", "leggings"} & set(worn.names)
+        points = np.concatenate([p.template_points for p in worn.pieces])
+        covered = points[~t.is_arm(points)]
+        for low, high in ((1.0, 1.05), (1.05, 1.15), (0.75, 0.85)):
+            ring = covered[(covered[:, 2] > low * t.k) & (covered[:, 2] < high * t.k)]
+            turn = np.arctan2(ring[:, 0], -ring[:, 1])
+            assert (np.histogram(turn, 12, (-np.pi, np.pi))[0] > 0).all()
 
 
 @pytest.mark.parametrize("kind", shoes.KINDS)

@@ -237,11 +237,13 @@ def hang(
         reach = hull_radius(out, slab[:, :2] - middle) + ease
         widest = np.maximum(widest, reach) if i else reach
         t = i / (rows - 1)
-        length = (top - bottom) * t
+        level = slab[:, 2].mean()
+        highest = max(level, rings[0][0, 2]) if rings else level
+        length = highest - level
         wave = count * angle + phase + 0.6 * np.sin(2 * angle + phase) + 0.25 * np.sin(3 * t + 2 * phase)
         uneven = 1 + 0.45 * np.sin(2 * angle + 2 * phase) + 0.3 * np.sin(5 * angle - phase)
         radius = widest + flare * length + depth * t**1.1 * uneven * np.sin(wave)
-        rings.append(np.column_stack([middle + out * radius[:, None], np.full(columns, slab[:, 2].mean())]))
+        rings.append(np.column_stack([middle + out * radius[:, None], np.full(columns, level)]))
     return np.array(rings, np.float32)
 
 

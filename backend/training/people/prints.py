@@ -197,7 +197,7 @@ def shade_fabric(points, look, place, albedo, roughness, specular):
         if look.sleeves_second and piece == 1:
             second, third = 1.0 - second, 0.0
         ink = 0.0
-        if look.mark != NO_MARK and piece == 0 and (y > 0.02) == look.mark_back:
+        if look.mark != NO_MARK and piece == 0 and (y > -0.035) == look.mark_back:
             ink = mark_mask(-x if look.mark_back else x, z, look)
         # Small folds: dark where cloth runs in, along the limb on trunk and legs, round it on sleeves.
         fold = noise3(u * 14.0, v * 6.0, 2.7 + look.phase) + 0.6 * noise3(

@@ -279,7 +279,7 @@ def settled(scalp: Head, strands: np.ndarray, side: np.ndarray) -> np.ndarray:
     return lie_on(scalp, s)
 
 
-def lie_on(scalp: Head, strands: np.ndarray, gap: float = 0.45) -> np.ndarray:
+def lie_on(scalp: Head, strands: np.ndarray, gap: float = 0.35) -> np.ndarray:
     """Lifts what hangs below the chin [n, m, 3] to `gap` head units over skin and clothes."""
     flat = strands.reshape(-1, 3)
     low = np.flatnonzero(flat[:, 1] < -9)
