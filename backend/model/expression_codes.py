@@ -24,7 +24,7 @@ from ..body.arkit import ARKIT_NAMES
 from ..body.expression import CODE_SIZE, arkit_from_code, expression_code
 from ..errors import UserError
 from ..imaging.photos import Photo, load_photo
-from .files import read_tensors, write_tensors
+from ..tensor_file import TensorFile, fill, write_tensors
 from .views import masked
 
 SIZE = (96, 96)  # pixels at which a face is read
@@ -191,18 +191,14 @@ def bundled_codes() -> Path:
 def save_codes(path: str | Path, encoder: FaceEncoder, **notes) -> None:
     """Write the encoder as fp16, with notes in the header."""
     tensors = {k: v.to("cpu", torch.float16) for k, v in encoder.state_dict().items()}
-    header = {"lca_codes": VERSION, "notes": notes}
-    write_tensors(path, tensors, header)
+    write_tensors(path, tensors, header={"lca_codes": VERSION, "notes": notes})
 
 
 def load_codes(path: str | Path) -> FaceEncoder:
     """The encoder in `path`, in evaluation mode; `UserError` where the file is none."""
-    tensors, header = read_tensors(path)
-    if header.get("lca_codes") != VERSION:
-        raise UserError(f"{Path(path).name} holds no expression codes of this version.")
+    file = TensorFile(path, "file of expression codes", "Choose another file.")
+    if file.header().get("lca_codes") != VERSION:
+        raise file.wrong(f"{file.path.name} holds no expression codes of this version.")
     encoder = FaceEncoder()
-    try:
-        encoder.load_state_dict({k: t.float() for k, t in tensors.items()})
-    except RuntimeError as error:
-        raise UserError(f"{Path(path).name} does not fit the expression codes' network.") from error
+    fill(encoder.state_dict(), file)
     return encoder.eval()

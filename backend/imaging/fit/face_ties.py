@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 from scipy.spatial import Delaunay, cKDTree
 
 from ...body.anchors import nearest_on_surface
 from ...body.skeleton import INDEX
 from ...body.template import SKIN, load_template
+from ...tensor_file import REINSTALL, TensorFile, write_tensors
 from ..landmarks.face import MESH, NOSE_TIP
 
 FILE = Path(__file__).parent / "data" / "face_ties.safetensors"
@@ -42,7 +42,10 @@ class FaceTies(NamedTuple):
 
 @cache
 def load_ties(path: Path = FILE) -> FaceTies:
-    tensors = load_file(path)
+    """The ties in a file. Raises `TensorFileError`."""
+    file = TensorFile(path, "file of face landmarks", REINSTALL)
+    file.check({"triangle": ("I32", (MESH + 10,)), "barycentric": ("F32", (MESH + 10, 3))})
+    tensors = file.arrays()
     triangle, barycentric = tensors["triangle"].astype(np.int64), tensors["barycentric"].astype(np.float64)
     return FaceTies(triangle, barycentric, _mesh(_positions(triangle, barycentric)))
 
@@ -90,7 +93,7 @@ def measure(people: int = PEOPLE, path: Path = FILE) -> None:
         triangle[list(rows)], barycentric[list(rows)] = _nearest_vertices(medians[list(rows)], of_jaw)
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {"triangle": triangle.astype(np.int32), "barycentric": barycentric.astype(np.float32)}
-    save_file(tensors, path)
+    write_tensors(path, tensors)
 
 
 def _nearest_vertices(points: np.ndarray, of_jaw: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
 from ...body.skeleton import FINGERS, INDEX
+from ...tensor_file import REINSTALL, TensorFile, write_tensors
 
 FILE = Path(__file__).parent / "data" / "pose_prior.safetensors"
 LIMBS = ("clavicle", "upper_arm", "forearm", "forearm_twist", "hand", "thigh", "shin", "foot")
@@ -39,7 +39,10 @@ class PosePrior:
 
 @cache
 def load_prior(path: Path = FILE) -> PosePrior:
-    tensors = {name: value.astype(np.float64) for name, value in load_file(path).items()}
+    """The prior in a file. Raises `TensorFileError`."""
+    file = TensorFile(path, "pose prior", REINSTALL)
+    file.check({"rest": ("F32", (len(INDEX), 3)), "root": ("F32", (3 * len(FREE), 3 * len(FREE)))})
+    tensors = {name: value.astype(np.float64) for name, value in file.arrays().items()}
     joints = np.array([INDEX[name] for name in FREE])
     return PosePrior(joints, tensors["rest"][joints], tensors["root"], tensors["rest"])
 
@@ -55,7 +58,7 @@ def measure(path: Path = FILE, count: int = POSES) -> None:
     free = poses[:, [INDEX[name] for name in FREE]].reshape(count, -1)
     covariance = np.cov(free.T) + FLOOR**2 * np.eye(free.shape[1])
     root = np.linalg.cholesky(np.linalg.inv(covariance)).T
-    save_file({"rest": rest.astype(np.float32), "root": np.ascontiguousarray(root, np.float32)}, path)
+    write_tensors(path, {"rest": rest.astype(np.float32), "root": root.astype(np.float32)})
 
 
 if __name__ == "__main__":

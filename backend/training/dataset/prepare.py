@@ -24,10 +24,10 @@ from ...body.pose import pose_features
 from ...errors import UserError
 from ...imaging.crops import Box, crop
 from ...model.config import ModelConfig
-from ...model.files import write_tensors
 from ...model.matching import site_colors
 from ...model.tokens import child_positions
 from ...model.views import PixelSource
+from ...tensor_file import write_tensors
 from .foreground import keeps_background, own_colors
 from .shards import FEWEST_VIEWS, enough_views, open_people
 
@@ -295,8 +295,7 @@ def folder_for(data: Path, config: ModelConfig, sites: Sites) -> Path:
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], **header) -> None:
     """Arrays to one file, whole or not at all."""
-    tensors = {k: torch.from_numpy(np.ascontiguousarray(a)) for k, a in arrays.items()}
-    write_tensors(path, tensors, {"version": VERSION, **header})
+    write_tensors(path, arrays, header={"version": VERSION, **header})
 
 
 def regime_of(file: Path) -> str:
