@@ -2,14 +2,13 @@
 """The built-in body: a mesh with skeleton, weights, expressions and shapes, read from one safetensors
 file."""
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
+from ..tensor_file import REINSTALL, TensorFile
 
 PATH = Path(__file__).resolve().parent / "data" / "template.safetensors"
 VERSION = 1
@@ -86,19 +85,10 @@ def unpack_sparse(offsets, rows, values, count):
 
 def read_template(path=PATH):
     """Reads a template file; a file that is missing or damaged is a `UserError`."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            header = json.loads((file.metadata() or {})["template"])
-            t = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise UserError(
-            f"The built-in body ({Path(path).name}) is missing or damaged.",
-            "Please install the extension again.",
-        ) from error
+    file = TensorFile(path, "built-in body", REINSTALL)
+    header, t = file.header("template"), file.arrays()
     if header.get("version") != VERSION:
-        raise UserError("The built-in body is of another version.", "Please install the extension again.")
+        raise file.wrong("The built-in body is of another version.")
     count = len(t["vertices"])
     sparse = {
         f"{kind}_deltas": unpack_sparse(
