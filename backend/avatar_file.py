@@ -1,30 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The `.lca` file: one safetensors file whose metadata key `lca` is a JSON header. Nothing in it is executed.
 
-Files are not trusted: the table of tensors is checked before any tensor is read, so that sizes are bounded by
-the file's size, and then every value is checked.
+Files are not trusted: header and table of tensors are checked before any tensor is read, so that sizes are
+bounded by the file's size, and then every value is checked.
 """
 
 import json
-import os
-import struct
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 
+from . import tensor_file
 from .body.jaw import JAW_MOTIONS
 from .decoder import CHANGES, signal_size
 from .errors import UserError
-from .files import replacing
+from .tensor_file import Table, TensorFile, TensorFileError
 
 VERSION = 2
 EXPRESSIONS = 52
-MAX_TABLE = 16 << 20  # bytes of the file's table of tensors
-MAX_FILE = 4 << 30
+MAX_HEADER = 1 << 20  # characters of the JSON header
+MAX_TEXT = 500  # characters of a text in it
+MAX_WARNINGS = 64
 MAX_LAYERS, MAX_THUMBNAILS, MAX_THUMBNAIL = 8, 64, 1024
 
 # name -> (type, shape); a letter is a size that all tensors share
@@ -62,14 +59,14 @@ _LIMITS = {
     "D": 4096,
     "S": 4096,
     "O": CHANGES << 10,
+    "h": MAX_THUMBNAIL,
+    "w": MAX_THUMBNAIL,
 }
 _TYPES = {"F32": torch.float32, "F16": torch.float16, "U8": torch.uint8, "I32": torch.int32}
-_BYTES = {"F32": 4, "F16": 2, "U8": 1, "I32": 4}
 _NAMES = {v: k for k, v in _TYPES.items()}
-_REPAIR = "Create the avatar again or restore a copy."
 
 
-class AvatarFileError(UserError):
+class AvatarFileError(TensorFileError):
     """An avatar file that cannot be read or written, or an avatar with invalid content."""
 
 
@@ -96,31 +93,16 @@ def dtype_of(name: str) -> torch.dtype:
     return _TYPES[expected(name)[0]]
 
 
-def check_table(table: dict[str, tuple[str, tuple[int, ...]]]) -> None:
+def check_table(table: Table) -> None:
     """Raises AvatarFileError unless `table` (name -> type, shape) is that of an avatar."""
-    sizes: dict[str, int] = {}
-    for name, (kind, shape) in table.items():
-        wanted = expected(name)
-        if wanted is None:
-            raise AvatarFileError(f"It holds a tensor that avatars do not have: {name[:60]!r}.")
-        if kind != wanted[0]:
-            raise AvatarFileError(f"Its tensor {name} has the type {kind[:10]}, not {wanted[0]}.")
-        if len(shape) != len(wanted[1]) or not all(
-            _fits(s, w, sizes) for s, w in zip(shape, wanted[1], strict=True)
-        ):
-            raise AvatarFileError(f"Its tensor {name} has the wrong shape {list(shape)}.")
-    for name in _TENSORS:
-        if name not in table:
-            raise AvatarFileError(f"Its tensor {name} is missing.")
     hidden = sum(name.startswith("decoder.hidden") for name in table)
-    for name in [
-        f"decoder.hidden{i}_{part}" for i in range((hidden + 1) // 2) for part in ("weight", "bias")
-    ]:
-        if name not in table:
-            raise AvatarFileError(f"Its tensor {name} is missing.")
-    pictures = sum(name.startswith("thumbnails.") for name in table)
-    if any(f"thumbnails.{i}" not in table for i in range(pictures)):
-        raise AvatarFileError("One of its thumbnails is missing.")
+    layers = [f"decoder.hidden{i}_{part}" for i in range((hidden + 1) // 2) for part in ("weight", "bias")]
+    pictures = [f"thumbnails.{i}" for i in range(sum(name.startswith("thumbnails.") for name in table))]
+    names = (*(name for name in table if expected(name)), *_TENSORS, *layers, *pictures)
+    try:
+        sizes = tensor_file.check_table(table, {name: expected(name) for name in names}, _LIMITS)
+    except TensorFileError as error:
+        raise AvatarFileError(error.message) from error
     if ("token" in table) != ("slot" in table):
         raise AvatarFileError("Its tensors token and slot belong together.")
     if "expression_rows" not in table and sizes["M"] != sizes["N"]:
@@ -132,13 +114,6 @@ def check_table(table: dict[str, tuple[str, tuple[int, ...]]]) -> None:
         )
     if sizes["S"] != signal_size(sizes["J"]):
         raise AvatarFileError(f"Its decoder takes {sizes['S']} numbers, not {signal_size(sizes['J'])}.")
-
-
-def _fits(size: int, wanted: int | str, sizes: dict[str, int]) -> bool:
-    if isinstance(wanted, int):
-        return size == wanted
-    limit = MAX_THUMBNAIL if wanted[0] in "hw" else _LIMITS[wanted]
-    return 1 <= size <= limit and sizes.setdefault(wanted, size) == size
 
 
 def check_values(tensors: dict[str, Tensor], joint_names: tuple[str, ...]) -> None:
@@ -176,16 +151,44 @@ def check_values(tensors: dict[str, Tensor], joint_names: tuple[str, ...]) -> No
             raise AvatarFileError(f"Its tensor {name} holds a value out of range.")
 
 
+def check_header(header: dict) -> dict:
+    """The header with its warnings as at most `MAX_WARNINGS` short lines. Raises AvatarFileError for values
+    of the wrong type and for texts that are too long.
+    """
+    names = header.get("joint_names")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise AvatarFileError("It does not name its joints.")
+    for name in ("name", "consent", "created"):
+        if not _is_text(header.get(name, "")):
+            raise AvatarFileError(f"Its {name} is no text of at most {MAX_TEXT} characters.")
+    model = header.get("model", {})
+    if not isinstance(model, dict) or not _is_text(model.get("name", "")):
+        raise AvatarFileError("Its model has no name.")
+    photos, warnings = (header.get(name, []) for name in ("photos", "warnings"))
+    if not isinstance(photos, list) or not all(map(_is_text, photos)):
+        raise AvatarFileError("Its photos are no list of names.")
+    if not isinstance(warnings, list) or not all(isinstance(line, str) for line in warnings):
+        raise AvatarFileError("Its warnings are no list of sentences.")
+    lines = [" ".join(line.split())[:MAX_TEXT] for line in warnings]
+    if len(lines) > MAX_WARNINGS:
+        lines[MAX_WARNINGS - 1 :] = [f"And {len(lines) - MAX_WARNINGS + 1} more remarks."]
+    return {**header, "warnings": lines}
+
+
+def _is_text(value) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT
+
+
 def write_avatar(path: str | Path, tensors: dict[str, Tensor], header: dict) -> None:
     """Writes a checked avatar atomically. AvatarFileError where the file cannot be written."""
     try:
-        text = json.dumps({**header, "lca_version": VERSION}, allow_nan=False, sort_keys=True)
+        text = json.dumps({**check_header(header), "lca_version": VERSION}, allow_nan=False, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise AvatarFileError(f"The avatar's header is not JSON: {error}.") from error
-    data = tensors_to_bytes(tensors, {"lca": text})
+    if len(text) > MAX_HEADER:
+        raise AvatarFileError("The avatar's header is too long.")
     try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(data)
+        tensor_file.write_tensors(path, tensors, lca=text)
     except UserError as error:
         raise AvatarFileError(error.message, error.remedy) from error
 
@@ -193,98 +196,40 @@ def write_avatar(path: str | Path, tensors: dict[str, Tensor], header: dict) -> 
 def read_avatar(path: str | Path) -> tuple[dict[str, Tensor], dict]:
     """Tensors and header of an avatar file. AvatarFileError with one sentence for whatever is wrong with
     it."""
-    path = Path(path)
+    file = TensorFile(path, "avatar file", "Create the avatar again or restore a copy.", AvatarFileError)
     try:
-        with open(path, "rb") as file:
-            header = _read_header(file)
-            file.seek(0)
-            tensors = load_tensors(file.read())
+        header = _read_header(file)
+        check_table(file.table)
+        tensors = file.tensors()
         check_values(tensors, tuple(header["joint_names"]))
-    except FileNotFoundError as error:
-        raise AvatarFileError(f"There is no avatar file {path}.", "Choose the file again.") from error
-    except OSError as error:
-        raise AvatarFileError(f"The avatar file {path} cannot be read: {error.strerror}.") from error
-    except SafetensorError as error:
-        raise AvatarFileError(f"{path.name} is damaged.", _REPAIR) from error
     except AvatarFileError as error:
-        remedy = error.remedy or _REPAIR
-        raise AvatarFileError(f"{path.name} cannot be used. {error.message}", remedy) from error
+        if error.remedy:
+            raise
+        raise file.wrong(f"{file.path.name} cannot be used. {error.message}") from error
     return tensors, header
 
 
-def _read_header(file) -> dict:
-    """The JSON header, after the table of tensors was found to be an avatar's and to fit the file exactly."""
-    size = os.fstat(file.fileno()).st_size
-    start = file.read(8)
-    if len(start) < 8:
-        raise AvatarFileError("It is too short for an avatar.")
-    (length,) = struct.unpack("<Q", start)
-    if not 2 <= length <= min(MAX_TABLE, size - 8) or size > MAX_FILE:
-        raise AvatarFileError("It is no avatar file or it is cut off.")
-    table = _json(file.read(length))
-    metadata = table.pop("__metadata__", None)
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("lca"), str):
-        raise AvatarFileError("It is no avatar file.")
-    header = _json(metadata["lca"].encode())
+def _read_header(file: TensorFile) -> dict:
+    if len(file.metadata.get("lca", "")) > MAX_HEADER:
+        raise AvatarFileError("Its header is too long.")
+    header = file.header("lca")
     version = header.get("lca_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+    if type(version) is not int or version < 1:
         raise AvatarFileError("It does not say which version of the format it is.")
     if version > VERSION:
         raise AvatarFileError(
-            "It was written by a newer version of this program.", "Update LCA for artists and open it again."
-        )
-    names = header.get("joint_names")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise AvatarFileError("It does not name its joints.")
-    template = header.get("template", 1)
-    if not isinstance(template, int) or isinstance(template, bool) or template not in JAW_MOTIONS:
-        raise AvatarFileError(
-            "It was made for a body that this version does not know.",
+            f"{file.path.name} was written by a newer version of this program.",
             "Update LCA for artists and open it again.",
         )
-    _check_layout(table, size - 8 - length)
-    return header
+    template = header.get("template", 1)
+    if type(template) is not int or template not in JAW_MOTIONS:
+        raise AvatarFileError(
+            f"{file.path.name} was made for a body that this version does not know.",
+            "Update LCA for artists and open it again.",
+        )
+    return check_header(header)
 
 
-def _json(data: bytes) -> dict:
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise AvatarFileError("Its header is damaged.") from error
-    if not isinstance(value, dict):
-        raise AvatarFileError("Its header is damaged.")
-    return value
-
-
-def _check_layout(table: dict, size: int) -> None:
-    """Types and shapes are an avatar's, and the tensors fill the file's `size` bytes of data without gap or
-    overlap."""
-    entries, spans = {}, []
-    for name, entry in table.items():
-        try:
-            kind, shape = entry["dtype"], tuple(entry["shape"])
-            begin, end = entry["data_offsets"]
-            whole = all(type(n) is int and 0 <= n < 1 << 40 for n in (*shape, begin, end))
-        except (TypeError, KeyError, ValueError) as error:
-            raise AvatarFileError("Its header is damaged.") from error
-        if not whole or not isinstance(kind, str):
-            raise AvatarFileError("Its header is damaged.")
-        entries[name] = (kind, shape)
-        spans.append((begin, end, name))
-    check_table(entries)
-    at = 0
-    for begin, end, name in sorted(spans):
-        kind, shape = entries[name]
-        count = 1
-        for side in shape:
-            count *= side
-        if begin != at or end - begin != count * _BYTES[kind]:
-            raise AvatarFileError(f"Its tensor {name} does not have the size it declares.")
-        at = end
-    if at != size:
-        raise AvatarFileError("It is cut off or has something appended.")
-
-
-def table_of(tensors: dict[str, Tensor]) -> dict[str, tuple[str, tuple[int, ...]]]:
+def table_of(tensors: dict[str, Tensor]) -> Table:
     """The table that `check_table` takes, of tensors in memory."""
     return {name: (_NAMES.get(t.dtype, str(t.dtype)), tuple(t.shape)) for name, t in tensors.items()}

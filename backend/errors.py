@@ -9,3 +9,8 @@ class UserError(Exception):
         super().__init__(message if not remedy else f"{message} {remedy}")
         self.message = message
         self.remedy = remedy
+
+
+def printable(text: str) -> str:
+    """A text of a stranger's file as it may be shown: what steers a terminal is escaped as in repr()."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -4,6 +4,7 @@
 import importlib
 import queue
 import shutil
+import site
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from ..backend.jobs import Cancelled, Target
 from .running import LongWork
 
 PACKAGE = __package__.rpartition(".")[0]
-REQUIREMENT = "torch>=2.6"
+REQUIREMENT = "torch==2.13.0"  # the version of pyproject.toml
 
 
 def user_folder(create: bool = False) -> Path | None:
@@ -76,6 +77,7 @@ def pip_install(requirement: str, folder: Path, progress, cancelled) -> None:
         str(folder),
         "--upgrade",
         "--no-input",
+        "--only-binary=:all:",  # building a source package would run its code
         requirement,
     ]
     process = subprocess.Popen(
@@ -123,8 +125,8 @@ def _said(process: subprocess.Popen, cancelled: Callable[[], bool]) -> Iterator[
 def register() -> None:
     """Packages of the user folder can be imported, after everything that Blender itself brings."""
     folder = user_folder()
-    if folder is not None and folder.is_dir() and str(folder) not in sys.path:
-        sys.path.append(str(folder))
+    if folder is not None and folder.is_dir():
+        site.addsitedir(str(folder))
 
 
 def unregister() -> None:

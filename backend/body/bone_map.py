@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, printable
 from ..files import write_text
 from . import bone_names
 from .bone_structure import match_structure, spread
@@ -17,6 +17,8 @@ from .skeleton import JOINT_NAMES, SIDE_CHAIN
 FORMAT, VERSION = "lca-bone-map", 1
 LEGS = ("thigh", "shin")
 MAX_FILE_BYTES = 1_000_000
+MAX_NAME = 256  # characters of a bone's name; Blender's are shorter
+SHOWN = 6  # names that a warning lists
 
 
 @dataclass
@@ -53,19 +55,32 @@ class BoneMap:
             raise UserError(f"{path.name} is not a bone map: it is not valid JSON.") from error
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise UserError(f"{path.name} is not a bone map.", "Choose a file that Save Bone Map wrote.")
-        if not isinstance(data.get("version"), int) or data["version"] > VERSION:
+        version, bones, family = data.get("version"), data.get("bones"), data.get("family", "custom")
+        if type(version) is not int or version < 1:
+            raise UserError(f"{path.name} does not say which version of a bone map it is.")
+        if version > VERSION:
             raise UserError(
                 f"{path.name} was written by a newer version.", "Update this extension to read it."
             )
-        bones = data.get("bones")
-        if not isinstance(bones, dict) or not all(isinstance(bone, str) for bone in bones.values()):
+        if not isinstance(bones, dict) or not all(map(_is_name, bones.values())):
             raise UserError(f"{path.name} is damaged: its list of bones cannot be read.")
         unknown = sorted(set(bones) - set(JOINT_NAMES))
-        warnings = (
-            [f"Left out joints that this version does not know: {', '.join(unknown)}."] if unknown else []
-        )
+        warnings = []
+        if unknown:
+            warnings.append(f"Left out joints that this version does not know: {_listed(unknown)}.")
         known = {joint: bone for joint, bone in bones.items() if joint in JOINT_NAMES and bone}
-        return cls(known, str(data.get("family", "custom")), warnings)
+        family = family if _is_name(family) else "custom"
+        return cls(known, family, warnings)
+
+
+def _is_name(value) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_NAME
+
+
+def _listed(names: list[str]) -> str:
+    """The first few of some names, and how many there are more."""
+    shown = ", ".join(printable(name[:40]) for name in names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
 
 
 def map_bones(rig: Rig) -> BoneMap:
@@ -128,7 +143,7 @@ def check(bone_map: BoneMap, rig: Rig) -> list[str]:
         )
     warnings = []
     if lost:
-        warnings.append(f"Bones of the map that this armature does not have: {', '.join(lost[:6])}.")
+        warnings.append(f"Bones of the map that this armature does not have: {_listed(lost)}.")
     if not has_spine:
         warnings.append("No spine was recognised; the avatar's trunk follows the bones that were found.")
     if not any(f"{joint}.{side}" in known for joint in LEGS for side in "LR"):

@@ -2,14 +2,13 @@
 """The built-in body: a mesh with skeleton, weights, expressions and shapes, read from one safetensors
 file."""
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
+from ..tensor_file import REINSTALL, TensorFile
 from .template_check import check
 
 PATH = Path(__file__).resolve().parent / "data" / "template.safetensors"
@@ -95,20 +94,14 @@ def unpack_sparse(offsets, rows, values, count):
 
 def read_template(path=PATH):
     """Reads a template file; one that is missing, damaged or of another version is a `UserError`."""
-    from safetensors import SafetensorError, safe_open
-
+    file = TensorFile(path, "built-in body", REINSTALL)
+    header, t = file.header("template"), file.arrays()
+    if header.get("version") != VERSION:
+        raise file.wrong("The built-in body is of another version.")
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            header = json.loads((file.metadata() or {})["template"])
-            t = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if header["version"] != VERSION:
-            raise UserError("The built-in body is of another version.", "Please install the extension again.")
         check(t, header)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"The built-in body ({Path(path).name}) is missing or damaged.",
-            "Please install the extension again.",
-        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise file.wrong(f"{file.path.name} is damaged: {error}.") from error
     count = len(t["vertices"])
     sparse = {
         f"{kind}_deltas": unpack_sparse(

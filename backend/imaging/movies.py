@@ -13,6 +13,13 @@ from .photos import Photo, PhotoError, photo_from_array
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".mts")
 LONGEST = 960  # pixels of a frame's longer side; larger frames are scaled down
+# FFmpeg opens these formats, from the disk: not the lists of other files and addresses that it would follow.
+OPTIONS = {
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,ogg,m4v",
+    "protocol_whitelist": "file",
+}
+LONGEST_PAUSE = 60.0  # seconds between two frames, which bounds what is made of them; more is a damaged time
+RATES = (1.0, 1000.0)  # frames a second that a movie may claim
 
 
 def is_movie(path: str | Path) -> bool:
@@ -40,7 +47,7 @@ def movie_frames(
         ) from error
     movie = _Movie(path.name, apart)
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute()), options=OPTIONS) as container:
             yield from movie.frames(container, av.FFmpegError)
     except av.FFmpegError:
         movie.whole = False
@@ -65,9 +72,14 @@ class _Movie:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         rate, length = float(stream.average_rate or 25), _seconds(container, stream)
+        rate = rate if RATES[0] <= rate <= RATES[1] else 25.0
         first = last = end = None
         for frame in self._decoded(container, stream, broken):
-            end = frame.time if frame.time is not None else self.count / rate
+            at = frame.time if frame.time is not None else self.count / rate
+            if end is not None and at - end > LONGEST_PAUSE:
+                self.whole = False
+                continue
+            end = at
             first = end if first is None else first
             self.count += 1
             if last is None or end - last >= self.apart:

@@ -11,15 +11,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
 from scipy.spatial import cKDTree
 
 from ..body.anchors import blend_weights, nearest_on_surface
 from ..body.skeleton import FINGERS, INDEX
 from ..body.template import EYEBALL, Template, load_template
 from ..body.template import PATH as TEMPLATE
-from ..errors import UserError
+from ..tensor_file import REINSTALL, TensorFile, write_tensors
 
 FILE = Path(__file__).parent / "data" / "places.safetensors"
 # Metres between neighbours. Finer bodies make prints readable (4.9 against 7 mm: 0.5 dB in the photo's own
@@ -34,6 +32,15 @@ HAIRLINE = 0.03  # metres over which the scalp's lower edge fades
 FEET = ("foot.L", "toe.L", "foot.R", "toe.R")
 CANDIDATES, ROUNDS = 10, 14  # points a place, rounds of Lloyd's algorithm
 NEIGHBOURS = 8
+TENSORS = {
+    "triangle": ("I32", ("N",)),
+    "barycentric": ("F32", ("N", 3)),
+    "skin_indices": ("U8", ("N", 8)),
+    "skin_weights": ("F32", ("N", 8)),
+    "neighbours": ("I32", ("N", NEIGHBOURS)),
+    "spacing": ("F32", ("N",)),
+    "mirror": ("I32", ("N",)),
+}
 HEXAGON = 0.866  # area of a cell of the hexagonal grid of spacing 1
 
 
@@ -144,13 +151,9 @@ class Places:
 @cache
 def load_places(path: Path = FILE) -> Places:
     """The built-in places. `UserError` where the file is missing or damaged."""
-    try:
-        return Places(**load_file(path))
-    except FileNotFoundError as error:
-        remedy = "Install the extension again; in a source checkout run build.py."
-        raise UserError(f"The places of an avatar's Gaussians ({path.name}) are missing.", remedy) from error
-    except (OSError, SafetensorError, TypeError) as error:
-        raise UserError(f"{path.name} is damaged.", "Install the extension again.") from error
+    file = TensorFile(path, "file of places", REINSTALL)
+    file.check(TENSORS)
+    return Places(**file.arrays())
 
 
 def places_at(triangle: np.ndarray, barycentric: np.ndarray) -> Places:
@@ -228,15 +231,11 @@ def _tessellated(template: Template, spacing: np.ndarray, mouth: bool, rng) -> t
 def write(path: Path = FILE) -> None:
     """Computes the file, unless it was made by this code for this template."""
     sources = sha256(TEMPLATE.read_bytes() + Path(__file__).read_bytes()).hexdigest()
-    if path.exists():
-        with safe_open(path, "numpy") as file:
-            if (file.metadata() or {}).get("sources") == sources:
-                return
+    if path.exists() and TensorFile(path).metadata.get("sources") == sources:
+        return
     print("Spreading the places of an avatar's Gaussians", flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    save_file(vars(places_at(*compute())), partial, {"sources": sources})
-    partial.replace(path)
+    write_tensors(path, vars(places_at(*compute())), sources=sources)
 
 
 if __name__ == "__main__":

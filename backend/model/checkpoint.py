@@ -6,19 +6,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from ..errors import UserError
-from .config import PRESETS, ModelConfig
+from ..tensor_file import TensorFile, TensorFileError, check_weights, fill, write_tensors
+from .config import PRESETS, ConfigError, ModelConfig
 from .feature_cache import FeatureCache
-from .files import read_tensors, write_tensors
 from .lca import LCA
 
 VERSION = 1
 DATA = Path(__file__).parent / "data"
 
 
-class CheckpointError(UserError):
+class CheckpointError(TensorFileError):
     """A model file that cannot be used."""
 
 
@@ -35,7 +33,8 @@ def save_model(path: str | Path, model: LCA, **notes) -> None:
     tensors = {k: v.detach().to("cpu", torch.float16) for k, v in model.trainable()}
     if not all(torch.isfinite(t).all() for t in tensors.values()):
         raise CheckpointError("The network's weights do not fit fp16 or are no numbers; nothing was written.")
-    write_tensors(path, tensors, {"lca_model": VERSION, "config": model.config.to_json(), "notes": notes})
+    header = {"lca_model": VERSION, "config": model.config.to_json(), "notes": notes}
+    write_tensors(path, tensors, header=header)
 
 
 def load_model(
@@ -53,36 +52,51 @@ def load_model(
             f"No weights of the {name_or_path} model are bundled.",
             "Train it with `lca train`, or give a file.",
         )
-    tensors, header = read_tensors(path)
-    version = header.get("lca_model") if isinstance(header, dict) else None
-    if not isinstance(version, int):
-        raise CheckpointError(f"{path.name} holds no LCA model.")
+    file = TensorFile(path, "model file", "Choose another model file.", CheckpointError)
+    header = file.header()
+    version, notes = header.get("lca_model"), header.get("notes", {})
+    if type(version) is not int or not isinstance(notes, dict):
+        raise file.wrong(f"{path.name} holds no LCA model.")
     if version > VERSION:
         raise CheckpointError(f"{path.name} was written by a newer version of this program.")
-    model = LCA(ModelConfig.from_json(header.get("config")))
-    fill(model, tensors, path.name)
-    if model.config.encoder != "starter":
+    config = _checked_config(header, file, encoder_weights)
+    model = LCA(config)
+    fill(dict(model.trainable()), file)
+    if config.encoder != "starter":
         load_encoder(model, encoder_weights, features)
-    model.notes = header.get("notes", {})
+    model.notes = notes
     return model.eval()
+
+
+def _checked_config(header: dict, file: TensorFile, encoder_weights: str | Path | None) -> ModelConfig:
+    """The configuration in a header, once a network of it, which takes no memory yet, was compared with the
+    file's table, and its frozen encoder with the size of the encoder's own file.
+    """
+    try:
+        config = ModelConfig.from_json(header.get("config"))
+        with torch.device("meta"):
+            network = LCA(config)
+    except ConfigError as error:
+        raise file.wrong(f"{file.path.name} cannot be used. {error.message}") from error
+    check_weights(dict(network.trainable()), file)
+    frozen = sum(p.numel() for p in network.parameters() if not p.requires_grad)
+    if frozen and frozen > _encoder_file(encoder_weights).stat().st_size:  # no weight has less than a byte
+        raise CheckpointError(
+            f"{Path(encoder_weights).name} is too small for the image encoder of {file.path.name}.",
+            "Choose the encoder that the model was trained with.",
+        )
+    return config
 
 
 def load_encoder(model: LCA, weights: str | Path | None, features: str | Path | None = None) -> None:
     """Give a network the user's Sapiens checkpoint; features: a folder to keep those of photos in."""
-    if weights is None:
-        raise CheckpointError("This model needs the Sapiens image encoder.", "Download it and give its path.")
-    model.encoder.load(weights)
+    model.encoder.load(_encoder_file(weights))
     model.encoder.cache = FeatureCache(features) if features is not None else None
 
 
-def fill(model: LCA, tensors: dict[str, Tensor], name: str) -> None:
-    """Copy weights into the network; every name, shape and value must fit."""
-    own = dict(model.trainable())
-    if odd := sorted(set(own) ^ set(tensors)):
-        raise CheckpointError(f"{name} does not fit its own configuration (first misfit: {odd[0]}).")
-    for key, parameter in own.items():
-        if tensors[key].shape != parameter.shape or not torch.isfinite(tensors[key]).all():
-            raise CheckpointError(f"{name} holds a wrong tensor: {key}.")
-    with torch.no_grad():
-        for key, parameter in own.items():
-            parameter.copy_(tensors[key])
+def _encoder_file(weights: str | Path | None) -> Path:
+    if weights is None:
+        raise CheckpointError("This model needs the Sapiens image encoder.", "Download it and give its path.")
+    if not Path(weights).is_file():
+        raise CheckpointError(f"There is no file {weights}.", "Choose the Sapiens image encoder's file.")
+    return Path(weights)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 
 from ..decoder import SLOPE
 from ..errors import UserError
@@ -17,100 +17,114 @@ LATER = {
     "dual_branch": True,
     "expression_codes": False,
 }  # what older files were made with
+MAX_NAME = 100  # characters
+MAX_HEAD = 512  # channels of one head of attention
+
+
+def within(default, low, high):
+    """A field with a number, or a tuple of numbers, from `low` to `high`; whole ones where the default is."""
+    return field(default=default, metadata={"range": (low, high)})
+
+
+def one_of(*choices: str):
+    """A field with one of some words, the first by default."""
+    return field(default=choices[0], metadata={"choices": choices})
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The LCA network. "(open)" marks a value that the paper does not state: a documented choice of ours."""
+    """The LCA network. "(open)" marks a value that the paper does not state: a documented choice of ours.
+
+    Values are checked against their fields' ranges, which bound what a file can ask for: `ConfigError`.
+    """
 
     name: str = "starter"
 
     # Photos: height, width in pixels.
-    body_size: tuple[int, int] = (128, 96)  # (open)
-    face_size: tuple[int, int] = (128, 96)  # (open)
-    encoder: str = "starter"  # "starter", "sapiens" or "sapiens2"
-    encoder_width: int = 192  # channels of the encoder's features; 1536 for Sapiens-1B
-    encoder_layers: int = 0  # transformer layers inside the encoder (Sapiens-1B: 40)
-    encoder_heads: int = 6
-    patch: int = 16
+    body_size: tuple[int, int] = within((128, 96), 8, 2048)  # (open)
+    face_size: tuple[int, int] = within((128, 96), 8, 2048)  # (open)
+    encoder: str = one_of("starter", "sapiens", "sapiens2")
+    encoder_width: int = within(192, 1, 8192)  # channels of the encoder's features; 1536 for Sapiens-1B
+    encoder_layers: int = within(0, 0, 64)  # transformer layers inside the encoder (Sapiens-1B: 40)
+    encoder_heads: int = within(6, 1, 256)
+    patch: int = within(16, 8, 64)
 
     # Transformer.
-    width: int = 192
-    layers: int = 3
-    heads: int = 3  # (open)
-    mlp_ratio: float = 4.0  # (open)
-    activation: str = "silu"  # (open) of the transformer's feed-forward parts: "gelu" or "silu"
+    width: int = within(192, 4, 8192)
+    layers: int = within(3, 1, 64)
+    heads: int = within(3, 1, 256)  # (open)
+    mlp_ratio: float = within(4.0, 0.5, 16)  # (open)
+    activation: str = one_of("silu", "gelu")  # (open) of the transformer's feed-forward parts
     qk_norm: bool = True  # (open) RMS normalisation of queries and keys
-    register_tokens: int = 4
+    register_tokens: int = within(4, 0, 1024)
     dual_branch: bool = True  # face photos meet the face's tokens apart; else all photos meet all tokens
-    rope_base: float = 100.0  # (open)
+    rope_base: float = within(100.0, 1, 1e6)  # (open)
     expression_codes: bool = False  # has an encoder of its own that reads them from photos of faces
-    gate_init: float = 1.0  # (open) 0 is AdaLN-Zero's start; 1 starts as a plain residual block
-    global_width: int = 64  # (open) width of the global feature
+    gate_init: float = within(1.0, 0, 1)  # (open) 0 is AdaLN-Zero's start; 1 starts as a plain residual block
+    global_width: int = within(64, 1, 8192)  # (open) width of the global feature
 
     # Geometry tokens.
-    fourier_bands: int = 8  # (open) 8 bands, both waves, and xyz: 51 numbers
-    tokens: int = 2048  # at creation
-    training_tokens: tuple[int, int] = (192, 1024)  # range of counts seen in training
-    face_fraction: float = 0.5
-    gaussians_per_token: int = 32
+    fourier_bands: int = within(8, 1, 32)  # (open) 8 bands, both waves, and xyz: 51 numbers
+    tokens: int = within(2048, 1, 1 << 17)  # at creation
+    training_tokens: tuple[int, int] = within((192, 1024), 1, 1 << 17)  # range of counts seen in training
+    face_fraction: float = within(0.5, 0, 1)
+    gaussians_per_token: int = within(32, 1, 256)
 
     # Decoders.
-    decoder_width: int = 128
-    decoder_layers: int = 4
-    joints: int = 58
-    expression_width: int = 128
-    gaze_width: int = 6  # (open) two unit vectors
+    decoder_width: int = within(128, 1, 4096)
+    decoder_layers: int = within(4, 2, 10)
+    joints: int = within(58, 1, 256)
+    expression_width: int = within(128, 1, 4096)
+    gaze_width: int = within(6, 1, 64)  # (open) two unit vectors
 
     # Gaussians.
-    child_pattern: str = "sunflower"  # (open) or "point": all children start on their anchor
-    scale_mode: str = (
-        "spacing"  # (open) sigma = exp(x) * scale_init * child spacing; "absolute": exp(x) metres
-    )
-    scale_init: float = 0.62  # of the child spacing, or metres when absolute
-    scale_normal: float = 0.5  # (open) along the surface normal, relative to the tangents
-    scale_max: float = 0.15  # (open) metres
-    opacity_init: float = 0.8  # (open)
-    max_offset: float = 1.0  # (open) metres: offsets lie within half of it
-    delta_color: float = 0.3  # (open) units of the pose decoder's outputs
-    delta_mean: float = 0.1  # (open) metres
-    delta_rotation: float = 0.3  # (open)
-    delta_scale: float = 0.3  # (open) of the log scale
+    child_pattern: str = one_of("sunflower", "point")  # (open) point: all children start on their anchor
+    # (open) spacing: sigma = exp(x) * scale_init * child spacing; absolute: exp(x) metres
+    scale_mode: str = one_of("spacing", "absolute")
+    scale_init: float = within(0.62, 1e-6, 10)  # of the child spacing, or metres when absolute
+    scale_normal: float = within(0.5, 1e-3, 10)  # (open) along the surface normal, relative to the tangents
+    scale_max: float = within(0.15, 1e-4, 10)  # (open) metres
+    opacity_init: float = within(0.8, 1e-4, 0.9999)  # (open)
+    max_offset: float = within(1.0, 0, 10)  # (open) metres: offsets lie within half of it
+    delta_color: float = within(0.3, 0, 10)  # (open) units of the pose decoder's outputs
+    delta_mean: float = within(0.1, 0, 10)  # (open) metres
+    delta_rotation: float = within(0.3, 0, 10)  # (open)
+    delta_scale: float = within(0.3, 0, 10)  # (open) of the log scale
 
     # Beyond the paper: what a small model without captured data needs. All off in `paper`.
     masked_photos: bool = True  # background replaced by grey, the matte as fourth channel
     pixel_values: bool = True  # a last attention whose values are raw photo pixels
-    pixel_heads: int = 4
-    pixel_blocks: int = 4  # blocks along a patch's side: the pixels an attention value holds
+    pixel_heads: int = within(4, 1, 256)
+    pixel_blocks: int = within(4, 1, 64)  # blocks along a patch's side: the pixels an attention value holds
     sampled_pixels: bool = True  # photo colours at the Gaussians' places on the template
-    match_radius_body: float = 0.06  # metres
-    match_radius_face: float = 0.03
+    match_radius_body: float = within(0.06, 1e-4, 10)  # metres
+    match_radius_face: float = within(0.03, 1e-4, 10)
     density_input: bool = True  # log density of the anchors as token input
 
     def __post_init__(self):
-        for name in ("body_size", "face_size", "training_tokens"):
-            object.__setattr__(self, name, tuple(int(x) for x in getattr(self, name)))
-        if self.width % self.heads or (self.width // self.heads) % 4:
+        for f in fields(self):
+            if isinstance(getattr(self, f.name), list):  # as JSON has it
+                object.__setattr__(self, f.name, tuple(getattr(self, f.name)))
+            if told := _misfit(f, getattr(self, f.name)):
+                raise ConfigError(f"The network's {f.name} must be {told}.")
+        if self.width % (4 * self.heads) or self.width > MAX_HEAD * self.heads:
             raise ConfigError(
-                f"Width {self.width} does not split into {self.heads} heads of a multiple of 4."
+                f"The network's width {self.width} does not split into {self.heads} heads of a multiple of 4"
+                f" that is at most {MAX_HEAD}."
+            )
+        if self.encoder_width % self.encoder_heads:
+            raise ConfigError(
+                f"The encoder's width {self.encoder_width} does not split into {self.encoder_heads} heads."
             )
         for size in (self.body_size, self.face_size):
-            if len(size) != 2 or size[0] % self.patch or size[1] % self.patch:
+            if size[0] % self.patch or size[1] % self.patch:
                 raise ConfigError(
                     f"A photo size of {size} is no multiple of the patch of {self.patch} pixels."
                 )
         if self.pixel_values and (self.width % self.pixel_heads or self.patch % self.pixel_blocks):
             raise ConfigError("Width must split into the pixel heads, and the patch into the pixel blocks.")
-        if self.child_pattern not in ("sunflower", "point"):
-            raise ConfigError(f"There is no child pattern called {self.child_pattern!r}.")
-        if self.scale_mode not in ("spacing", "absolute"):
-            raise ConfigError(f"There is no scale mode called {self.scale_mode!r}.")
-        if self.encoder not in ("starter", "sapiens", "sapiens2"):
-            raise ConfigError(f"There is no encoder called {self.encoder!r}.")
-        if self.activation not in ("gelu", "silu"):
-            raise ConfigError(f"There is no activation called {self.activation!r}.")
-        if self.decoder_layers < 2:
-            raise ConfigError("A decoder needs at least two layers.")
+        if self.training_tokens[0] > self.training_tokens[1]:
+            raise ConfigError("The network's training_tokens must be a range, the larger number last.")
 
     @property
     def image_channels(self) -> int:
@@ -161,13 +175,34 @@ class ModelConfig:
                 "Train the model again with this version.",
             )
         if not isinstance(values, dict) or set(values) != known:
-            odd = sorted(set(values) ^ known) if isinstance(values, dict) else "no dictionary"
-            raise ConfigError(f"The model's configuration does not fit this version (differs in: {odd}).")
+            odd = sorted(set(values) ^ known)[0] if isinstance(values, dict) else "no dictionary"
+            raise ConfigError(f"The model's configuration does not fit this version (first: {odd[:60]!r}).")
         return ModelConfig(**values)
 
     def with_(self, **changes) -> ModelConfig:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+
+def _misfit(f: Field, value) -> str:
+    """What a field's value must be, empty where it is that."""
+    if isinstance(f.default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if choices := f.metadata.get("choices"):
+        return "" if isinstance(value, str) and value in choices else f"one of {', '.join(choices)}"
+    if isinstance(f.default, str):
+        return (
+            "" if isinstance(value, str) and len(value) <= MAX_NAME else f"a text of up to {MAX_NAME} letters"
+        )
+    low, high = f.metadata["range"]
+    several = isinstance(f.default, tuple)
+    first, numbers = (f.default[0], value) if several else (f.default, (value,))
+    kinds = (int,) if isinstance(first, int) else (int, float)
+    holds = isinstance(numbers, tuple) and len(numbers) == (len(f.default) if several else 1)
+    if holds and all(type(number) in kinds and low <= number <= high for number in numbers):
+        return ""
+    whole = "whole " if kinds == (int,) else ""
+    return f"{'two' if several else 'a'} {whole}number{'s' if several else ''} from {low} to {high}"
 
 
 STARTER = ModelConfig()

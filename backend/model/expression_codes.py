@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..body.expression import CODE_SIZE, arkit_from_code, expression_code
-from ..errors import UserError
-from .files import read_tensors, write_tensors
+from ..tensor_file import TensorFile, fill, write_tensors
 
 SIZE = (96, 96)  # pixels at which a face is read
 WIDTHS = (4, 24, 48, 96, 160, 192)
@@ -112,18 +111,14 @@ def bundled_codes() -> Path:
 def save_codes(path: str | Path, encoder: FaceEncoder, **notes) -> None:
     """Write the encoder as fp16, with notes in the header."""
     tensors = {k: v.to("cpu", torch.float16) for k, v in encoder.state_dict().items()}
-    header = {"lca_codes": VERSION, "notes": notes}
-    write_tensors(path, tensors, header)
+    write_tensors(path, tensors, header={"lca_codes": VERSION, "notes": notes})
 
 
 def load_codes(path: str | Path) -> FaceEncoder:
     """The encoder in `path`, in evaluation mode; `UserError` where the file is none."""
-    tensors, header = read_tensors(path)
-    if header.get("lca_codes") != VERSION:
-        raise UserError(f"{Path(path).name} holds no expression codes of this version.")
+    file = TensorFile(path, "file of expression codes", "Choose another file.")
+    if file.header().get("lca_codes") != VERSION:
+        raise file.wrong(f"{file.path.name} holds no expression codes of this version.")
     encoder = FaceEncoder()
-    try:
-        encoder.load_state_dict({k: t.float() for k, t in tensors.items()})
-    except RuntimeError as error:
-        raise UserError(f"{Path(path).name} does not fit the expression codes' network.") from error
+    fill(encoder.state_dict(), file)
     return encoder.eval()

@@ -7,11 +7,9 @@ import hashlib
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from ..files import replacing
+from ..tensor_file import TensorFile, TensorFileError, write_tensors
 
 
 def fingerprint(encoder: nn.Module) -> str:
@@ -48,8 +46,7 @@ class FeatureCache:
             for n, value in zip(missing, encoder.features(rgb[missing]), strict=True):
                 known[n] = value
                 paths[n].parent.mkdir(parents=True, exist_ok=True)
-                with replacing(paths[n]) as temporary:
-                    temporary.write_bytes(save({"features": value.contiguous().cpu()}))
+                write_tensors(paths[n], {"features": value.cpu()})
         return torch.stack([value.to(rgb.device) for value in known])
 
 
@@ -57,6 +54,6 @@ def _read(path: Path) -> Tensor | None:
     if not path.is_file():
         return None
     try:
-        return load_file(path)["features"]
-    except (SafetensorError, OSError, KeyError):
+        return TensorFile(path).tensors()["features"]
+    except (TensorFileError, KeyError):
         return None

@@ -4,17 +4,19 @@
 All functions take original objects, never evaluated ones.
 """
 
-import os
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 import bpy
 
 from ..backend.errors import UserError
+from ..backend.files import replacing
 
 PACKED = "lca_packed"  # ID property of the object's mesh that holds the bytes of a packed avatar
-PACKED_HASH = "lca_packed_hash"
+PACKED_HASH = "lca_packed_hash"  # changes with the bytes; what it says is not relied upon
 _loaded: dict[tuple, object] = {}
+_digests: dict[tuple, str] = {}  # sha256 of packed bytes, by the mesh that holds them
 
 
 def is_avatar(obj: bpy.types.Object) -> bool:
@@ -76,11 +78,14 @@ def load_avatar(obj: bpy.types.Object):
 def forget_avatars() -> None:
     """Clears the cache of loaded avatars; they are read again when needed."""
     _loaded.clear()
+    _digests.clear()
 
 
 def pack(obj: bpy.types.Object) -> None:
     """Stores the avatar file's bytes in the object's mesh, so that the .blend alone is enough."""
     avatar = load_avatar(obj)  # only a sound file is worth packing
+    if PACKED in obj.data:
+        del obj.data[PACKED]  # bytes assigned over others end at their first zero
     obj.data[PACKED] = avatar_path(obj).read_bytes()
     obj.data[PACKED_HASH] = avatar.hash
     obj.update_tag()
@@ -88,8 +93,12 @@ def pack(obj: bpy.types.Object) -> None:
 
 def unpack(obj: bpy.types.Object, path: Path) -> None:
     """Writes the packed bytes to `path` and lets the object name that file."""
-    _write_atomically(Path(path), bytes(obj.data[PACKED]))
-    del obj.data[PACKED], obj.data[PACKED_HASH]
+    content = _packed(obj)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    for name in (PACKED, PACKED_HASH):
+        if name in obj.data:
+            del obj.data[name]
     obj.lca.filepath = relative_if_saved(path)
 
 
@@ -103,9 +112,22 @@ def relative_if_saved(path: Path) -> str:
         return str(path)
 
 
+def _packed(obj: bpy.types.Object) -> bytes:
+    content = obj.data[PACKED]
+    if not isinstance(content, bytes):
+        raise UserError(
+            f"The avatar packed in \u201c{obj.name}\u201d is damaged.", "Import the avatar's file again."
+        )
+    return content
+
+
 def _key(obj: bpy.types.Object) -> tuple:
+    """What an avatar is kept by: a file's path and state; packed, its own bytes, whatever the .blend says."""
     if PACKED in obj.data:
-        return ("packed", obj.data[PACKED_HASH])
+        place = (obj.data.session_uid, str(obj.data.get(PACKED_HASH)))
+        if place not in _digests:
+            _digests[place] = sha256(_packed(obj)).hexdigest()
+        return ("packed", _digests[place])
     path = avatar_path(obj).resolve()
     state = path.stat()
     return (str(path), state.st_mtime_ns, state.st_size)
@@ -118,20 +140,5 @@ def _read(obj: bpy.types.Object):
         return Avatar.load(avatar_path(obj))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "packed.lca")
-        path.write_bytes(bytes(obj.data[PACKED]))
+        path.write_bytes(_packed(obj))
         return Avatar.load(path)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"The avatar cannot be written to {path}: {error.strerror}.", "Choose another folder."
-        ) from error

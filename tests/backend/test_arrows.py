@@ -13,6 +13,7 @@ FOLDERS = ("backend", "lca_blender", "operators")
 FLOORS = (  # of backend: a room imports from floors below its own, and nothing of its own floor but itself
     ("__init__", "errors"),
     ("files", "jobs", "native", "quaternions", "recycling", "workers"),
+    ("tensor_file",),
     ("body",),
     ("decoder", "gaussians"),
     ("avatar_file",),

@@ -126,9 +126,9 @@ def test_a_changed_byte_of_the_header_is_refused_or_harmless(avatar, content, tm
 
 
 def test_no_avatar_at_all(tmp_path):
-    assert "too short" in refusal(tmp_path, b"")
+    assert "no avatar" in refusal(tmp_path, b"")
     assert "no avatar" in refusal(tmp_path, b"\x89PNG\r\n\x1a\n" + bytes(100))
-    assert "cannot be used" in refusal(tmp_path, struct.pack("<Q", 2) + b"{}")
+    assert "no avatar file" in refusal(tmp_path, struct.pack("<Q", 2) + b"{}")
     assert "damaged" in refusal(tmp_path, struct.pack("<Q", 200_000) + b"[" * 200_000)
     with pytest.raises(AvatarFileError, match="no avatar file"):
         Avatar.load(tmp_path / "missing.lca")
@@ -163,22 +163,25 @@ def test_offsets_that_overlap_or_leave_gaps(content, tmp_path):
     for offsets in ([begin + 4, end + 4], [0, end - begin], [begin, end - 4], [-4, 0], [begin], "x"):
         changed = {**table, "means": {**table["means"], "data_offsets": offsets}}
         refusal(tmp_path, assemble(changed, header, data))
-    assert "appended" in refusal(tmp_path, content + b"more")
+    assert "damaged" in refusal(tmp_path, content + b"more")
 
 
 def test_every_missing_tensor_is_named(content, tmp_path):
     table, header, data = parts(content)
     for name in table.keys() - {"__metadata__", "thumbnails.0"}:
-        sentence = refusal(tmp_path, assemble({k: v for k, v in table.items() if k != name}, header, data))
+        refusal(tmp_path, assemble({k: v for k, v in table.items() if k != name}, header, data))
+        sentence = refusal(tmp_path, with_tensor(content, name, None))
         assert name.split("_")[0].split(".")[-1] in sentence
 
 
 def with_tensor(content, name, tensor):
-    """The file with one tensor replaced by another of any shape and type."""
+    """The file with one tensor replaced by another of any shape and type, or without it."""
     from safetensors.torch import load, save
 
     tensors = load(content)
     tensors[name] = tensor
+    if tensor is None:
+        del tensors[name]
     _, header, _ = parts(content)
     return save(tensors, {"lca": json.dumps(header)})
 
@@ -203,7 +206,7 @@ def test_wrong_shapes_types_and_values_name_the_tensor(avatar, content, tmp_path
             sentence = refusal(tmp_path, with_tensor(content, name, tensor.contiguous()))
             if tensor.shape == avatar.tensors()[name].shape:
                 assert name in sentence
-    assert "do not have" in refusal(tmp_path, with_tensor(content, "pickle", torch.zeros(3)))
+    assert "does not belong" in refusal(tmp_path, with_tensor(content, "pickle", torch.zeros(3)))
     signal = torch.zeros(128, 7)
     assert "decoder takes 7" in refusal(tmp_path, with_tensor(content, "decoder.signal_weight", signal))
 
@@ -212,6 +215,54 @@ def test_another_skeleton_is_refused(content, tmp_path):
     table, header, data = parts(content)
     for names in (header["joint_names"][::-1], ["a"] * 58, header["joint_names"][:-1], "pelvis", [1] * 58):
         refusal(tmp_path, assemble(table, {**header, "joint_names": names}, data))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"warnings": 5},
+        {"warnings": [1, 2]},
+        {"warnings": "The back was not seen."},
+        {"warnings": ["x" * 20] * 100_000},
+        {"name": ["Ann"]},
+        {"name": "Ann" * 1000},
+        {"model": "starter"},
+        {"photos": {"a": 1}},
+        {"photos": [None]},
+        {"consent": 1},
+        {"created": 2026},
+        {"more": "x" * (1 << 21)},
+    ],
+    ids=lambda odd: str(odd)[:30],
+)
+def test_a_header_of_other_values_is_refused(content, tmp_path, odd):
+    table, header, data = parts(content)
+    refusal(tmp_path, assemble(table, {**header, **odd}, data))
+
+
+def test_of_many_warnings_the_first_are_kept(avatar, content, tmp_path):
+    """Those of a file, and those of an avatar of very many photos when it is written."""
+    many = [f"Photo {n} shows no person." for n in range(500)]
+    table, header, data = parts(content)
+    (tmp_path / "a.lca").write_bytes(assemble(table, {**header, "warnings": [*many, "a\n" * 5000]}, data))
+    make_avatar(header={"warnings": many}).save(tmp_path / "b.lca")
+    for name in "ab":
+        kept = Avatar.load(tmp_path / f"{name}.lca").header["warnings"]
+        assert len(kept) == 64
+        assert kept[:63] == many[:63]
+        assert kept[63].startswith("And 43")
+    one = assemble(table, {**header, "warnings": ["not\nseen " * 200]}, data)
+    (tmp_path / "c.lca").write_bytes(one)
+    (line,) = Avatar.load(tmp_path / "c.lca").header["warnings"]
+    assert line.startswith("not seen not seen")
+    assert len(line) <= 500
+
+
+def test_a_header_without_anything_but_joints_is_enough(content, tmp_path):
+    table, header, data = parts(content)
+    bare = {key: header[key] for key in ("lca_version", "joint_names")}
+    (tmp_path / "a.lca").write_bytes(assemble(table, bare, data))
+    assert Avatar.load(tmp_path / "a.lca").header["warnings"] == []
 
 
 def test_a_wrong_avatar_is_not_written(avatar, tmp_path):

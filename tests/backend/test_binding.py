@@ -306,9 +306,12 @@ def test_bone_maps_survive_the_file(tmp_path):
     [
         ("{", "not valid JSON"),
         ("[1, 2]", "not a bone map"),
-        ('{"format": "lca-bone-map"}', "newer version"),
+        ('{"format": "lca-bone-map"}', "which version"),
+        ('{"format": "lca-bone-map", "version": -1, "bones": {}}', "which version"),
+        ('{"format": "lca-bone-map", "version": true, "bones": {}}', "which version"),
         ('{"format": "lca-bone-map", "version": 99, "bones": {}}', "newer version"),
         ('{"format": "lca-bone-map", "version": 1, "bones": {"head": 3}}', "damaged"),
+        (json.dumps({"format": "lca-bone-map", "version": 1, "bones": {"head": "H" * 999}}), "damaged"),
         ("[" * 100_000, "not valid JSON"),
         ("\x00\xff", "not valid JSON"),
     ],
@@ -326,6 +329,23 @@ def test_unknown_joints_of_a_map_are_left_out_with_a_word(tmp_path):
     loaded = BoneMap.load(tmp_path / "map.json")
     assert loaded.bones == {"head": "Head"}
     assert "tail" in loaded.warnings[0]
+
+
+def test_of_many_unknown_joints_a_few_are_named(tmp_path):
+    bones = {f"\x1b[2J{n}": "Tail" for n in range(30_000)}
+    data = {
+        "format": "lca-bone-map",
+        "version": 1,
+        "family": ["x"] * 1000,
+        "bones": {"head": "Head", **bones},
+    }
+    (tmp_path / "map.json").write_text(json.dumps(data))
+    loaded = BoneMap.load(tmp_path / "map.json")
+    assert (loaded.bones, loaded.family) == ({"head": "Head"}, "custom")
+    (warning,) = loaded.warnings
+    assert len(warning) < 300
+    assert warning.isprintable()
+    assert "and 29994 more" in warning
 
 
 def test_a_map_for_another_rig_names_the_lost_bones():

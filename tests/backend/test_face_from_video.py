@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Movies and picture sequences of faces: what is decoded, how a performance is timed, and what is read."""
 
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from lca_blender.backend.body.arkit import ARKIT_INDEX
 from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.face_from_video import FacePerformance, face_from_video
-from lca_blender.backend.imaging.movies import LONGEST, is_movie, movie_frames
+from lca_blender.backend.imaging.movies import LONGEST, SUFFIXES, is_movie, movie_frames
 from lca_blender.backend.imaging.photos import PhotoError
 from lca_blender.backend.jobs import Cancelled
 from lca_blender.backend.raster.camera import Camera, look_at
@@ -22,9 +24,9 @@ from PIL import Image
 RATE = 12
 
 
-def write_movie(path, frames, rate=RATE):
+def write_movie(path, frames, rate=RATE, codec="libx264"):
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "12"})
+        stream = container.add_stream(codec, rate=rate, options={"crf": "12"})
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
@@ -47,9 +49,11 @@ def test_a_movie_comes_as_its_frames(tmp_path):
     assert max(next(movie_frames(large))[2].rgb.shape) == LONGEST
 
 
-def noise_movie(path, frames=40):
+def noise_movie(path, frames=40, codec="libx264"):
     rng = np.random.default_rng(0)
-    return write_movie(path, [rng.integers(0, 255, (96, 160, 3), np.uint8) for _ in range(frames)])
+    return write_movie(
+        path, [rng.integers(0, 255, (96, 160, 3), np.uint8) for _ in range(frames)], codec=codec
+    )
 
 
 def test_a_movie_that_breaks_off_gives_what_it_has_and_says_so(tmp_path):
@@ -104,6 +108,39 @@ def test_what_is_no_movie_is_said(tmp_path):
         face_from_video([tmp_path / "text.mp4", tmp_path / "sound.mp4"], RATE)
     with pytest.raises(UserError, match="No movie"):
         face_from_video([], RATE)
+
+
+def test_a_movie_opens_no_other_file(tmp_path):
+    """Lists of films, which FFmpeg would follow, are no movies, whatever they are called."""
+    film = noise_movie(tmp_path / "film.mp4", 4)
+    lists = {
+        "list.mp4": f"ffconcat version 1.0\nfile {film.name}\n",
+        "stream.mp4": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{film.name}\n#EXT-X-ENDLIST\n",
+        "session.mov": "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+    }
+    for name, text in lists.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(PhotoError, match="cannot be read as a movie"):
+            next(movie_frames(tmp_path / name))
+    for suffix in SUFFIXES:
+        kept = noise_movie(
+            tmp_path / f"film{suffix}", 4, "libvpx" if suffix in (".webm", ".ogv") else "libx264"
+        )
+        assert len(list(movie_frames(kept))) == 4, suffix
+
+
+def test_a_pause_between_two_frames_makes_no_frames(tmp_path):
+    path = tmp_path / "pause.mkv"
+    frame = av.VideoFrame.from_ndarray(np.zeros((96, 160, 3), np.uint8), "rgb24")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE)
+        stream.height, stream.width, stream.pix_fmt = 96, 160, "yuv420p"
+        for seconds in (0, 1, 2_000_000):
+            frame.pts, frame.time_base = seconds * 1000, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert [at for at, _, _ in movie_frames(path)] == [0, 1]
+    assert sentences_on(path) == ["pause.mkv is damaged; parts of it could not be read."]
 
 
 values = arrays(np.float64, (9, 52), elements=st.floats(0, 1))

@@ -99,7 +99,7 @@ def test_every_operation_stays_on_the_networks_device(path):
 
 
 def test_a_missing_or_damaged_network_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="is missing"):
+    with pytest.raises(UserError, match="no network that finds people"):
         Graph(tmp_path / "pose_detection.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     with pytest.raises(UserError, match="damaged"):

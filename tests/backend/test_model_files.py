@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.model.checkpoint import CheckpointError, load_model, save_model
+from lca_blender.backend.model.config import ModelConfig
+from lca_blender.backend.model.expression_codes import bundled_codes, load_codes
 from lca_blender.backend.model.lca import LCA
 from lca_blender.backend.model.matching import SiteColors, combine, match_pixels, pixel_size, site_colors
 from lca_blender.backend.model.sapiens import SapiensEncoder
@@ -81,6 +83,101 @@ def test_wrong_checkpoints_are_one_sentence(checkpoint, change, tmp_path):
     path.write_bytes(rewritten(checkpoint, change))
     with pytest.raises(UserError):
         load_model(path)
+
+
+IMPOSSIBLE = [
+    {"width": "192"},
+    {"width": 3 << 20},
+    {"heads": 0},
+    {"layers": 10**7},
+    {"layers": 1.5},
+    {"gaussians_per_token": -1},
+    {"gaussians_per_token": 257},
+    {"patch": 0},
+    {"encoder_heads": 0},
+    {"encoder_layers": 10**6},
+    {"decoder_layers": 10**6},
+    {"register_tokens": 1 << 40},
+    {"body_size": "ab"},
+    {"body_size": [32]},
+    {"face_size": [1 << 20, 1 << 20]},
+    {"training_tokens": [24, 12]},
+    {"rope_base": float("nan")},
+    {"mlp_ratio": 1e300},
+    {"opacity_init": 1},
+    {"activation": ["silu"]},
+    {"masked_photos": 1},
+    {"name": {}},
+    {"name": "x" * 1000},
+]
+
+
+@pytest.mark.parametrize("changes", IMPOSSIBLE, ids=str)
+def test_impossible_numbers_of_a_network_are_one_sentence(checkpoint, changes, tmp_path):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(rewritten(checkpoint, lambda _, inner: inner["config"].update(changes)))
+    with pytest.raises(UserError, match=next(iter(changes))):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    "odd", [[], "x", 3, None, {"lca_model": True}, {"lca_model": 1, "config": []}], ids=str
+)
+def test_a_header_that_is_no_models_is_one_sentence(checkpoint, odd, tmp_path):
+    from safetensors.torch import load, save
+
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(save(load(checkpoint), {"header": json.dumps(odd)}))
+    for read in (load_model, load_codes):
+        with pytest.raises(UserError):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"width": 8192, "heads": 64, "layers": 64},
+        {"encoder_width": 8192, "encoder_layers": 64, "encoder_heads": 64},
+        {"encoder": "sapiens", "encoder_width": 8192, "encoder_layers": 64, "encoder_heads": 64},
+        {"encoder": "sapiens2", "encoder_width": 8192, "encoder_layers": 64, "encoder_heads": 64},
+        {"decoder_width": 4096, "decoder_layers": 10, "gaussians_per_token": 256},
+    ],
+)
+def test_a_small_file_builds_no_large_network(checkpoint, changes, tmp_path):
+    """Its tensors are those of a small one; so is a photo encoder's checkpoint that comes with it."""
+    resource = pytest.importorskip("resource")  # not on Windows
+    path, encoder = tmp_path / "m.safetensors", tmp_path / "encoder.safetensors"
+    path.write_bytes(rewritten(checkpoint, lambda _, inner: inner["config"].update(changes)))
+    encoder.write_bytes(checkpoint)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError):
+        load_model(path, encoder)
+    assert (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+    )  # kilobytes; the network has gigabytes
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda some: st.lists(some, max_size=3) | st.dictionaries(st.text(max_size=3), some, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.sampled_from(sorted(TINY.to_json())), value=JUNK)
+def test_no_value_of_a_configuration_is_more_than_a_sentence(name, value):
+    try:
+        config = ModelConfig.from_json({**TINY.to_json(), name: value})
+        with torch.device("meta"):
+            LCA(config)
+    except UserError:
+        return
+
+
+def test_the_bundled_networks_load():
+    assert load_model("starter").config.width == 192
+    assert load_codes(bundled_codes()).read[-1].out_features == 132
 
 
 def test_weights_that_are_no_numbers_are_not_written(tmp_path):

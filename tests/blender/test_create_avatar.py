@@ -127,7 +127,7 @@ def test_a_model_that_is_none_is_one_sentence(scene, tmp_path):
     photos = write_photos(tmp_path, 1)
     (tmp_path / "bad.safetensors").write_bytes(b"not a model at all")
     fails(
-        "damaged",
+        "no model file",
         bpy.ops.lca.create_avatar,
         photos=[{"name": str(photos[0])}],
         filepath=str(tmp_path / "person.lca"),

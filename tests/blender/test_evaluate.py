@@ -312,6 +312,37 @@ def test_packed_bytes_replace_the_file(scene, avatar, avatar_file, tmp_path):
     assert same(fresh(obj), before)
 
 
+def test_packed_avatars_are_known_by_their_own_bytes(avatar, avatar_file, rigid_avatar_file):
+    """Whatever a .blend claims about them, and though it claims nothing."""
+    other = avatar.copy()
+    other.data = avatar.data.copy()
+    bpy.context.scene.collection.objects.link(other)
+    for obj, file in ((avatar, avatar_file), (other, rigid_avatar_file)):
+        obj.data[avatar_data.PACKED] = file.read_bytes()
+        obj.data["lca_packed_hash"] = "0" * 64
+    loaded = [avatar_data.load_avatar(obj).hash for obj in (avatar, other)]
+    assert loaded == [Avatar.load(file).hash for file in (avatar_file, rigid_avatar_file)]
+    for obj in (avatar, other):
+        del obj.data["lca_packed_hash"], obj.data[avatar_data.PACKED]
+        obj.data[avatar_data.PACKED] = avatar_file.read_bytes()
+        obj.update_tag()
+    bpy.context.view_layer.update()
+    avatar_data.forget_avatars()
+    assert avatar_data.load_avatar(avatar) is avatar_data.load_avatar(other)
+
+
+@pytest.mark.parametrize("packed", ["a text", 5, [1, 2, 3], b"bytes of nothing"])
+def test_packed_values_that_are_no_avatar_are_refused(avatar, packed, tmp_path):
+    avatar.data[avatar_data.PACKED] = packed
+    avatar_data.forget_avatars()
+    with pytest.raises(UserError):
+        avatar_data.load_avatar(avatar)
+    if not isinstance(packed, bytes):
+        with pytest.raises(UserError, match="packed"):
+            avatar_data.unpack(avatar, tmp_path / "a.lca")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_changes_is_read_again(avatar, avatar_file, rigid_avatar_file, tmp_path):
     path = tmp_path / "changing.lca"
     path.write_bytes(avatar_file.read_bytes())

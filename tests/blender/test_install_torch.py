@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The button that installs PyTorch, with pip itself and packages of this machine alone."""
 
+import io
 import socket
+import tarfile
 import threading
 import time
+import tomllib
 import zipfile
+from pathlib import Path
 
 import bpy
 import pytest
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.jobs import Cancelled
-from lca_blender.operators.install_torch import pip_install
+from lca_blender.operators.install_torch import REQUIREMENT, pip_install
 
 
 def install(requirement, folder, cancelled=lambda: False):
@@ -26,6 +30,28 @@ def write_wheel(path, name):
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
     return path
+
+
+def test_torch_is_the_one_that_is_tested():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert REQUIREMENT in project["dependencies"]
+
+
+def test_only_built_packages_are_installed(tmp_path, monkeypatch):
+    """A source package is a program that pip would run."""
+    source = tmp_path / "thing-1.0.tar.gz"
+    script = f"open({str(tmp_path / 'ran')!r}, 'w')\n"
+    script += "from setuptools import setup\nsetup(name='thing', version='1.0')\n"
+    with tarfile.open(source, "w:gz") as archive:
+        member = tarfile.TarInfo("thing-1.0/setup.py")
+        member.size = len(script)
+        archive.addfile(member, io.BytesIO(script.encode()))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # pip's spelling of: with the setuptools that are here
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(UserError, match="could not be installed"):
+        install("thing==1.0", tmp_path / "packages")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_torch_is_only_installed_online(scene):

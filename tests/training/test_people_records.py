@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -26,6 +28,18 @@ def test_map_packing_is_exact_and_fine():
     back = records.restore_map(steps)
     assert np.abs(back - points)[alpha > 0].max() <= records.STEP / 2 + 1e-6
     assert (back[alpha == 0] == 0).all()
+
+
+def test_a_packed_map_is_no_larger_than_its_picture():
+    """Bytes that unpack to gigabytes."""
+    packer = zlib.compressobj(9)
+    bomb = b"".join(packer.compress(bytes(1 << 24)) for _ in range(64)) + packer.flush()
+    tracemalloc.start()
+    for data in (bomb, bomb[:50], b"nothing"):
+        with pytest.raises(UserError, match="damaged"):
+            records.unpack_map(data, 24, 18)
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
 
 
 def test_maps_are_as_fine_as_their_steps():
@@ -91,5 +105,5 @@ def test_bad_folders_are_one_sentence(tmp_path):
     with pytest.raises(UserError, match="no records"):
         dataset.PeopleDataset(tmp_path)
     (tmp_path / "people-00000000-016.safetensors").write_bytes(b"not a shard")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="no shard of people"):
         dataset.PeopleDataset(tmp_path)

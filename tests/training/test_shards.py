@@ -4,6 +4,8 @@
 import io
 import json
 import tarfile
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -20,7 +22,8 @@ from lca_blender.backend.training.dataset.signals import signal_of, square
 from lca_blender.backend.training.evaluation.evaluate import target_signal
 from lca_blender.backend.training.people import records, synth
 from lca_blender.backend.training.people.dataset import make_person_record
-from PIL import Image
+from lca_blender.backend.training.people.surroundings import Backgrounds
+from PIL import EpsImagePlugin, Image
 
 SEED, NAME = 12, "00000012"
 SIZE = {"height": 96, "width": 72, "body_views": 2, "face_views": 1}
@@ -230,6 +233,64 @@ def test_faults_in_the_files(files, tmp_path):
         changed = {name: data for name, data in {**files, **change}.items() if data is not None}
         lines = list(check_folder(_write(tmp_path / str(number), changed)))
         assert any(said in line for line in lines), (said, lines)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 72 96\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_a_picture_that_is_a_program_is_not_run(files, tmp_path, monkeypatch):
+    """Pillow hands PostScript to Ghostscript."""
+    ran = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **options: ran.append(arguments))
+    for number, key in enumerate((f"{NAME}.000.png", f"{NAME}.000.mask.png")):
+        lines = list(check_folder(_write(tmp_path / str(number), {**files, key: EPS})))
+        assert any("cannot be read as a picture" in line for line in lines)
+    with pytest.raises(UserError, match="damaged"):
+        records.unpack_picture(EPS)
+    (tmp_path / "wall.png").write_bytes(EPS)
+    with pytest.raises(UserError, match=r"wall\.png"):
+        Backgrounds(tmp_path)
+    assert not ran
+
+
+def test_a_map_is_no_larger_than_its_frame(files, tmp_path):
+    """An archive of megabytes that unpacks to gigabytes is refused by its shape."""
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("points.npy", "w") as member,
+    ):
+        np.lib.format.write_array_header_1_0(
+            member, {"descr": "<f4", "fortran_order": False, "shape": (20_000, 20_000, 3)}
+        )
+        for _ in range(8):
+            member.write(bytes(1 << 23))
+    folder = _write(tmp_path, {**files, f"{NAME}.001.map.npz": packed.getvalue()})
+    tracemalloc.start()
+    lines = list(check_folder(folder))
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    tracemalloc.stop()
+    assert any("the map is 20000 x 20000, the frame 72 x 96" in line for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    "points", [np.zeros((96, 72, 3), "O"), np.zeros((96, 72, 3), int), np.zeros((96, 72))]
+)
+def test_a_map_of_other_values_is_said(files, tmp_path, points):
+    packed = io.BytesIO()
+    np.savez(packed, points=points)
+    lines = list(check_folder(_write(tmp_path, {**files, f"{NAME}.001.map.npz": packed.getvalue()})))
+    assert any("not float[H, W, 3]" in line for line in lines), lines
+
+
+def test_names_are_printed_without_what_a_terminal_obeys(files, tmp_path):
+    named = {name.replace(NAME, "\x1b]0;x\x07\u202e"): data for name, data in files.items()}
+    folder = _write(tmp_path, {**named, "\x1b[2J.json": b"{"})
+    _write(folder, named, "people-b.tar")
+    lines = list(check_folder(folder))
+    assert len(lines) > 1
+    assert all(line.isprintable() for line in lines), lines
+    assert any(r"\x1b[2J" in line for line in lines)
 
 
 def test_a_folder_without_shards_and_a_command_that_finds_faults(files, tmp_path, capsys):

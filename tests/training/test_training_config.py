@@ -26,6 +26,9 @@ def test_a_configuration_is_a_json_file(tmp_path):
     file.write_text("{")
     with pytest.raises(UserError, match="no JSON"):
         training_config(file, "pretrain")
+    file.write_text("[" * 200_000)
+    with pytest.raises(UserError, match="no JSON"):
+        training_config(file, "pretrain")
     with pytest.raises(UserError, match="no configuration"):
         training_config("tiny", "pretrain")
 

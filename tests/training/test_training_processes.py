@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from lca_blender.backend.model.config import preset
-from lca_blender.backend.model.files import read_tensors
+from lca_blender.backend.tensor_file import TensorFile
 from lca_blender.backend.training.dataset.face_frames import write_face_frames
 from lca_blender.backend.training.dataset.prepare import prepare
 from lca_blender.backend.training.dataset.prepared import prepared, surface_path
@@ -94,7 +94,7 @@ def test_two_processes_that_share_the_weights_agree_with_one_and_can_be_continue
         assert len(rows(out)) == min(int(stop), STEPS)
     assert rows(out) == pytest.approx(rows(whole), rel=2e-3)
     assert rows(out, "gradient") == pytest.approx(rows(whole, "gradient"), rel=2e-3)
-    ours, theirs = (read_tensors(folder / "model.safetensors")[0] for folder in (out, whole))
+    ours, theirs = (TensorFile(folder / "model.safetensors").tensors() for folder in (out, whole))
     assert all(torch.allclose(ours[k].float(), t.float(), atol=2e-3) for k, t in theirs.items())
 
 

@@ -8,8 +8,8 @@ import torch
 from lca_blender.backend.cli import main
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.model.checkpoint import save_model
-from lca_blender.backend.model.files import read_tensors, write_tensors
 from lca_blender.backend.model.lca import LCA
+from lca_blender.backend.tensor_file import TensorFile, write_tensors
 from lca_blender.backend.training.dataset.prepare import prepare
 from lca_blender.backend.training.network.config import BatchRecipe, TrainingConfig
 from lca_blender.backend.training.network.state import state_path
@@ -48,11 +48,20 @@ def test_another_stage_s_folder_is_refused(data, run):
 
 
 def test_states_of_older_versions_are_read(data, run, tmp_path):
-    tensors, header = read_tensors(state_path(run[1]))
+    state = TensorFile(state_path(run[1]))
+    header = state.header()
     del header["stage"]
     header["progress"]["checks"] = []
-    write_tensors(state_path(tmp_path), tensors, header)
+    write_tensors(state_path(tmp_path), state.tensors(), header=header)
     assert start([data], tmp_path, CONFIG, LCA(SMALL)).progress.seconds == 7.0
+
+
+@pytest.mark.parametrize("changes", [{"progress": []}, {"average_count": "x"}, {"config": {}}, {"stage": 3}])
+def test_a_state_with_an_odd_header_is_one_sentence(data, run, tmp_path, changes):
+    state = TensorFile(state_path(run[1]))
+    write_tensors(state_path(tmp_path), state.tensors(), header=state.header() | changes)
+    with pytest.raises(UserError):
+        start([data], tmp_path, CONFIG, LCA(SMALL))
 
 
 def test_a_steps_anchors_follow_from_the_progress_two_steps_before(run):

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors.numpy import load_file
 from scipy.spatial import Delaunay
 
 from ...body.template import load_template
+from ...tensor_file import REINSTALL, TensorFile
 from ..landmarks.face import MESH, NOSE_TIP
 
 FILE = Path(__file__).parent / "data" / "face_ties.safetensors"
@@ -33,7 +33,10 @@ class FaceTies(NamedTuple):
 
 @cache
 def load_ties(path: Path = FILE) -> FaceTies:
-    tensors = load_file(path)
+    """The ties in a file. Raises `TensorFileError`."""
+    file = TensorFile(path, "file of face landmarks", REINSTALL)
+    file.check({"triangle": ("I32", (MESH + 10,)), "barycentric": ("F32", (MESH + 10, 3))})
+    tensors = file.arrays()
     triangle, barycentric = tensors["triangle"].astype(np.int64), tensors["barycentric"].astype(np.float64)
     return FaceTies(triangle, barycentric, _mesh(_positions(triangle, barycentric)))
 

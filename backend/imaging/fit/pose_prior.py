@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from ...body.skeleton import FINGERS, INDEX
+from ...tensor_file import REINSTALL, TensorFile
 
 FILE = Path(__file__).parent / "data" / "pose_prior.safetensors"
 LIMBS = ("clavicle", "upper_arm", "forearm", "forearm_twist", "hand", "thigh", "shin", "foot")
@@ -37,6 +37,9 @@ class PosePrior:
 
 @cache
 def load_prior(path: Path = FILE) -> PosePrior:
-    tensors = {name: value.astype(np.float64) for name, value in load_file(path).items()}
+    """The prior in a file. Raises `TensorFileError`."""
+    file = TensorFile(path, "pose prior", REINSTALL)
+    file.check({"rest": ("F32", (len(INDEX), 3)), "root": ("F32", (3 * len(FREE), 3 * len(FREE)))})
+    tensors = {name: value.astype(np.float64) for name, value in file.arrays().items()}
     joints = np.array([INDEX[name] for name in FREE])
     return PosePrior(joints, tensors["rest"][joints], tensors["root"], tensors["rest"])

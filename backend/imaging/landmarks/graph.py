@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the converted networks (`third_party/mediapipe/convert.py`) in torch, on any device."""
 
-import json
 import math
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional
 
-from ...errors import UserError
+from ...tensor_file import REINSTALL, TensorFile
 
 FOLDER = Path(__file__).parent / "data"
 
@@ -22,17 +20,9 @@ class Graph:
 
     def __init__(self, path: Path, device: str = "cpu"):
         """Raises `UserError` where the file is missing or damaged."""
-        try:
-            with safe_open(path, "pt", device=device) as file:
-                graph = json.loads(file.metadata()["graph"])
-                weights = {int(name): file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        except FileNotFoundError as error:
-            raise UserError(
-                f"The network {path.name}, which finds people in photos, is missing.",
-                "Install the extension again; in a source checkout run build.py.",
-            ) from error
-        except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
-            raise UserError(f"{path.name} is damaged.", "Install the extension again.") from error
+        file = TensorFile(path, "network that finds people in photos", REINSTALL)
+        graph = file.header("graph")
+        weights = {int(name): tensor.to(device).float() for name, tensor in file.tensors().items()}
         self.device = device
         self.size: tuple[int, int] = tuple(graph["size"])
         self.nodes, self.input, self.outputs = graph["nodes"], graph["input"], graph["outputs"]

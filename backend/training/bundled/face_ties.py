@@ -6,7 +6,6 @@ measures it anew, to be run when the template's head changes.
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 from scipy.spatial import cKDTree
 
 from ...body.anchors import nearest_on_surface
@@ -15,6 +14,7 @@ from ...body.template import SKIN, load_template
 from ...imaging.fit.face_ties import FILE
 from ...imaging.landmarks.face import MESH, find_face
 from ...imaging.landmarks.people import find_people
+from ...tensor_file import write_tensors
 from ..people.dataset import make_person_record
 from ..people.records import restore_map
 
@@ -42,7 +42,7 @@ def measure(people: int = PEOPLE, path: Path = FILE) -> None:
         triangle[list(rows)], barycentric[list(rows)] = _nearest_vertices(medians[list(rows)], of_jaw)
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {"triangle": triangle.astype(np.int32), "barycentric": barycentric.astype(np.float32)}
-    save_file(tensors, path)
+    write_tensors(path, tensors)
 
 
 def _nearest_vertices(points: np.ndarray, of_jaw: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -6,10 +6,10 @@ lca_blender.backend.training.bundled.pose_prior` writes it anew.
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from ...body.skeleton import INDEX
 from ...imaging.fit.pose_prior import FILE, FREE
+from ...tensor_file import write_tensors
 from ..people.poses import random_pose
 
 POSES = 20_000
@@ -25,7 +25,7 @@ def measure(path: Path = FILE, count: int = POSES) -> None:
     free = poses[:, [INDEX[name] for name in FREE]].reshape(count, -1)
     covariance = np.cov(free.T) + FLOOR**2 * np.eye(free.shape[1])
     root = np.linalg.cholesky(np.linalg.inv(covariance)).T
-    save_file({"rest": rest.astype(np.float32), "root": np.ascontiguousarray(root, np.float32)}, path)
+    write_tensors(path, {"rest": rest.astype(np.float32), "root": root.astype(np.float32)})
 
 
 if __name__ == "__main__":

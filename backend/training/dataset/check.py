@@ -14,7 +14,7 @@ import numpy as np
 
 from ...body.anchors import surface_samples
 from ...body.template import load_template
-from ...errors import UserError
+from ...errors import UserError, printable
 from .shards import FEWEST_VIEWS, REGIMES, Sample, enough_views, read_shard
 
 POINTS = 256  # of a map are projected
@@ -39,7 +39,7 @@ def check_folder(folder: str | Path) -> Iterator[str]:
             continue
         for sample in samples:
             if sample.name in names:
-                yield f"{path.name}: {sample.name} is in {names[sample.name]} too."
+                yield printable(f"{path.name}: {sample.name} is in {names[sample.name]} too.")
             names[sample.name] = path.name
             yield from check_sample(sample)
 

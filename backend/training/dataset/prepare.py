@@ -9,14 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ...body.expression import apply_face_joints, expression_code
 from ...errors import UserError
 from ...model.config import ModelConfig
-from ...model.files import write_tensors
 from ...model.matching import site_colors
 from ...model.views import PixelSource
+from ...tensor_file import write_tensors
 from .crops import body_box, byte_colors, face_box, stored_crop
 from .foreground import keeps_background, own_colors
 from .prepared import DISTANCE_STEP, VERSION, folder_for
@@ -83,8 +82,7 @@ def prepare_record(record: dict, config: ModelConfig, sites: Sites) -> dict[str,
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], **header) -> None:
     """Arrays to one file, whole or not at all."""
-    tensors = {k: torch.from_numpy(np.ascontiguousarray(a)) for k, a in arrays.items()}
-    write_tensors(path, tensors, {"version": VERSION, **header})
+    write_tensors(path, arrays, header={"version": VERSION, **header})
 
 
 def prepare(data: Path, config: ModelConfig, progress=None, share: tuple[int, int] = (0, 1)) -> None:

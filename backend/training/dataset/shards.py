@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import tarfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +21,7 @@ from PIL import Image
 from ...body.arkit import ARKIT_NAMES
 from ...body.expression import CODE_SIZE, arkit_from_code, expression_code
 from ...body.template import load_template
-from ...errors import UserError
+from ...errors import UserError, printable
 
 VERSION = 1
 FRAMES = ("png", "jpg", "jpeg", "webp")
@@ -43,7 +44,7 @@ class Sample:
 
     def wrong(self, text: str) -> UserError:
         """An error about this sample."""
-        return UserError(f"{self.shard.name}: {self.name}{text}.")
+        return UserError(printable(f"{self.shard.name}: {self.name}{text}."))
 
     def read(self, key: str) -> bytes:
         """A file's bytes."""
@@ -90,7 +91,7 @@ class Sample:
     def picture(self, key: str, mode: str) -> np.ndarray:
         """A picture's pixels, uint8: [H,W,3] of mode "RGB", [H,W] of mode "L"."""
         try:
-            with Image.open(io.BytesIO(self.read(key))) as image:
+            with Image.open(io.BytesIO(self.read(key)), formats=("PNG", "JPEG", "WEBP")) as image:
                 if max(image.size) > _MAX_SIDE:
                     raise self.wrong(f".{key} is larger than {_MAX_SIDE} pixels")
                 return np.array(image.convert(mode))
@@ -115,21 +116,27 @@ class Sample:
         key = f"{view}.covered.png"
         return self.picture(key, "L") > 127 if key in self.members else None
 
-    def points(self, view: str) -> np.ndarray | None:
-        """[H,W,3] float32 metres: template points, 0 where there is none; None if the sample has no map."""
+    def points(self, view: str, size: tuple[int, int]) -> np.ndarray | None:
+        """[H,W,3] float32 metres: template points, 0 where there is none; None if the sample has no map.
+
+        size: (H, W) of the frame, which bounds what is unpacked.
+        """
         key = f"{view}.map.npz"
         if key not in self.members:
             return None
         try:
-            with np.load(io.BytesIO(self.read(key)), allow_pickle=False) as file:
-                points = file["points"]
+            with zipfile.ZipFile(io.BytesIO(self.read(key))) as archive:
+                shape, dtype = _npy_header(archive.open("points.npy"))
+                if len(shape) != 3 or shape[-1] != 3 or dtype.kind != "f":
+                    raise self.wrong(f".{key}: points are {dtype}{list(shape)}, not float[H, W, 3]")
+                if shape[:2] != size:
+                    raise self.wrong(f".{view}: the map is {_size(shape)}, the frame {_size(size)}")
+                points = np.lib.format.read_array(archive.open("points.npy"), allow_pickle=False)
+                return points.astype(np.float32)
         except UserError:
             raise
         except Exception as error:  # zip, zlib and numpy each have errors of their own
             raise self.wrong(f".{key} cannot be read") from error
-        if points.ndim != 3 or points.shape[-1] != 3 or points.dtype.kind != "f":
-            raise self.wrong(f".{key}: points are {points.dtype}{list(points.shape)}, not float[H, W, 3]")
-        return points.astype(np.float32)
 
     def numbers(
         self, where: dict, key: str, shape: tuple[int, ...], default=None, dtype=np.float32
@@ -236,10 +243,11 @@ class Sample:
         of a view, as in `load`.
         """
         frame, mask, covered = self.frame(view), self.mask(view), self.covered(view)
-        points = self.points(view) if maps else None
-        for name, other in (("mask", mask), ("covered", covered), ("map", points)):
+        for name, other in (("mask", mask), ("covered", covered)):
             if other is not None and other.shape[:2] != frame.shape[:2]:
-                raise self.wrong(f".{view}: the {name} is {_size(other)}, the frame {_size(frame)}")
+                found, wanted = _size(other.shape), _size(frame.shape)
+                raise self.wrong(f".{view}: the {name} is {found}, the frame {wanted}")
+        points = self.points(view, frame.shape[:2]) if maps else None
         seen = mask > 0 if covered is None else (mask > 0) & ~covered
         alpha = mask if covered is None else np.where(covered, 255, mask)
         if points is not None:
@@ -272,8 +280,18 @@ def _points_of(row: dict, seen: np.ndarray, points: np.ndarray | None) -> np.nda
     return fitted_points(*fit, seen)
 
 
-def _size(picture: np.ndarray) -> str:
-    return f"{picture.shape[1]} x {picture.shape[0]}"
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]}"
+
+
+def _npy_header(file) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array in a .npy file. ValueError where it is none."""
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read:
+        raise ValueError(version)
+    shape, _, dtype = read[version](file)
+    return shape, dtype
 
 
 def _named(names: list[str], values: np.ndarray, wanted: tuple[str, ...]) -> np.ndarray:
@@ -292,7 +310,7 @@ def read_shard(path: Path) -> list[Sample]:
                     name, _, key = Path(member.name).name.partition(".")
                     name = str(Path(member.name).with_name(name))
                     if key in found.setdefault(name, {}):
-                        raise UserError(f"{path.name}: {member.name} is there twice.")
+                        raise UserError(printable(f"{path.name}: {member.name} is there twice."))
                     found[name][key] = (member.offset_data, member.size)
     except (tarfile.TarError, OSError, ValueError) as error:
         raise UserError(f"{path.name} is no whole tar file: {error}.") from None

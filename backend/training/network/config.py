@@ -225,8 +225,8 @@ def training_config(name_or_file: str | Path, stage: str) -> TrainingConfig:
     if not path.is_file():
         raise UserError(f"There is no configuration {name_or_file}.", f"Presets are {', '.join(names)}.")
     try:
-        values = json.loads(path.read_text())
-    except ValueError as error:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path.name} is no JSON file.") from error
     model = values.get("model", "starter") if isinstance(values, dict) else "starter"
     if model not in names:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...model.config import ModelConfig
-from ...model.files import read_tensors, write_tensors
 from ...model.lca import LCA
+from ...tensor_file import TensorFile, write_tensors
 from ..common import Average
 from .parallel import parted, whole
 
@@ -53,27 +53,33 @@ def save_state(
         "average_count": average.count,
         "progress": vars(progress),
     }
-    write_tensors(path, tensors, header)
+    write_tensors(path, tensors, header=header)
 
 
 def load_state(path: Path, stage: str, model: LCA, average: Average, optimizer) -> Progress:
     """Continue the run in `path`; `UserError` where it belongs to another network or another stage."""
-    tensors, header = read_tensors(path)
-    if header.get("lca_training") != VERSION or ModelConfig.from_json(header["config"]) != model.config:
-        raise UserError(
-            f"{path} belongs to a run with another configuration.", "Choose another output folder."
-        )
+    file = TensorFile(path, "training state", "Choose another output folder.")
+    header = file.header()
+    if header.get("lca_training") != VERSION or ModelConfig.from_json(header.get("config")) != model.config:
+        raise file.wrong(f"{path} belongs to a run with another configuration.")
     if header.get("stage", stage) != stage:  # older files do not tell
-        raise UserError(f"{path.parent} holds a {header['stage']} run.", "Choose another output folder.")
+        raise file.wrong(f"{path.parent} holds a {header['stage']} run.")
+    try:
+        count, clock = int(header["average_count"]), header["progress"]
+        progress = Progress(int(clock["step"]), int(clock["people"]), float(clock["seconds"]))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise file.wrong(f"The header of {path} is damaged.") from error
+    tensors = file.tensors()
     with torch.no_grad():
         for k, p in model.trainable():
             p.copy_(parted(_take(tensors, f"weight/{k}", p), p))
             average.weights[k].copy_(parted(_take(tensors, f"average/{k}", p), p))
             if f"step/{k}" in tensors:
-                moments = {m: parted(tensors[f"{m}/{k}"], p).clone() for m in ("exp_avg", "exp_avg_sq")}
+                names = ("exp_avg", "exp_avg_sq")
+                moments = {m: parted(_take(tensors, f"{m}/{k}", p), p).clone() for m in names}
                 optimizer.state[p] = {"step": tensors[f"step/{k}"].clone(), **moments}
-    average.count = header["average_count"]
-    return Progress(**{f.name: header["progress"][f.name] for f in fields(Progress)})
+    average.count = count
+    return progress
 
 
 def _take(tensors: dict[str, Tensor], key: str, like: Tensor) -> Tensor:

@@ -16,14 +16,13 @@ import bisect
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from ...errors import UserError
+from ...tensor_file import TensorFile, write_tensors
 from . import records
 from .regimes import REGIMES, shots
 from .render import render_posed
-from .shard_files import make_files, write_whole
+from .shard_files import make_files
 
 HELD_OUT = 1_000_000
 NAMED = 1 << 40  # from here on: numbers made of the names of captured people, who train
@@ -111,7 +110,7 @@ def _write_shard(job: tuple[str, list[int], dict]) -> tuple[str, int]:
     made = [make_person_record(seed, **options) for seed in seeds]
     metadata = {"version": VERSION, "seeds": ",".join(map(str, seeds))}
     metadata |= {"height": str(made[0]["rgba"].shape[1]), "width": str(made[0]["rgba"].shape[2])}
-    write_whole(path, lambda partial: save_file(_pack(made), partial, metadata))
+    write_tensors(path, _pack(made), **metadata)
     return path, len(seeds)
 
 
@@ -147,15 +146,16 @@ class PeopleDataset:
         """Looks at the folder again; returns the number of records."""
         self._shards, self._starts, total = [], [], 0
         for path in sorted(self.folder.glob("people-*.safetensors")):
-            with _opened(path) as file:
-                metadata = file.metadata() or {}
-            if metadata.get("version") != VERSION:
-                raise UserError(
-                    f"{path.name} was made by another version of this program.", "Please make it again."
-                )
-            seeds = [int(s) for s in metadata["seeds"].split(",")]
+            shard = TensorFile(path, "shard of people", "Delete it and make it again.")
+            if shard.metadata.get("version") != VERSION:
+                raise shard.wrong(f"{path.name} was made by another version of this program.")
+            try:
+                seeds = [int(s) for s in shard.metadata["seeds"].split(",")]
+                size = int(shard.metadata["height"]), int(shard.metadata["width"])
+            except (KeyError, ValueError) as error:
+                raise shard.wrong(f"{path.name} does not say whom it shows.") from error
             self._starts.append(total)
-            self._shards.append((path, seeds, int(metadata["height"]), int(metadata["width"])))
+            self._shards.append((shard, seeds, size))
             total += len(seeds)
         if not total:
             raise UserError(f"There are no records of people in {self.folder}.", "Please make some first.")
@@ -167,7 +167,7 @@ class PeopleDataset:
 
     @property
     def seeds(self) -> list[int]:
-        return [seed for _, seeds, _, _ in self._shards for seed in seeds]
+        return [seed for _, seeds, _ in self._shards for seed in seeds]
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         return self.load(index)
@@ -177,15 +177,14 @@ class PeopleDataset:
         if not -len(self) <= index < len(self):
             raise IndexError(f"There are {len(self)} records, none at {index}.")
         index %= len(self)
-        shard = bisect.bisect_right(self._starts, index) - 1
-        path, seeds, height, width = self._shards[shard]
-        seed = seeds[index - self._starts[shard]]
-        with _opened(path) as file:
-            there = set(file.keys())
+        number = bisect.bisect_right(self._starts, index) - 1
+        shard, seeds, size = self._shards[number]
+        seed = seeds[index - self._starts[number]]
+        with shard.opened("numpy") as file:
             record = {
                 name: file.get_tensor(f"{seed}.{name}")
                 for name in (*_PER_VIEW, *_PER_PERSON)
-                if f"{seed}.{name}" in there
+                if f"{seed}.{name}" in shard.table
             }
             views = range(len(record["viewmats"])) if views is None else [int(v) for v in views]
             pictures = [file.get_tensor(f"{seed}.rgba.{v}").tobytes() for v in views]
@@ -194,14 +193,7 @@ class PeopleDataset:
         record["regime"] = REGIMES[int(record.get("regime", 0))]
         record["rgba"] = np.stack([records.unpack_picture(data) for data in pictures])
         if maps:
-            decoded = np.stack([records.unpack_map(data, height, width) for data in steps])
+            decoded = np.stack([records.unpack_map(data, *size) for data in steps])
             record["template_map"] = records.restore_map(decoded)
         record["seed"] = seed
         return record
-
-
-def _opened(path: Path):
-    try:
-        return safe_open(str(path), framework="numpy")
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path.name} cannot be read.", "Please delete it and make it again.") from error

@@ -12,7 +12,9 @@ import numpy as np
 from PIL import Image
 
 from ...body.template import load_template
+from ...errors import UserError
 
+AGAIN = "Delete the shard and make it again."
 STEP = 0.0005  # metres: the resolution of a stored template map
 
 
@@ -45,8 +47,12 @@ def pack_picture(rgba: np.ndarray) -> bytes:
 
 
 def unpack_picture(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
-        return np.array(image)
+    """Inverse of `pack_picture`. UserError where the bytes are no PNG."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            return np.array(image)
+    except Exception as error:  # Pillow's decoders raise anything on broken files
+        raise UserError("A picture of the records is damaged.", AGAIN) from error
 
 
 def pack_map(steps: np.ndarray) -> bytes:
@@ -57,6 +63,14 @@ def pack_map(steps: np.ndarray) -> bytes:
 
 
 def unpack_map(data: bytes, height: int, width: int) -> np.ndarray:
-    planes = np.frombuffer(zlib.decompress(data), np.uint8).reshape(2, -1)
+    """Inverse of `pack_map`. UserError where the bytes are no map of that size."""
+    size = 6 * height * width
+    try:
+        raw = zlib.decompressobj().decompress(data, size + 1)  # no more than a map has, whatever is packed
+    except zlib.error:
+        raw = b""
+    if len(raw) != size:
+        raise UserError("A template map of the records is damaged.", AGAIN)
+    planes = np.frombuffer(raw, np.uint8).reshape(2, -1)
     deltas = np.ascontiguousarray(planes.T).view(np.uint16).reshape(3, height, width)
     return np.cumsum(deltas, axis=2, dtype=np.uint16).transpose(1, 2, 0)

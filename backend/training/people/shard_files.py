@@ -1,25 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many files by several processes: each appears whole or not at all, and what is done is not redone."""
+"""Many files by several processes: what is done is not redone."""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-
-
-def write_whole(path: str, write: Callable[[str], None]) -> None:
-    """`write(partial)` beside the final name, then renames: a killed run leaves no half file that counts."""
-    partial = f"{path}.{os.getpid()}.part"
-    try:
-        write(partial)
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
 
 
 def make_files(jobs: Iterable[tuple[str, list[int], dict]], make: Callable, workers: int, progress) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ...errors import UserError
 from .backgrounds import compose_background
 from .textures import TextureBank
 
@@ -23,7 +24,7 @@ class Backgrounds:
 
     def __init__(self, folder: Path | None, seed: int = 0):
         files = sorted(folder.iterdir()) if folder else []
-        self.pictures = [Image.open(file).convert("RGB") for file in files if file.suffix in (".jpg", ".png")]
+        self.pictures = [_picture(file) for file in files if file.suffix in (".jpg", ".png")]
         self.textures = TextureBank(np.random.default_rng([seed, 5]))
         self.put_thing = self.textures.put_thing
 
@@ -45,6 +46,14 @@ class Backgrounds:
         left, top = rng.uniform(0, picture.width - w), rng.uniform(0, picture.height - h)
         part = picture.resize((width, height), Image.BILINEAR, box=(left, top, left + w, top + h))
         return np.array(part)[:, :: 1 if rng.random() < 0.5 else -1]
+
+
+def _picture(path: Path) -> Image.Image:
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
+            return image.convert("RGB")
+    except Exception as error:  # Pillow's decoders raise anything on broken files
+        raise UserError(f"{path.name} is no JPEG or PNG picture.", "Take it out of the folder.") from error
 
 
 def develop(radiance: np.ndarray) -> np.ndarray:

@@ -23,11 +23,12 @@ from PIL import Image
 from ...body.arkit import ARKIT_NAMES
 from ...body.template import load_template
 from ...errors import UserError
+from ...files import replacing
 from .dataset import regime_of
 from .photograph import photograph, studio_backdrop
 from .regimes import shots
 from .render import View, render_posed
-from .shard_files import make_files, write_whole
+from .shard_files import make_files
 
 VERSION = 1
 SHARD = 16
@@ -146,16 +147,12 @@ def _facts(person, seed, regime, height, width, light, views) -> dict:
 
 def _write_tar(job: tuple[str, list[int], dict]) -> tuple[str, int]:
     path, seeds, options = job
-
-    def write(partial: str) -> None:
-        with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for seed in seeds:
-                for name, data in make_sample(seed, **options).items():
-                    member = tarfile.TarInfo(name)  # no times, no owners: equal bytes on every run
-                    member.size = len(data)
-                    tar.addfile(member, io.BytesIO(data))
-
-    write_whole(path, write)
+    with replacing(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for seed in seeds:
+            for name, data in make_sample(seed, **options).items():
+                member = tarfile.TarInfo(name)  # no times, no owners: equal bytes on every run
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
     return path, len(seeds)
 
 
