@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar: what an `.lca` file holds, and the only way from a pose to splats."""
+"""The avatar: the content of an `.lca` file, and the way from a pose to splats."""
 
 import hashlib
 import json
@@ -19,11 +19,12 @@ from .avatar_file import (
     table_of,
     write_avatar,
 )
-from .body.expression import apply_face_joints, expression_code, gaze_vectors
-from .body.pose import pose_features
+from .body.expression import CODE_SIZE, apply_face_joints, arkit_from_code, expression_code
 from .body.skeleton import JOINT_NAMES
+from .decoder import signal_features
+from .drive_cpu import PackedAvatar
+from .drive_torch import AvatarOnDevice
 from .gaussians import Gaussians
-from .player import Player
 
 __all__ = ["Avatar", "AvatarFileError", "Signal"]
 
@@ -35,20 +36,33 @@ class Signal:
     """What drives an avatar: transforms [J,4,4], expression [52] (ARKit, 0..1), gaze [2,2] (radians).
 
     transforms are skinning matrices, canonical -> posed, with jaw and eyes where the rig alone puts them;
-    gaze is (yaw to the subject's left, pitch up) of the left and the right eye.
+    gaze is (yaw to the subject's left, pitch up) of the left and the right eye. The expression turns the jaw
+    and moves the template's face; the pose decoder sees `code` [128] or, where it is None, the expression's.
     """
 
     transforms: Tensor
     expression: Tensor
     gaze: Tensor
+    code: Tensor | None = None
+
+    @classmethod
+    def from_code(cls, transforms: Tensor, code: Tensor, gaze: Tensor) -> "Signal":
+        """A signal whose face is an expression code [128]: the decoder sees it as it is, jaw and template
+        follow the ARKit values, in 0..1, that it expresses."""
+        return cls(transforms, arkit_from_code(code).clamp(0, 1), gaze, code)
+
+    def features(self, parents=None) -> Tensor:
+        """The numbers [S] that the pose decoder sees; parents [J]: the template's where None."""
+        code = expression_code(self.expression) if self.code is None else self.code
+        return signal_features(self.transforms, code, self.gaze, parents)
 
 
 @dataclass(frozen=True, eq=False)
 class Avatar:
-    """One person as Gaussians. Tensors are kept in the file's types; whatever is given is converted.
+    """One person as Gaussians. Tensors are stored in the file's types and converted to them.
 
     joint_parents [J] int32 (-1: root), joint_heads and joint_tails [J,3]: the skeleton of the canonical pose.
-    means [N,3] float32 metres, canonical pose; float16: offsets [N,3] how far the means left the template,
+    means [N,3] float32 metres, canonical pose; float16: offsets [N,3] offsets of the means from the template,
     quats [N,4], scales [N,3] metres, opacities [N], colors [N,3] sRGB, skin_weights [N,k], expression_basis
     [52,M,3] the template's displacement for each ARKit value, of the Gaussians expression_rows [M] int32 (of
     all N in order where None); skin_indices [N,k] uint8. token_bias [T,D] float32: the pose decoder's first
@@ -57,7 +71,7 @@ class Avatar:
     (colour 3, mean 3, quaternion 4, log scale 3). A Gaussian takes its changes from a token, token [N] int32,
     and one of the decoder's K slots, slot [N] uint8; where these are None, token t owns the K Gaussians from
     t K on. thumbnails: uint8 [h,w,3]. header, JSON values: name; model {name, version}; photos, the sha256 of
-    each source photo; consent; created (ISO 8601); warnings, what the photos did not show.
+    each source photo; consent; created (ISO 8601); warnings, what the photos do not show.
     """
 
     joint_names: tuple[str, ...]
@@ -99,6 +113,12 @@ class Avatar:
     def __len__(self) -> int:
         return len(self.means)
 
+    @property
+    def template_version(self) -> int:
+        """The version of the template that the avatar was made with; avatars that do not say are of the
+        first."""
+        return self.header.get("template", 1)
+
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by their names in the file."""
         own = (f.name for f in fields(self) if f.name not in _NOT_TENSORS)
@@ -117,8 +137,11 @@ class Avatar:
 
     @cached_property
     def hash(self) -> str:
-        """sha256 over the joint names and all tensors but the thumbnails: equal hash, equal splats."""
+        """sha256 over joint names, the template's version and all tensors but the thumbnails: equal hash,
+        equal splats."""
         digest = hashlib.sha256(json.dumps(self.joint_names).encode())
+        if self.template_version > 1:
+            digest.update(f"template {self.template_version}".encode())
         for name, tensor in sorted(self.tensors().items()):
             if not name.startswith("thumbnails."):
                 digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -126,7 +149,7 @@ class Avatar:
         return digest.hexdigest()
 
     def verify(self) -> None:
-        """Raises AvatarFileError naming the first tensor of wrong shape, type or value."""
+        """Raises AvatarFileError, which names the first tensor of wrong shape, type or value."""
         tensors = self.tensors()
         check_table(table_of(tensors))
         check_values(tensors, self.joint_names)
@@ -134,14 +157,14 @@ class Avatar:
             raise AvatarFileError("The avatar's skeleton is not that of the built-in body.")
 
     def save(self, path: str | Path) -> None:
-        """Writes the avatar, whole or not at all. AvatarFileError where it is not right or the disk
-        refuses."""
+        """Writes the avatar atomically. AvatarFileError where its content is invalid or the file cannot be
+        written."""
         self.verify()
         write_avatar(path, self.tensors(), {**self.header, "joint_names": list(self.joint_names)})
 
     @classmethod
     def load(cls, path: str | Path) -> "Avatar":
-        """Reads and checks an avatar file. AvatarFileError says in a sentence what is wrong with it."""
+        """Reads and checks an avatar file. AvatarFileError says what is wrong with it."""
         tensors, header = read_avatar(path)
         names = header.pop("joint_names")
         plain = {name: tensor for name, tensor in tensors.items() if "." not in name}
@@ -155,33 +178,55 @@ class Avatar:
         return cls(joint_names=names, decoder=decoder, thumbnails=pictures, header=header, **plain)
 
     @torch.no_grad()
-    def drive(self, signal: Signal) -> Gaussians:
-        """The splats of a pose, an expression and a gaze, in the space that the transforms lead to; sRGB,
-        float32.
+    def drive(
+        self, signal: Signal, world: Tensor | None = None, device: str | torch.device = "cpu"
+    ) -> Gaussians:
+        """The splats of a pose, an expression and a gaze; sRGB, float32, on `device`.
 
-        Jaw and eyes are turned (`apply_face_joints`); pose, expression code and gaze go through the decoder,
-        whose changes and the expression basis act in the canonical pose; skinning follows. Opacity never
-        changes. Equal signals give equal splats bit for bit. The result belongs to the caller.
-        ValueError for a signal of the wrong shape or that is not finite.
+        They lie in the space that the transforms lead to, or where the affine matrix `world` [4,4] carries
+        them from there. Jaw and eyes are rotated (`apply_face_joints`); pose, expression code and gaze go
+        through the decoder, whose changes and the expression basis apply in the canonical pose; then the
+        splats are skinned. What the decoder sees and opacities do not depend on `world`. Equal signals give
+        equal splats, on the CPU bit for bit. For another device the avatar's tensors are copied there once.
+        ValueError for a signal or matrix of the wrong shape or with NaN or infinity.
         """
         signal = self._checked(signal)
-        pose = pose_features(signal.transforms, self.joint_parents.numpy()).flatten()
-        features = torch.cat([pose, expression_code(signal.expression), gaze_vectors(signal.gaze)])
-        transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
-        return self._player.play(features.numpy(), signal.expression.numpy(), transforms.numpy())
+        features = signal.features(self.joint_parents.numpy())
+        face = (signal.expression, signal.gaze, self.joint_heads, self.template_version)
+        transforms = apply_face_joints(signal.transforms, *face)  # (J, 4, 4)
+        if world is not None:
+            # A blend of W G_j is W times the blend of G_j: the splats need not be moved once more.
+            transforms = _checked("World matrix", world, (4, 4)) @ transforms
+        inputs = (features, signal.expression, transforms)
+        if torch.device(device).type == "cpu":
+            return self._packed.drive(*(tensor.numpy() for tensor in inputs))
+        return self._on_device(str(device)).drive(*inputs)
 
     @cached_property
-    def _player(self) -> Player:
-        return Player(self)
+    def _packed(self) -> PackedAvatar:
+        return PackedAvatar(self)
+
+    def _on_device(self, device: str) -> AvatarOnDevice:
+        if device not in self._devices:
+            self._devices[device] = AvatarOnDevice(self, device)
+        return self._devices[device]
+
+    @cached_property
+    def _devices(self) -> dict[str, AvatarOnDevice]:
+        return {}
 
     def _checked(self, signal: Signal) -> Signal:
         shapes = {"transforms": (len(self.joint_names), 4, 4), "expression": (52,), "gaze": (2, 2)}
-        made = {}
-        for name, shape in shapes.items():
-            tensor = torch.as_tensor(getattr(signal, name)).detach().to("cpu", torch.float32)
-            if tuple(tensor.shape) != shape:
-                raise ValueError(f"Signal {name} must have shape {list(shape)}, not {list(tensor.shape)}.")
-            if not torch.isfinite(tensor).all():
-                raise ValueError(f"Signal {name} holds a value that is not finite.")
-            made[name] = tensor
+        if signal.code is not None:
+            shapes["code"] = (CODE_SIZE,)
+        made = {k: _checked(f"Signal {k}", getattr(signal, k), shape) for k, shape in shapes.items()}
         return Signal(**made)
+
+
+def _checked(name: str, value, shape: tuple[int, ...]) -> Tensor:
+    tensor = torch.as_tensor(value).detach().to("cpu", torch.float32)
+    if tuple(tensor.shape) != shape:
+        raise ValueError(f"{name} must have shape {list(shape)}, not {list(tensor.shape)}.")
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"{name} contains NaN or infinity.")
+    return tensor

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The `.lca` file: one safetensors file whose metadata key `lca` is a JSON header. Nothing in it is ever run.
+"""The `.lca` file: one safetensors file whose metadata key `lca` is a JSON header. Nothing in it is executed.
 
-A file from a stranger is data: the table of tensors is compared with what an avatar holds before any tensor
-is read, so sizes are bounded by the file's own size, and afterwards every value is looked at.
+Files are not trusted: the table of tensors is checked before any tensor is read, so that sizes are bounded by
+the file's size, and then every value is checked.
 """
 
 import json
@@ -16,11 +16,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 
+from .body.jaw import JAW_MOTIONS
+from .decoder import CHANGES, signal_size
 from .errors import UserError
 from .files import replacing
 
 VERSION = 2
-CHANGES = 13  # per Gaussian: colour 3, mean 3, quaternion 4, log scale 3
 EXPRESSIONS = 52
 MAX_TABLE = 16 << 20  # bytes of the file's table of tensors
 MAX_FILE = 4 << 30
@@ -69,7 +70,7 @@ _REPAIR = "Create the avatar again or restore a copy."
 
 
 class AvatarFileError(UserError):
-    """An avatar file that cannot be read or written, or an avatar that holds something wrong."""
+    """An avatar file that cannot be read or written, or an avatar with invalid content."""
 
 
 def expected(name: str) -> tuple[str, tuple] | None:
@@ -91,13 +92,8 @@ def _small(text: str, limit: int) -> bool:
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """The type in which an avatar keeps a tensor."""
+    """The type in which an avatar stores a tensor."""
     return _TYPES[expected(name)[0]]
-
-
-def signal_size(joints: int) -> int:
-    """How many numbers drive a decoder: axis-angles of all joints but the root, code 128, gaze 6."""
-    return 3 * (joints - 1) + 128 + 6
 
 
 def check_table(table: dict[str, tuple[str, tuple[int, ...]]]) -> None:
@@ -150,7 +146,7 @@ def check_values(tensors: dict[str, Tensor], joint_names: tuple[str, ...]) -> No
     right."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise AvatarFileError(f"Its tensor {name} holds a value that is not finite.")
+            raise AvatarFileError(f"Its tensor {name} contains NaN or infinity.")
     joints = len(tensors["joint_parents"])
     if len(joint_names) != joints or len(set(joint_names)) != joints:
         raise AvatarFileError(f"It names {len(set(joint_names))} joints, but holds {joints}.")
@@ -181,7 +177,7 @@ def check_values(tensors: dict[str, Tensor], joint_names: tuple[str, ...]) -> No
 
 
 def write_avatar(path: str | Path, tensors: dict[str, Tensor], header: dict) -> None:
-    """Writes a checked avatar, whole or not at all. AvatarFileError where the disk refuses."""
+    """Writes a checked avatar atomically. AvatarFileError where the file cannot be written."""
     try:
         text = json.dumps({**header, "lca_version": VERSION}, allow_nan=False, sort_keys=True)
     except (TypeError, ValueError) as error:
@@ -240,6 +236,12 @@ def _read_header(file) -> dict:
     names = header.get("joint_names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise AvatarFileError("It does not name its joints.")
+    template = header.get("template", 1)
+    if not isinstance(template, int) or isinstance(template, bool) or template not in JAW_MOTIONS:
+        raise AvatarFileError(
+            "It was made for a body that this version does not know.",
+            "Update LCA for artists and open it again.",
+        )
     _check_layout(table, size - 8 - length)
     return header
 

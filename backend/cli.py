@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`lca`: the same work without Blender. Its commands are the modules of `commands` and
-`training/commands`.
-"""
+"""`lca`: creates avatars from photos, trains networks and measures both, without Blender."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point: 0 when it went well, 1 with one sentence when it did not."""
+    """Entry point. Returns the exit status: 0, or 1 after an error, whose message is printed."""
     args = parser().parse_args(argv)
     if args.threads:
         os.environ.setdefault("NUMBA_NUM_THREADS", str(args.threads))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The errors a person is meant to read."""
+"""Errors that are shown to the user."""
 
 
 class UserError(Exception):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A movie or a sequence of pictures of a face -> a performance of ARKit's values and the gaze."""
+"""From a movie or a picture sequence of a face to animated ARKit values and gaze."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .jobs import Cancelled
 
 @dataclass(frozen=True)
 class FacePerformance:
-    """What a face does: seconds [n] from the start, ascending; arkit [n,52] in 0..1; gaze [n,2] radians, yaw
-    and pitch of both eyes' mean. `missed`: pictures without a face; their neighbours stand in for them.
+    """Animation of a face: seconds [n] from the start, ascending; arkit [n,52] in 0..1; gaze [n,2] radians,
+    yaw and pitch of both eyes' mean. `missed`: pictures without a face; their values are interpolated.
     `remarks`: one sentence each on what could not be read.
     """
 
@@ -30,7 +30,7 @@ class FacePerformance:
     remarks: tuple[str, ...] = ()
 
     def at_rate(self, rate: float) -> FacePerformance:
-        """The same performance at every 1/rate seconds, from its start to its end."""
+        """The same animation at every 1/rate seconds, from its start to its end."""
         times = np.arange(round(self.seconds[-1] * rate) + 1) / rate
         return replace(self, seconds=times, arkit=self._at(times, "arkit"), gaze=self._at(times, "gaze"))
 
@@ -39,16 +39,16 @@ class FacePerformance:
         if len(self.seconds) < 2 or seconds <= 0:
             return self
         width = seconds / (self.seconds[1] - self.seconds[0])
-        calm = lambda values: gaussian_filter1d(values, width, axis=0, mode="nearest")  # noqa: E731
-        return replace(self, arkit=calm(self.arkit), gaze=calm(self.gaze))
+        smooth = lambda values: gaussian_filter1d(values, width, axis=0, mode="nearest")  # noqa: E731
+        return replace(self, arkit=smooth(self.arkit), gaze=smooth(self.gaze))
 
     def from_rest(self) -> FacePerformance:
-        """Less what the first picture shows: a face whose form alone already moves sliders comes to rest."""
+        """Subtract the first frame as the neutral expression."""
         arkit = np.clip(self.arkit - self.arkit[:1], 0, 1)
         return replace(self, arkit=arkit, gaze=self.gaze - self.gaze[:1])
 
     def stronger(self, factor: float) -> FacePerformance:
-        """Sliders times a factor, at most 1: what is read is cautious, about half of what a face does."""
+        """Sliders times a factor, clipped to 1: the values read are about half of the true ones."""
         return replace(self, arkit=np.clip(self.arkit * factor, 0, 1))
 
     def _at(self, times: np.ndarray, name: str) -> np.ndarray:
@@ -63,10 +63,10 @@ def face_from_video(
     progress: Callable[..., None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> FacePerformance:
-    """Reads one movie, or pictures in their order at `rate` a second; of a movie about as many a second.
+    """Reads one movie, about `rate` frames a second of it, or pictures in order, `rate` a second.
 
     codes: a file of expression codes, the bundled one if None.
-    Raises UserError where nothing can be read or no picture shows a face, `Cancelled` once `cancelled()`.
+    Raises UserError where nothing can be read or no picture shows a face, `Cancelled` when `cancelled()`.
     """
     from .imaging.correspondence import Estimator
     from .imaging.faces import read_face

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files are written whole or not at all, and a refusal of the disk becomes one sentence."""
+"""Atomic file writes; OSError becomes a UserError."""
 
 import errno
 import os
@@ -16,9 +16,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; on leaving, its content is synced and takes `path`'s place.
+    """Yields a temporary path beside `path`; on leaving, it is synced and replaces `path`.
 
-    If anything fails the old file stays as it was and the temporary one goes. OSError becomes UserError.
+    If anything fails the old file is unchanged and the temporary one is removed. OSError becomes UserError.
     """
     path = Path(path)
     temporary = None
@@ -39,13 +39,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes UTF-8 text, whole or not at all; UserError when the disk refuses."""
+    """Writes UTF-8 text atomically; UserError where the file cannot be written."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def require_writable(path: str | Path) -> None:
-    """Raises the UserError that writing `path` would end in, before long work is spent on it."""
+    """Raises the UserError that writing `path` would raise, to be called before long work."""
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path.name} is a folder.", "Choose a file name.")
@@ -57,7 +57,7 @@ def require_writable(path: str | Path) -> None:
 
 
 def disk_error(error: OSError, path: str | Path) -> UserError:
-    """The sentence for a file that cannot be written."""
+    """The UserError for a file that cannot be written."""
     path = Path(path)
     if error.errno in FULL:
         return UserError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photos -> avatar file, the whole way: what the operator and the command line call."""
+"""From photos to an avatar file: what the operator and the command line call."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -20,13 +20,13 @@ def avatar_from_photos(
     report_folder: str | Path | None = None,
     **kind,
 ):
-    """Makes the person of the photos and writes the avatar to `path`; returns the `Avatar` as read back.
+    """Creates the avatar of the person in the photos and writes it to `path`; returns it as read back.
 
     `model` is a preset with bundled weights or a checkpoint, `encoder` a Sapiens checkpoint for models that
-    need one; people: which person is meant, as `read_photos` takes it; report_folder: where pictures and a
-    list of what became of every photo are written (`imaging.report`); `kind`: tokens, name and consent as
-    `create_avatar` takes them. What the photos did not show is in the avatar's warnings. Raises UserError, or
-    `Cancelled` when `cancelled()` became true; `path` then is as it was.
+    need one; people: which person to use, as `read_photos` takes it; report_folder: where a report on every
+    photo, with pictures, is written (`imaging.report`); `kind`: tokens, name and consent as
+    `create_avatar` takes them. What the photos do not show is in the avatar's warnings. Raises UserError, or
+    `Cancelled` when `cancelled()` became true; `path` is then unchanged.
     """
     from .avatar import Avatar
     from .imaging.correspondence import Estimator
@@ -52,8 +52,8 @@ def avatar_from_photos(
 
 def avatar_from_reading(reading, network, progress=None, cancelled=None, tokens=None, anchors=None, **kind):
     """The avatar of the person in a `Reading`: on the person's surface, in the photos' colours, the network's
-    where no photo shows. anchors: `place_anchors(network.config, tokens, attributes=False)`, where many are
-    made; `kind`: name and consent.
+    where no photo shows them. anchors: `place_anchors(network.config, tokens, attributes=False)`, to be
+    shared by many calls; `kind`: name and consent.
     """
     from .imaging.views import network_views
     from .likeness.assemble import person_avatar
@@ -66,12 +66,12 @@ def avatar_from_reading(reading, network, progress=None, cancelled=None, tokens=
     person = infer_person(views, network, anchors, _part(report, 0.0, 0.6), cancelled, **kind)
     if cancelled is not None and cancelled():
         raise Cancelled
-    report(0.6, "Taking the photos' colours")
+    report(0.6, "Sampling the photos' colours")
     pairs = zip(reading.found, reading.photos, strict=True)
     photos = [FittedPhoto.of(found.seen, found.fit, photo.name) for found, photo in pairs]
     return with_thumbnail(person_avatar(photos, person))
 
 
 def _part(report: Callable[..., None], start: float, end: float) -> Callable[..., None]:
-    """The same progress, mapped to a part of the whole."""
+    """Maps progress to the part start..end of the whole."""
     return lambda fraction, message="": report(start + (end - start) * fraction, message)

@@ -7,8 +7,8 @@
         show(job.result)
 
 A target is called as `target(progress, cancelled)`. `progress(fraction, message)` reports and, once the job
-was cancelled, raises `Cancelled`: a target that reports often needs to look nowhere else. `cancelled()` is
-True from the moment of cancelling, for work that reports seldom.
+was cancelled, raises `Cancelled`: a target that reports often needs no other check. `cancelled()` is
+True from the moment of cancelling, for targets that report seldom.
 """
 
 import atexit
@@ -34,10 +34,10 @@ class Cancelled(Exception):
 
 
 class Job:
-    """One piece of work and how it stands.
+    """A task and its state.
 
-    Fields: `state` (waiting, running, done, failed, cancelled), `fraction` in 0..1 (never goes back),
-    `message`, `result` when done, `error` (a `UserError`, always one readable sentence) when failed.
+    Fields: `state` (waiting, running, done, failed, cancelled), `fraction` in 0..1 (never decreases),
+    `message`, `result` when done, `error` (a `UserError`) when failed.
     """
 
     def __init__(self, target: Target, name: str = "Working"):
@@ -50,7 +50,6 @@ class Job:
         self._target = target
         self._lock = threading.Lock()
         self._cancel = threading.Event()
-        self._ended = threading.Event()
         self._began = time.monotonic()
 
     @property
@@ -58,22 +57,18 @@ class Job:
         return self.state in ENDED
 
     def cancel(self) -> None:
-        """Ends the job now. Work under way stops at its next report; whatever it returns is dropped."""
+        """Ends the job now. The target stops at its next report; its result is discarded."""
         self._cancel.set()
         self._end(CANCELLED, message="Cancelled")
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Waits until the job has ended; False if `timeout` seconds passed first. Not for the main thread."""
-        return self._ended.wait(timeout)
-
     def remaining(self) -> float | None:
-        """Estimated seconds left, from the part that is done; None while too little of it is known."""
+        """Estimated seconds left, by the fraction done; None while that is too small."""
         if self.state != RUNNING or self.fraction < 0.02:
             return None
         return (time.monotonic() - self._began) * (1.0 - self.fraction) / self.fraction
 
     def run(self) -> None:
-        """Does the work in the calling thread. Never raises: see `state`, `result` and `error`."""
+        """Runs the target in the calling thread. Never raises: see `state`, `result` and `error`."""
         with self._lock:
             if self.state != WAITING:
                 return
@@ -114,8 +109,7 @@ class Job:
                 self.fraction = 1.0
             self.message = message or self.message
             self.state = state
-        self._target = None  # lets go of photos and models that the closure holds
-        self._ended.set()
+        self._target = None  # releases photos and models that the closure holds
 
 
 def _first_line(fault: BaseException) -> str:
@@ -143,7 +137,7 @@ class _Worker:
     def _loop(self) -> None:
         while (job := self._jobs.get()) is not None:
             job.run()
-            del job  # not held until the next one comes
+            del job  # not kept alive until the next one
 
     def first(self) -> Job | None:
         with self._lock:
@@ -177,9 +171,9 @@ def current() -> Job | None:
 
 
 def run_sync(target: Target, name: str = "Working", on_progress: Callable[..., None] | None = None) -> Any:
-    """Runs `target` in the calling thread and returns its result; errors are raised as they are.
+    """Runs `target` in the calling thread and returns its result; errors are raised unchanged.
 
-    `on_progress(fraction, message)` hears the reports, with fractions that never go back.
+    `on_progress(fraction, message)` receives the reports, with fractions that never decrease.
     """
     highest = 0.0
 

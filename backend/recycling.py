@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Memory for large results, taken from results that were dropped: pages fresh from the system cost more than
-the skinning of a frame."""
+"""Reuses the memory of large tensors that were released: new pages from the system cost more time than
+skinning a frame."""
 
 import weakref
 from collections import deque
@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SMALL = 1 << 16  # bytes that are not worth it
+SMALL = 1 << 16  # bytes below which memory is not reused
 LINE = 64  # bytes of a cache line: kernels stream whole ones
 _spare: deque[np.ndarray] = deque(maxlen=8)
 
 
 def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """As `torch.empty` on the CPU. When nothing holds the tensor or a view of it any more, its memory serves
-    the next one of its size."""
+    """As `torch.empty` on the CPU. When the tensor and all views of it are released, its memory is reused
+    for the next one of its size."""
     size = prod(shape) * dtype.itemsize
     if size < SMALL:
         return torch.empty(shape, dtype=dtype)
@@ -40,6 +40,6 @@ def _take(size: int) -> np.ndarray:
 
 
 def on_line(size: int) -> np.ndarray:
-    """uint8 [size] of any content that begins where a cache line does."""
+    """Uninitialised uint8 [size], aligned to a cache line."""
     room = np.empty(size + LINE, np.uint8)
     return room[-room.ctypes.data % LINE :][:size]

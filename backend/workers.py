@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A few threads that share out a kernel's work. Idle threads sleep; nothing spins, nothing is forked.
+"""A thread pool that shares the tickets of a kernel. Idle threads sleep; nothing spins, nothing is forked.
 
-Kernels release the interpreter lock and take tickets from a shared counter, so a thread that is held up
-elsewhere costs nothing but its own share. Which thread did which ticket never changes a result.
+Kernels release the interpreter lock and take tickets from a shared counter, so a thread that is
+delayed does less of the work. Which thread takes which ticket never changes a result.
 """
 
 import os
@@ -24,18 +24,18 @@ def set_threads(count: int | None) -> None:
 
 
 def default_threads() -> int:
-    """What was set, else OMP_NUM_THREADS, else one for each processor this process may use."""
+    """The number that was set, else OMP_NUM_THREADS, else one for each CPU this process may use."""
     if _threads:
         return _threads
-    wish = os.environ.get("OMP_NUM_THREADS", "")
-    if wish.isdecimal() and int(wish) > 0:
-        return min(int(wish), MAX_THREADS)
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return min(int(wanted), MAX_THREADS)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(usable, MAX_THREADS)
 
 
 class _Turn:
-    """One thread's part in a shared piece of work: begun by whoever claims it first."""
+    """One thread's part in a shared piece of work: run by the first to claim it."""
 
     def __init__(self, work):
         self.work, self.error = work, None
@@ -44,7 +44,7 @@ class _Turn:
 
     def run(self) -> None:
         if not self.claim.acquire(blocking=False):
-            return  # the work was over before this thread came to it
+            return  # the work ended before this thread was free
         try:
             self.work()
         except BaseException as error:
@@ -102,7 +102,7 @@ def share(kernel, tickets: int, threads: int, *arguments) -> None:
     try:
         work()
     finally:
-        # A helper that never started is not needed any more; one that did still holds a piece.
+        # A helper that has not started is not needed any more; one that has must finish.
         running = [turn for turn in turns if not turn.claim.acquire(blocking=False)]
         for turn in running:
             turn.done.acquire()

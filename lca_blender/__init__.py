@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """LCA for artists: photos of a person become an animatable avatar of 3D Gaussians.
 
-Nothing heavy and nothing of Blender is imported here, so `lca_blender.backend` works without either.
+Neither bpy nor torch is imported here, so `lca_blender.backend` can be imported without bpy.
 """
 
 
 def register() -> None:
-    """Makes the extension known to Blender: properties, panels, operators, the render engine, handlers."""
+    """Registers properties, panels, operators, the render engine and handlers with Blender."""
     from . import registration
 
     registration.register()
 
 
 def unregister() -> None:
-    """Takes everything back that `register` made known."""
+    """Unregisters everything that `register` registered."""
     from . import registration
 
     registration.unregister()

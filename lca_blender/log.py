@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One logger for the extension; Blender's console shows what it says."""
+"""The extension's logger, which writes to the system console."""
 
 import logging
 
@@ -7,7 +7,7 @@ log = logging.getLogger("lca_blender")
 
 
 def report_once(seen: set[str], message: str) -> bool:
-    """Logs an error the first time it is seen; True when it was new."""
+    """Logs an error unless it is in `seen`, and adds it; returns whether it was new."""
     if message in seen:
         return False
     seen.add(message)

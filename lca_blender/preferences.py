@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What belongs to the machine and not to a scene: the device, the model, what is installed."""
+"""The add-on's preferences: device, model, drawing of the 3D view; and which packages are installed."""
 
 import importlib.util
 from importlib.metadata import PackageNotFoundError, version
+from types import SimpleNamespace
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
+from .redraw import redraw_views
+
 PACKAGES = ("torch", "lca_kernels", "scipy", "gsplat")
 
 
-def _redraw(_preferences, context) -> None:
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+def _redraw(_preferences, _context) -> None:
+    redraw_views()
 
 
 class LCA_Preferences(bpy.types.AddonPreferences):
@@ -22,28 +22,28 @@ class LCA_Preferences(bpy.types.AddonPreferences):
 
     device: EnumProperty(
         name="Device",
-        description="Where the network runs",
+        description="The device that the network runs on",
         items=[
-            ("AUTO", "Automatic", "A CUDA device where there is one, else the processor"),
-            ("CPU", "Processor", "Always the processor"),
+            ("AUTO", "Automatic", "A CUDA device where there is one, else the CPU"),
+            ("CPU", "CPU", "Always the CPU"),
             ("CUDA", "CUDA", "An NVIDIA graphics card"),
         ],
         default="AUTO",
     )
     viewport: EnumProperty(
         name="3D View",
-        description="Where the rendered 3D view draws its splats",
+        description="The device that draws the splats of the rendered 3D view",
         items=[
-            ("AUTO", "Automatic", "The graphics card, unless it is only imitated by the processor"),
-            ("GPU", "Graphics card", "Any vendor's; meshes of the scene are shown as plain surfaces"),
-            ("CPU", "Processor", "As a final frame is drawn"),
+            ("AUTO", "Automatic", "The graphics card, unless it is software rendering (llvmpipe)"),
+            ("GPU", "Graphics card", "Any vendor's; the scene's meshes are shown as plain grey surfaces"),
+            ("CPU", "CPU", "The rasteriser of final frames"),
         ],
         default="AUTO",
         update=_redraw,
     )
     viewport_solid: BoolProperty(
         name="Splats in Solid and Material Preview",
-        description="Draw the avatars' splats over these views too, if the graphics card can draw them",
+        description="Draw the avatars' splats in these shading modes too, if the graphics card can draw them",
         default=False,
         update=_redraw,
     )
@@ -68,23 +68,19 @@ class LCA_Preferences(bpy.types.AddonPreferences):
             box.operator("lca.install_torch", icon="IMPORT")
 
 
-class Defaults:
-    """The preferences' defaults, where the package runs without being enabled as an add-on."""
-
-    device = "AUTO"
-    viewport = "AUTO"
-    viewport_solid = False
-    model = ""
+DEFAULTS = SimpleNamespace(
+    **{name: one.keywords.get("default", "") for name, one in LCA_Preferences.__annotations__.items()}
+)
 
 
-def preferences():
-    """The add-on's preferences, or their defaults."""
+def preferences() -> LCA_Preferences | SimpleNamespace:
+    """The add-on's preferences; their defaults where the package runs without being enabled as an add-on."""
     addon = bpy.context.preferences.addons.get(__package__)
-    return addon.preferences if addon and addon.preferences else Defaults()
+    return addon.preferences if addon and addon.preferences else DEFAULTS
 
 
 def torch_device() -> str:
-    """ "cuda" or "cpu" after the preferences and the machine."""
+    """ "cuda" or "cpu", by the preference and the machine."""
     wanted = preferences().device
     if wanted == "CPU":
         return "cpu"

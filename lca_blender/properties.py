@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a scene and an avatar object remember: `Object.lca`, `Scene.lca` and `ViewLayer.lca`."""
+"""Properties of objects, scenes and view layers: `Object.lca`, `Scene.lca` and `ViewLayer.lca`."""
 
 import bpy
 from bpy.props import (
@@ -14,23 +14,13 @@ from bpy.props import (
 )
 from bpy.types import PropertyGroup
 
-# Apple's ARKit blend shapes in their documented order; the backend's template carries the same names.
-_NAMES = """
-eyeBlinkLeft eyeLookDownLeft eyeLookInLeft eyeLookOutLeft eyeLookUpLeft eyeSquintLeft eyeWideLeft
-eyeBlinkRight eyeLookDownRight eyeLookInRight eyeLookOutRight eyeLookUpRight eyeSquintRight
-eyeWideRight jawForward jawLeft jawRight jawOpen mouthClose mouthFunnel mouthPucker mouthLeft
-mouthRight mouthSmileLeft mouthSmileRight mouthFrownLeft mouthFrownRight mouthDimpleLeft
-mouthDimpleRight mouthStretchLeft mouthStretchRight mouthRollLower mouthRollUpper mouthShrugLower
-mouthShrugUpper mouthPressLeft mouthPressRight mouthLowerDownLeft mouthLowerDownRight
-mouthUpperUpLeft mouthUpperUpRight browDownLeft browDownRight browInnerUp browOuterUpLeft
-browOuterUpRight cheekPuff cheekSquintLeft cheekSquintRight noseSneerLeft noseSneerRight tongueOut
-"""
-ARKIT_NAMES = tuple(_NAMES.split())
+from .backend.body.arkit import ARKIT_NAMES
+
 OVERRIDABLE = {"LIBRARY_OVERRIDABLE"}
 
 
 def tag(properties: PropertyGroup, _context) -> None:
-    """Makes the evaluated copy follow a change; Blender does not do it for custom properties on its own."""
+    """Tags the owner for evaluation, which Blender does not do for add-on properties by itself."""
     properties.id_data.update_tag()
 
 
@@ -44,7 +34,7 @@ class LCA_BonePair(PropertyGroup):
     joint: StringProperty(name="Joint", description="Joint of the avatar's skeleton", override=OVERRIDABLE)
     bone: StringProperty(
         name="Bone",
-        description="Bone of the armature that moves this joint",
+        description="Bone of the armature that drives this joint",
         override=OVERRIDABLE,
         update=tag,
     )
@@ -63,7 +53,7 @@ class LCA_Expression(PropertyGroup):
 
 
 class LCA_ObjectProperties(PropertyGroup):
-    """What makes a mesh an avatar: `filepath` or packed bytes name it, the rest moves it."""
+    """An avatar object: `filepath`, or packed bytes in its mesh, name the avatar; the others pose it."""
 
     filepath: StringProperty(
         name="Avatar",
@@ -77,7 +67,7 @@ class LCA_ObjectProperties(PropertyGroup):
     armature: PointerProperty(
         type=bpy.types.Object,
         name="Armature",
-        description="The rig that moves the avatar",
+        description="The armature that poses the avatar",
         poll=is_armature,
         override=OVERRIDABLE,
         update=tag,
@@ -87,7 +77,7 @@ class LCA_ObjectProperties(PropertyGroup):
     expression: PointerProperty(type=LCA_Expression, override=OVERRIDABLE)
     gaze: FloatVectorProperty(
         name="Gaze",
-        description="Where the eyes look: yaw to the subject's left and pitch upwards",
+        description="Direction of gaze: yaw to the subject's left and pitch upwards",
         size=2,
         soft_min=-0.7,
         soft_max=0.7,
@@ -97,42 +87,42 @@ class LCA_ObjectProperties(PropertyGroup):
     )
     use_code: BoolProperty(
         name="Use Code",
-        description="Let the 128 numbers of the expression code move the face in place of the sliders",
+        description="Let the 128 numbers of the expression code drive the face in place of the sliders",
         override=OVERRIDABLE,
         update=tag,
     )
     code: FloatVectorProperty(
         name="Code",
-        description="Expression code, as a face capture model gives it",
+        description="Expression code, as `lca codes read --with-codes` gives it",
         size=(4, 32),
         override=OVERRIDABLE,
         update=tag,
     )
     made_groups: StringProperty(
-        name="Made Groups", description="Vertex groups that binding made, one line each"
+        name="Made Groups", description="Vertex groups that binding created, one per line"
     )
     warnings: StringProperty(
-        name="Not Seen", description="What the photos did not show, one line each", override=OVERRIDABLE
+        name="Warnings", description="What the photos do not show, one warning per line", override=OVERRIDABLE
     )
 
 
 class LCA_Photo(PropertyGroup):
-    """A photo of the person to be made."""
+    """A photo in the list for *Create Avatar*."""
 
     path: StringProperty(name="Photo", subtype="FILE_PATH", options={"PATH_SUPPORTS_BLEND_RELATIVE"})
     person: IntProperty(
         name="Person",
-        description="Which person is meant, counted from the left; 0: the most prominent one",
+        description="The person to use, counted from the left; 0: the most prominent one",
         min=0,
         soft_max=9,
     )
     state: EnumProperty(
         name="State",
-        description="What became of the photo when the last avatar was created",
+        description="Whether the last avatar was created from the photo",
         items=[
-            ("NEW", "New", "No avatar was created from it yet"),
-            ("USED", "Used", "It was used"),
-            ("REFUSED", "Left Out", "It could not be used"),
+            ("NEW", "New", "Not used yet"),
+            ("USED", "Used", "Used for the last avatar"),
+            ("REFUSED", "Left Out", "Could not be used"),
         ],
         default="NEW",
     )
@@ -142,37 +132,37 @@ class LCA_Photo(PropertyGroup):
     )
     people: StringProperty(
         name="People",
-        description="Where people stand in the overlay: x and y from the top left in 0 to 1, as JSON",
+        description="Positions of the people in the overlay: x and y from the top left in 0 to 1, as JSON",
     )
 
 
 class LCA_SceneProperties(PropertyGroup):
-    """The photos that wait for *Create Avatar*, what went wrong last, and settings of the render engine."""
+    """The photos for *Create Avatar*, the last error, and settings of the render engine."""
 
     photos: CollectionProperty(type=LCA_Photo)
     active_photo: IntProperty(name="Active Photo")
-    message: StringProperty(name="Message", description="What went wrong")
-    remedy: StringProperty(name="Remedy", description="What to do about it")
-    remedy_operator: StringProperty(name="Fix", description="Operator that does what the remedy says")
+    message: StringProperty(name="Message", description="The last error")
+    remedy: StringProperty(name="Remedy", description="How to fix the last error")
+    remedy_operator: StringProperty(name="Fix", description="Operator that fixes the last error")
     viewport_quality: EnumProperty(
         name="Viewport",
-        description="Resolution of the viewport while things move",
+        description="Resolution of the viewport while something moves",
         items=[
-            ("AUTO", "Automatic", "Full resolution where the machine keeps up, less where it does not"),
+            ("AUTO", "Automatic", "Full resolution on fast machines, reduced on slow ones"),
             ("FULL", "Full", "Always full resolution"),
-            ("HALF", "Half", "Half resolution while things move"),
+            ("HALF", "Half", "Half resolution while something moves"),
         ],
         default="AUTO",
     )
     meshes_hide_avatars: BoolProperty(
         name="Meshes Hide Avatars",
-        description="In final frames meshes hide what is behind them and are transparent themselves, "
-        "so that the picture can be laid over another engine's of the same scene",
+        description="In final frames the scene's meshes hide avatars behind them and are holdouts, so that "
+        "the picture can be composited over another engine's render of the same scene",
         default=True,
     )
     motion_blur_steps: IntProperty(
         name="Steps",
-        description="Pictures that a motion-blurred frame is the mean of",
+        description="Number of pictures averaged for a motion-blurred frame",
         default=16,
         min=2,
         soft_max=64,
@@ -181,10 +171,10 @@ class LCA_SceneProperties(PropertyGroup):
 
 
 class LCA_ViewLayerProperties(PropertyGroup):
-    """Passes of our engine that Blender has no switch for."""
+    """Passes that Blender has no property for."""
 
     use_pass_alpha: BoolProperty(
-        name="Alpha", description="Coverage of the avatars, also where the film is opaque"
+        name="Alpha", description="Coverage of the avatars, also with an opaque film"
     )
 
 

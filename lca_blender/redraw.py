@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking the window for new pictures."""
+"""Redraws of Blender's windows."""
 
 import bpy
 
 
 def redraw_views() -> None:
-    """Tags every 3D view that shows rendered pictures; nothing without a window."""
+    """Tags every 3D view of every window, its sidebar included; does nothing without a window."""
     manager = bpy.context.window_manager
     for window in manager.windows if manager else ():
         for area in window.screen.areas:
-            if area.type == "VIEW_3D" and area.spaces.active.shading.type == "RENDERED":
+            if area.type == "VIEW_3D":
                 area.tag_redraw()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Blender gets to know, in order; taken back in the opposite order."""
+"""Registers all modules with Blender, and unregisters them in the opposite order."""
 
 import importlib
 import pkgutil
@@ -7,14 +7,9 @@ from types import ModuleType
 
 import bpy
 
-from . import engine, playback, preferences, properties
+from . import engine, handlers, preferences, properties
 
-FIXED = (
-    preferences,
-    properties,
-    engine,
-    playback,
-)  # panels and operators come after what they show and change
+FIXED = (preferences, properties, engine, handlers)  # panels and operators use them: they come after
 FOLDERS = ("operators", "ui")
 
 _registered: list[ModuleType] = []
@@ -22,7 +17,7 @@ _classes: list[type] = []
 
 
 def modules() -> list[ModuleType]:
-    """The modules to register: the fixed ones, then every module of the operator and panel folders by name.
+    """The modules to register: the fixed ones, then every module of the folders `operators` and `ui` by name.
 
     A module offers `CLASSES` (a tuple of Blender classes), or functions `register` and `unregister`, or both.
     """
@@ -35,7 +30,7 @@ def modules() -> list[ModuleType]:
 
 
 def register() -> None:
-    """Registers all modules; when one fails, what was registered before it is taken back."""
+    """Registers all modules; when one fails, those before it are unregistered."""
     if _registered:
         return
     try:

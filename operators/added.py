@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adds an avatar object, or leaves the scene as it was."""
+"""Adds an avatar object; restores the scene where that fails."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from ..scene.avatar_object import create_avatar_object
 
 
 def add_avatar(context: bpy.types.Context, avatar, path: Path) -> bpy.types.Object:
-    """The avatar's object at the 3D cursor, named after its file. When it fails nothing new stays behind."""
+    """The avatar's object at the 3D cursor, named after its file; nothing new remains where it fails."""
     before = {
         name: {block.as_pointer() for block in getattr(bpy.data, name)} for name in ("objects", "meshes")
     }

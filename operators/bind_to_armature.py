@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts an avatar on a rig, takes it off again, and applies an edited bone map."""
+"""Binds an avatar to an armature, and unbinds it."""
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
@@ -11,34 +11,34 @@ from .common import Attempt, BoneError, need_torch, needs_avatar
 
 
 class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
-    """Let an armature move the avatar: finds the bones by their names, or by how the rig is built"""
+    """Bind the avatar to an armature; bones are found by name, or else by the structure of the rig"""
 
     bl_idname = "lca.bind_to_armature"
     bl_label = "Bind to Armature"
     bl_options = {"REGISTER", "UNDO"}
 
     armature: StringProperty(
-        name="Armature", description="Name of the rig; empty: the selected one", options={"SKIP_SAVE"}
+        name="Armature", description="Name of the armature; empty: the selected one", options={"SKIP_SAVE"}
     )
     keep_map: BoolProperty(
         name="Keep Bone Map",
-        description="Use the bone map as it is instead of finding the bones anew",
+        description="Use the current bone map instead of searching for the bones",
         options={"SKIP_SAVE"},
     )
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return needs_avatar(cls, context)
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         avatar = active_avatar(context)
         armature = self._armature(context, avatar)
         bones = kept_map(avatar) if self.keep_map else {}
         bone_map, binding = bound(avatar, armature, bones)
         bind_proxy(avatar, armature, binding, bone_map.bones)
-        self._tell(bone_map, binding)
+        self._report(bone_map, binding)
 
-    def _armature(self, context, avatar) -> bpy.types.Object:
+    def _armature(self, context: bpy.types.Context, avatar: bpy.types.Object) -> bpy.types.Object:
         if self.armature:
             found = context.scene.objects.get(self.armature)
             if found is None or found.type != "ARMATURE":
@@ -57,9 +57,9 @@ class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
             raise UserError(
                 "There is no armature in this scene.", "Add one, for instance Armature > Human (Meta-Rig)."
             )
-        raise UserError("It is not clear which armature is meant.", "Select the avatar and one armature.")
+        raise UserError("There are several armatures in this scene.", "Select the avatar and one armature.")
 
-    def _tell(self, bone_map, binding) -> None:
+    def _report(self, bone_map, binding) -> None:
         from ..backend.body.bone_names import title
 
         total = len(bone_map.bones) + len(bone_map.missing)
@@ -71,7 +71,7 @@ class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
 
 
 def bound(avatar: bpy.types.Object, armature: bpy.types.Object, bones: dict[str, str] | None = None):
-    """(BoneMap, Binding) of an avatar object on an armature; `bones` instead of searching. UserError."""
+    """(BoneMap, Binding) of an avatar object on an armature; `bones` replaces the search. UserError."""
     need_torch()
     from ..backend.body.binding import bind
     from ..backend.body.bone_map import BoneMap, map_bones
@@ -92,19 +92,19 @@ def bound(avatar: bpy.types.Object, armature: bpy.types.Object, bones: dict[str,
 
 
 def kept_map(avatar: bpy.types.Object) -> dict[str, str]:
-    """Joint -> bone as the object has it."""
+    """The object's bone map, joint -> bone, without unmapped joints."""
     return {pair.joint: pair.bone for pair in avatar.lca.bone_map if pair.bone}
 
 
 class LCA_OT_unbind(Attempt, bpy.types.Operator):
-    """Take the avatar off its armature; it stands in its own pose again"""
+    """Unbind the avatar from its armature; it returns to its own rest pose"""
 
     bl_idname = "lca.unbind"
     bl_label = "Unbind"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         if not needs_avatar(cls, context):
             return False
         if active_avatar(context).lca.armature is None:
@@ -112,7 +112,7 @@ class LCA_OT_unbind(Attempt, bpy.types.Operator):
             return False
         return True
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         unbind_proxy(active_avatar(context))
 
 

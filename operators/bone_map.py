@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bone map in the artist's hands: set one bone, save, load."""
+"""Operators on the bone map: set one bone, apply, save, load."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def rebind(avatar: bpy.types.Object, bones: dict[str, str]) -> None:
 
 
 class LCA_OT_set_bone(Attempt, bpy.types.Operator):
-    """Choose the bone that moves a joint; no bone: the joint follows the one before it"""
+    """Choose the bone that drives a joint; without a bone the joint follows its parent"""
 
     bl_idname = "lca.set_bone"
     bl_label = "Set Bone"
@@ -47,10 +47,10 @@ class LCA_OT_set_bone(Attempt, bpy.types.Operator):
     bone: StringProperty(name="Bone")
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return needs_rig(cls, context)
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         avatar = active_avatar(context)
         if self.bone and self.bone not in avatar.lca.armature.data.bones:
             raise BoneError(
@@ -64,17 +64,17 @@ class LCA_OT_set_bone(Attempt, bpy.types.Operator):
 
 
 class LCA_OT_apply_bone_map(Attempt, bpy.types.Operator):
-    """Weigh the body's proxy anew after bones were changed in the list"""
+    """Rebind with the edited bone map and update the proxy's vertex weights"""
 
     bl_idname = "lca.apply_bone_map"
     bl_label = "Apply Bone Map"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return needs_rig(cls, context)
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         avatar = active_avatar(context)
         bones = kept_map(avatar)
         if not bones:
@@ -93,15 +93,15 @@ class LCA_OT_save_bone_map(Attempt, SaveDialog, bpy.types.Operator):
     filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return needs_bound_avatar(cls, context)
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         self.filepath = f"{active_avatar(context).lca.armature.name}.json"
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         from ..backend.body.bone_map import BoneMap
 
         BoneMap(kept_map(active_avatar(context))).save(self.path())
@@ -121,14 +121,14 @@ class LCA_OT_load_bone_map(Attempt, bpy.types.Operator):
     filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return needs_avatar(cls, context)
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         from ..backend.body.bone_map import BoneMap
 
         avatar = active_avatar(context)
@@ -137,11 +137,11 @@ class LCA_OT_load_bone_map(Attempt, bpy.types.Operator):
         armature = context.scene.objects.get(self.armature) or own or next(iter(chosen), None)
         if armature is None or armature.type != "ARMATURE":
             raise BoneError(
-                "It is not clear which armature the bone map is for.", "Select the avatar and its armature."
+                "No armature is selected for the bone map.", "Select the avatar and its armature."
             )
         loaded = BoneMap.load(bpy.path.abspath(self.filepath))
         if not loaded.bones:
-            raise BoneError(f"{Path(self.filepath).name} names no bones.", "Choose another file.")
+            raise BoneError(f"{Path(self.filepath).name} contains no bones.", "Choose another file.")
         bone_map, binding = bound(avatar, armature, loaded.bones)
         bind_proxy(avatar, armature, binding, bone_map.bones)
         for warning in (*loaded.warnings, *binding.warnings):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all operators share: errors a person reads, with the button that helps; the avatar; save dialogs."""
+"""Shared by the operators: error reports with an operator that helps, polls, save dialogs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from bpy.props import BoolProperty, StringProperty
 from ..backend.errors import UserError
 from ..scene.avatar_data import active_avatar
 
-# The button that the panel shows under an error, by the error's class.
+# The operator that the panel offers under an error, by the error's class.
 REMEDIES = {
     "NoPersonError": "lca.add_photos",
     "PhotoError": "lca.add_photos",
@@ -30,13 +30,13 @@ class TorchMissing(UserError):
 
 
 class UnsavedFile(UserError):
-    """There is no folder yet that a file could be written to."""
+    """The .blend is not saved, so there is no folder to write to."""
 
 
 class Attempt:
     """Mixin: `execute` calls `perform(context)`, and a UserError becomes a report and the panel's message.
 
-    `perform` returns nothing and changes nothing before it is sure to succeed.
+    `perform` returns nothing; it checks its input before it changes anything.
     """
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -56,21 +56,21 @@ class SaveDialog:
     suffix = ""
 
     def check(self, _context) -> bool:
-        """Completes the name while the dialog is open: it warns of the file that would be replaced."""
+        """Adds the suffix while the dialog is open, so that Blender warns before a file is overwritten."""
         typed = self.filepath
         if bpy.path.basename(typed):
             self.filepath = bpy.path.ensure_ext(typed, self.suffix)
         return self.filepath != typed
 
     def path(self) -> Path:
-        """The absolute path of the file to write; UserError when none was named."""
+        """The absolute path of the file to write; UserError when none was given."""
         if not self.filepath:
             raise UserError("No file was chosen.", "Give a file path.")
         return Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), self.suffix))
 
 
 def refuse(operator: bpy.types.Operator, context: bpy.types.Context, error: UserError) -> set[str]:
-    """Reports an error, keeps it for the panel, and ends the operator."""
+    """Reports an error, stores it for the panel, and cancels the operator."""
     properties = context.scene.lca
     properties.message = error.message
     properties.remedy = error.remedy
@@ -106,6 +106,6 @@ def need_torch() -> None:
 
     if installed("torch") is None:
         raise TorchMissing(
-            "PyTorch, which makes and moves avatars, is not installed in this Blender.",
+            "PyTorch, which avatars need, is not installed in this Blender.",
             "Press Install PyTorch.",
         )

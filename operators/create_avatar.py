@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photos of a person become an avatar: the file beside the .blend, the object at the 3D cursor."""
+"""Creates an avatar from photos: the file beside the .blend, the object at the 3D cursor."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import bpy
 from bpy.props import CollectionProperty, StringProperty
 
 from ..backend.errors import UserError
+from ..backend.jobs import Target
 from ..preferences import preferences, torch_device
 from .added import add_avatar
 from .common import SaveDialog, UnsavedFile, need_torch
@@ -18,17 +19,17 @@ SUFFIX = ".lca"
 
 
 class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
-    """Make an animatable avatar of the person in the photos"""
+    """Create an animatable avatar of the person in the photos"""
 
     bl_idname = "lca.create_avatar"
     bl_label = "Create Avatar"
     bl_options = {"UNDO"}
     suffix = SUFFIX
 
-    # Not called `files`: the file browser would fill it with the name of the avatar that is to be written.
+    # Not named `files`: the file browser would fill it with the name of the avatar to write.
     photos: CollectionProperty(
         name="Photos",
-        description="Paths of photos, in place of those in the scene's list",
+        description="Paths of photos, instead of those in the scene's list",
         type=bpy.types.OperatorFileListElement,
         options={"HIDDEN", "SKIP_SAVE"},
     )
@@ -40,19 +41,14 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
     )
     filter_glob: StringProperty(default=f"*{SUFFIX}", options={"HIDDEN"})
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         if not self.filepath and not bpy.data.filepath and not bpy.app.background:
             self.filepath = f"avatar{SUFFIX}"  # an unsaved .blend has no folder: ask
             context.window_manager.fileselect_add(self)
             return {"RUNNING_MODAL"}
-        return self.begin(context)
+        return self.execute(context)
 
-    def execute(self, context):
-        if self.options.is_invoke:  # the file dialog has answered
-            return self.begin(context)
-        return LongWork.execute(self, context)
-
-    def prepare(self, context):
+    def prepare(self, context: bpy.types.Context) -> Target:
         given = [Path(bpy.path.abspath(photo.name)) for photo in self.photos if photo.name]
         photos = given or waiting_photos(context.scene)
         if not photos:
@@ -72,7 +68,7 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
 
         return work
 
-    def finish(self, context, result):
+    def finish(self, context: bpy.types.Context, result) -> None:
         path, avatar, folder = result
         obj = add_avatar(context, avatar, path)
         show_report(context.scene, folder)
@@ -82,14 +78,14 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
             self.report({"WARNING"}, line)
 
     def _path(self, photos: list[Path]) -> Path:
-        """Where the avatar goes; refuses folders that cannot be written to before any work is done."""
+        """The file to write; UserError before any work for a folder that cannot be written to."""
         if self.filepath:
             path = self.path()
         elif bpy.data.filepath:
             path = unused(Path(bpy.data.filepath).parent / f"{photos[0].parent.name or 'avatar'}{SUFFIX}")
         else:
             raise UnsavedFile(
-                "The avatar is written beside the .blend file, and this one is not saved yet.",
+                "The avatar is written beside the .blend file, which is not saved yet.",
                 "Save the .blend, or give a file path.",
             )
         from ..backend.files import require_writable
@@ -99,7 +95,7 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
 
 
 def unused(path: Path) -> Path:
-    """The path, with a number where the file exists."""
+    """The path, with a number appended where the file exists."""
     free, number = path, 1
     while free.exists():
         number += 1

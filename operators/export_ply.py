@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The current frame as a 3DGS PLY file, for other splat viewers."""
+"""Exports the current frame as a 3DGS PLY file, for other splat viewers."""
 
 import bpy
 from bpy.props import StringProperty
@@ -9,7 +9,7 @@ from .common import Attempt, SaveDialog, need_torch, needs_avatar
 
 
 class LCA_OT_export_ply(Attempt, SaveDialog, bpy.types.Operator):
-    """Write the avatar as it stands on this frame as Gaussian splats"""
+    """Write the avatar at the current frame as a PLY file of Gaussian splats"""
 
     bl_idname = "lca.export_ply"
     bl_label = "Export Splats"
@@ -19,15 +19,15 @@ class LCA_OT_export_ply(Attempt, SaveDialog, bpy.types.Operator):
     filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return needs_avatar(cls, context)
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         self.filepath = f"{active_avatar(context).name}_{context.scene.frame_current:04d}.ply"
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         path = self.path()
         need_torch()
         from ..backend.ply import write_ply

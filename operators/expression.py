@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faces by one click: preset expressions and back to neutral, keyed where auto-keying is on."""
+"""Preset expressions and the neutral face; keyed when auto-keying is on."""
 
 import bpy
 from bpy.props import EnumProperty, FloatProperty
 
-from ..properties import ARKIT_NAMES
+from ..backend.body.arkit import ARKIT_NAMES
 from ..scene.avatar_data import active_avatar
 from .common import Attempt, needs_avatar
 
@@ -51,7 +51,7 @@ PRESETS = {
 
 
 def set_face(context: bpy.types.Context, avatar: bpy.types.Object, values: dict[str, float]) -> None:
-    """Sets all 52 sliders, zero where `values` is silent; keys them when auto-keying is on."""
+    """Sets all 52 sliders, to zero where not in `values`; keys them when auto-keying is on."""
     for name in ARKIT_NAMES:
         setattr(avatar.lca.expression, name, values.get(name, 0.0))
     if context.scene.tool_settings.use_keyframe_insert_auto:
@@ -72,26 +72,26 @@ class LCA_OT_set_expression(Attempt, bpy.types.Operator):
     strength: FloatProperty(name="Strength", min=0.0, max=1.0, default=1.0, subtype="FACTOR")
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return needs_avatar(cls, context)
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         values = {name: value * self.strength for name, value in PRESETS[self.preset][1].items()}
         set_face(context, active_avatar(context), values)
 
 
 class LCA_OT_reset_expression(Attempt, bpy.types.Operator):
-    """Set all face sliders and the gaze back to rest"""
+    """Reset all face sliders and the gaze to neutral"""
 
     bl_idname = "lca.reset_expression"
     bl_label = "Reset Expression"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return needs_avatar(cls, context)
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         avatar = active_avatar(context)
         set_face(context, avatar, {})
         avatar.lca.gaze = (0.0, 0.0)

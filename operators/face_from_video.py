@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A filmed face keys the sliders: a movie, or the pictures of a sequence, onto the active avatar."""
+"""Keys the face of the active avatar from a movie or a picture sequence."""
 
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, StringProperty
 
+from ..backend.body.arkit import ARKIT_NAMES
 from ..backend.errors import UserError
-from ..properties import ARKIT_NAMES
+from ..backend.jobs import Target
 from ..scene.avatar_data import active_avatar
 from .common import need_torch, needs_avatar
 from .photos import chosen_files
@@ -19,7 +20,7 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
 
     bl_idname = "lca.face_from_video"
     bl_label = "Face from Video"
-    bl_options = {"UNDO"}  # REGISTER would offer a redo panel that reads the whole film again
+    bl_options = {"UNDO"}  # REGISTER would offer a redo panel that reads the whole video again
 
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
@@ -28,51 +29,46 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
     start: IntProperty(
         name="Start",
-        description="Frame of the first key, the current one if not set; a movie keeps its own speed, "
-        "pictures count one a frame",
+        description="Frame of the first key; the current frame if not set. A movie keeps its speed, "
+        "a picture sequence gives one key per frame",
         default=1,
         options={"SKIP_SAVE"},
     )
     from_rest: BoolProperty(
-        name="Starts at Rest",
-        description="The first picture shows a neutral face that looks straight ahead: what it reads as is "
-        "taken off everywhere",
+        name="Starts Neutral",
+        description="The first picture shows a neutral face that looks straight ahead: its values are "
+        "subtracted from all others",
         default=True,
     )
     strength: FloatProperty(
         name="Strength",
-        description="Factor on the sliders: what is read of a face is cautious",
+        description="Factor on the slider values, which are read lower than they are",
         default=1.5,
         min=0.0,
         soft_max=4.0,
     )
     smoothing: FloatProperty(
         name="Smoothing",
-        description="Seconds that trembling is averaged over",
+        description="Temporal smoothing window, in seconds",
         default=0.05,
         min=0.0,
         soft_max=0.5,
         unit="TIME_ABSOLUTE",
     )
 
-    _avatar = 0  # its session_uid: names change, and other scenes are shown, while the film is read
+    _avatar = 0  # its session_uid: names and the shown scene may change while the video is read
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return super().poll(context) and needs_avatar(cls, context)
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         self._start_now(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, context):
-        if self.options.is_invoke:  # the file dialog has answered
-            return self.begin(context)
-        return LongWork.execute(self, context)
-
-    def prepare(self, context):
-        pictures = sorted(chosen_files(self), key=_counted)
+    def prepare(self, context: bpy.types.Context) -> Target:
+        pictures = sorted(chosen_files(self), key=_number_key)
         if not pictures:
             raise UserError("No movie and no picture was chosen.", "Choose a movie or a picture sequence.")
         need_torch()
@@ -90,25 +86,25 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
 
         return work
 
-    def _start_now(self, context) -> None:
-        """Where nothing else was said, the first key is on the current frame."""
+    def _start_now(self, context: bpy.types.Context) -> None:
+        """Sets the first key to the current frame unless `start` was given."""
         if not self.properties.is_property_set("start"):
             self.start = context.scene.frame_current
 
-    def finish(self, context, result):
+    def finish(self, context: bpy.types.Context, result) -> None:
         named = (obj for obj in bpy.data.objects if obj.session_uid == self._avatar and obj.users_scene)
         avatar = next(named, None)
         if avatar is None:
-            raise UserError("The avatar was deleted while the film was read; nothing was keyed.")
+            raise UserError("The avatar was deleted while the video was read; nothing was keyed.")
         for number, (values, gaze) in enumerate(zip(result.arkit, result.gaze, strict=True)):
             key_face(avatar, values, gaze, self.start + number)
-        avatar.update_tag(refresh={"TIME"})  # the current frame shows its own face, not the last one keyed
+        avatar.update_tag(refresh={"TIME"})  # shows the current frame's face, not the last keyed one
         last = self.start + len(result.seconds) - 1
         self.report({"INFO"}, f"{avatar.name}: face keyed on frames {self.start} to {last}")
         for remark in result.remarks:
             self.report({"WARNING"}, remark)
         if result.missed:
-            self.report({"WARNING"}, f"{result.missed} pictures showed no face; their neighbours stand in.")
+            self.report({"WARNING"}, f"{result.missed} pictures show no face; their keys are interpolated.")
 
 
 def key_face(avatar: bpy.types.Object, values, gaze, frame: int) -> None:
@@ -121,7 +117,7 @@ def key_face(avatar: bpy.types.Object, values, gaze, frame: int) -> None:
     avatar.lca.keyframe_insert("gaze", frame=frame)
 
 
-def _counted(path: Path) -> tuple:
+def _number_key(path: Path) -> tuple:
     """Sorts shot_2 before shot_10."""
     digits = "".join(letter if letter.isdecimal() else " " for letter in path.stem).split()
     return path.parent, [int(number) for number in digits], path.name

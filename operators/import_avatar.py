@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Avatar files become objects: by the file dialog, by a script, or dropped into a 3D view."""
+"""Imports avatar files: by the file dialog, by a script, or by dropping them into a 3D view."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from .photos import chosen_files
 
 
 class LCA_OT_import_avatar(Attempt, bpy.types.Operator):
-    """Add an avatar from its file"""
+    """Import an avatar file"""
 
     bl_idname = "lca.import_avatar"
     bl_label = "Import Avatar"
@@ -24,20 +24,20 @@ class LCA_OT_import_avatar(Attempt, bpy.types.Operator):
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     filter_glob: StringProperty(default="*.lca", options={"HIDDEN"})
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         if self.filepath or self.files:  # dropped
             return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         paths = chosen_files(self) or ([Path(bpy.path.abspath(self.filepath))] if self.filepath else [])
         if not paths:
             raise UserError("No avatar file was chosen.", "Choose an .lca file.")
         need_torch()
         from ..backend.avatar import Avatar
 
-        loaded = [(Avatar.load(path), path) for path in paths]  # all of them, before the first object appears
+        loaded = [(Avatar.load(path), path) for path in paths]  # all, before the first object is added
         for avatar, path in loaded:
             add_avatar(context, avatar, path)
 
@@ -49,7 +49,7 @@ class LCA_FH_avatar(bpy.types.FileHandler):
     bl_file_extensions = ".lca"
 
     @classmethod
-    def poll_drop(cls, context):
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
         return context.area is not None and context.area.type == "VIEW_3D"
 
 

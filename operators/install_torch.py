@@ -13,7 +13,7 @@ from pathlib import Path
 import bpy
 
 from ..backend.errors import UserError
-from ..backend.jobs import Cancelled
+from ..backend.jobs import Cancelled, Target
 from .running import LongWork
 
 PACKAGE = __package__.rpartition(".")[0]
@@ -36,14 +36,13 @@ class LCA_OT_install_torch(LongWork, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         if not bpy.app.online_access:
             cls.poll_message_set("Allow Online Access in Preferences > System first")
             return False
-        return LongWork.poll.__func__(cls, context)
+        return super().poll(context)
 
-    def invoke(self, context, event):
-        self.confirmed = True
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_confirm(
             self,
             event,
@@ -52,10 +51,7 @@ class LCA_OT_install_torch(LongWork, bpy.types.Operator):
             confirm_text="Download",
         )
 
-    def execute(self, context):
-        return self.begin(context) if getattr(self, "confirmed", False) else LongWork.execute(self, context)
-
-    def prepare(self, context):
+    def prepare(self, context: bpy.types.Context) -> Target:
         if not bpy.app.online_access:
             raise UserError("Blender may not go online.", "Allow Online Access in Preferences > System.")
         folder = user_folder(create=True)
@@ -63,7 +59,7 @@ class LCA_OT_install_torch(LongWork, bpy.types.Operator):
             raise UserError("The extension runs from its source.", "Install torch into this Python with pip.")
         return lambda progress, cancelled: pip_install(REQUIREMENT, folder, progress, cancelled)
 
-    def finish(self, context, _result):
+    def finish(self, context: bpy.types.Context, _result) -> None:
         register()
         importlib.invalidate_caches()
         self.report({"INFO"}, "PyTorch is installed")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What became of the photos in the list: kept beside each, and the choice of a person by a click."""
+"""Results for the photos in the list, and the choice of a person by a click."""
 
 import json
 import tempfile
@@ -11,21 +11,21 @@ from bpy.props import IntProperty
 from ..backend.errors import UserError
 from .common import Attempt
 
-HINT = "Click on the person; Esc: leave it as it is"
+HINT = "Click on the person; Esc: cancel"
 
 
 def chosen_people(scene: bpy.types.Scene) -> dict[str, int]:
-    """File name -> the person that is meant, of the photos in the list for which one was chosen."""
+    """File name -> number of the chosen person, for the photos in the list where one was chosen."""
     return {Path(photo.path).name: photo.person for photo in scene.lca.photos if photo.person}
 
 
 def report_folder() -> Path:
-    """A new folder for pictures that are shown until Blender ends."""
+    """A new folder, removed when Blender closes."""
     return Path(tempfile.mkdtemp(prefix="photos_", dir=bpy.app.tempdir))
 
 
 def show_report(scene: bpy.types.Scene, folder: Path) -> None:
-    """Puts the report in `folder` (`backend.imaging.report`) beside the photos of the list."""
+    """Copies the report in `folder` (`backend.imaging.report`) to the photos of the list."""
     listed = json.loads((folder / "report.json").read_text(encoding="utf-8"))["photos"]
     by_name = {entry["name"]: entry for entry in listed}
     for photo in scene.lca.photos:
@@ -45,7 +45,7 @@ def active_photo(scene: bpy.types.Scene):
 
 
 class LCA_OT_choose_person(Attempt, bpy.types.Operator):
-    """Choose by a click who is meant in the selected photo, where it shows several people"""
+    """Choose the person with a click in the selected photo, where it shows several people"""
 
     bl_idname = "lca.choose_person"
     bl_label = "Choose Person"
@@ -54,18 +54,20 @@ class LCA_OT_choose_person(Attempt, bpy.types.Operator):
     person: IntProperty(name="Person", description="Counted from the left", min=0, default=0)
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         photo = active_photo(context.scene)
         if photo is None or not photo.people or len(json.loads(photo.people)) < 2:
             cls.poll_message_set("Create an avatar first; the selected photo must show several people")
             return False
         return True
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Shows the photo in a window of its own and waits for the click."""
         photo = active_photo(context.scene)
         if not Path(photo.overlay).is_file():
-            self.report({"ERROR"}, "The photo's picture is gone: create the avatar again, or set Person")
+            self.report(
+                {"ERROR"}, "The photo's preview no longer exists: create the avatar again, or set Person"
+            )
             return {"CANCELLED"}
         before = set(context.window_manager.windows)
         bpy.ops.wm.window_new()
@@ -78,7 +80,7 @@ class LCA_OT_choose_person(Attempt, bpy.types.Operator):
             context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
-    def modal(self, context, event):
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if event.type == "ESC":
             self.cancel(context)
             return {"CANCELLED"}
@@ -90,14 +92,14 @@ class LCA_OT_choose_person(Attempt, bpy.types.Operator):
         self.cancel(context)
         return self.execute(context)
 
-    def cancel(self, context):
+    def cancel(self, context: bpy.types.Context) -> None:
         """Also called by Blender when the window is closed."""
         context.workspace.status_text_set(None)
         window, picture = self._window.as_pointer(), self._picture.name
-        # A window must not be closed by what it is just handling: that ends Blender.
-        bpy.app.timers.register(lambda: _put_away(window, picture), first_interval=0.05)
+        # Closing a window inside its own event handler crashes Blender.
+        bpy.app.timers.register(lambda: _close_window(window, picture), first_interval=0.05)
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         photo = active_photo(context.scene)
         count = len(json.loads(photo.people))
         if self.person > count:
@@ -105,7 +107,7 @@ class LCA_OT_choose_person(Attempt, bpy.types.Operator):
         photo.person = self.person
 
 
-def _put_away(window: int, picture: str) -> None:
+def _close_window(window: int, picture: str) -> None:
     """Closes the window at an address, if it is still open, and removes the picture that it showed."""
     for open_window in bpy.context.window_manager.windows:
         if open_window.as_pointer() == window:
@@ -117,7 +119,7 @@ def _put_away(window: int, picture: str) -> None:
 
 
 def nearest_person(places: list[list[float]], x: float, y: float) -> int:
-    """The person, from 1, nearest to a point in shares of the picture from its top left corner."""
+    """The person, from 1, nearest to a point; x and y in 0..1 from the top left corner."""
     distances = [(x - px) ** 2 + (y - py) ** 2 for px, py in places]
     return 1 + distances.index(min(distances))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of photos that wait for *Create Avatar*: add, remove, clear."""
+"""Operators on the list of photos for *Create Avatar*: add, remove, clear."""
 
 from pathlib import Path
 
@@ -35,17 +35,17 @@ class LCA_OT_add_photos(Attempt, bpy.types.Operator):
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     filter_glob: StringProperty(default=PICTURES, options={"HIDDEN"})
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def perform(self, context):
+    def perform(self, context: bpy.types.Context) -> None:
         files = chosen_files(self)
         if not files:
             raise UserError("No photo was chosen.", "Choose one or more picture files.")
-        lost = [file.name for file in files if not file.is_file()]
-        if lost:
-            raise UserError(f"These photos were not found: {', '.join(lost[:5])}.", "Choose them again.")
+        missing = [file.name for file in files if not file.is_file()]
+        if missing:
+            raise UserError(f"These photos were not found: {', '.join(missing[:5])}.", "Choose them again.")
         properties = context.scene.lca
         known = {str(path) for path in waiting_photos(context.scene)}
         for file in files:
@@ -56,17 +56,17 @@ class LCA_OT_add_photos(Attempt, bpy.types.Operator):
 
 
 class LCA_OT_remove_photo(bpy.types.Operator):
-    """Take the active photo off the list; the file stays"""
+    """Remove the active photo from the list; the file is kept"""
 
     bl_idname = "lca.remove_photo"
     bl_label = "Remove Photo"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return has_photos(cls, context)
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         properties = context.scene.lca
         index = min(properties.active_photo, len(properties.photos) - 1)
         properties.photos.remove(index)
@@ -75,17 +75,17 @@ class LCA_OT_remove_photo(bpy.types.Operator):
 
 
 class LCA_OT_clear_photos(bpy.types.Operator):
-    """Take all photos off the list; the files stay"""
+    """Remove all photos from the list; the files are kept"""
 
     bl_idname = "lca.clear_photos"
     bl_label = "Clear Photos"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return has_photos(cls, context)
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         context.scene.lca.photos.clear()
         context.scene.lca.active_photo = 0
         return {"FINISHED"}

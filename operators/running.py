@@ -1,50 +1,51 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Long work from an operator: in the window a job on the worker thread, elsewhere at once and to the end."""
+"""Long work of an operator: from the window a job on the worker thread, from a script synchronous."""
 
 import bpy
 
 from ..backend import jobs
 from ..backend.errors import UserError
+from ..redraw import redraw_views
 from .common import forget_problem, refuse
 
-TICK = 0.1  # seconds between two looks at the job
+TICK = 0.1  # seconds between two updates of the progress
 
 
 class LongWork:
     """Mixin for an operator whose work takes seconds to minutes.
 
-    `prepare(context)` checks all it can and returns target(progress, cancelled), which touches nothing of
-    Blender; `finish(context, result)` changes the scene, on the main thread, after the target has succeeded.
+    `prepare(context)` checks the input and returns target(progress, cancelled), which runs on the worker
+    thread and must not touch bpy; `finish(context, result)` changes the scene, on the main thread, after the
+    target has succeeded. An operator that asks something first overrides `invoke` with its dialog, which
+    then calls `execute`.
     """
 
     _job: jobs.Job | None = None
-    _timer = None
+    _timer: bpy.types.Timer | None = None
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         if jobs.current() is not None:
-            cls.poll_message_set("Wait until the running work has ended, or press Esc to stop it")
+            cls.poll_message_set("Another task is running: wait until it ends, or press Esc to stop it")
             return False
         return True
 
-    def execute(self, context):
-        try:
-            result = jobs.run_sync(self.prepare(context), self.bl_label, self._tell)
-            self.finish(context, result)
-        except UserError as error:
-            return refuse(self, context, error)
-        forget_problem(context)
-        return {"FINISHED"}
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        return self.execute(context)
 
-    def begin(self, context: bpy.types.Context) -> set[str]:
-        """Starts the job and goes modal; without a window it runs to its end here."""
-        if bpy.app.background or context.window is None:
-            return LongWork.execute(self, context)
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """From the window, directly or after a dialog, a job in the background; from a script, to the end."""
+        background = self.options.is_invoke and not bpy.app.background and context.window is not None
         try:
             target = self.prepare(context)
+            if not background:
+                self.finish(context, jobs.run_sync(target, self.bl_label, self._print))
         except UserError as error:
             return refuse(self, context, error)
         forget_problem(context)
+        return self._start(context, target) if background else {"FINISHED"}
+
+    def _start(self, context: bpy.types.Context, target: jobs.Target) -> set[str]:
         self._job = jobs.start(target, self.bl_label)
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
         context.window_manager.progress_begin(0, 1000)
@@ -52,7 +53,7 @@ class LongWork:
         self._show(context)
         return {"RUNNING_MODAL"}
 
-    def modal(self, context, event):
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if event.type == "ESC" and event.value == "PRESS":
             self._job.cancel()
         elif event.type != "TIMER":
@@ -62,17 +63,17 @@ class LongWork:
             return {"PASS_THROUGH"}
         return self._end(context)
 
-    def cancel(self, context):
-        """Blender is closing the window or the file."""
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Called by Blender when it closes the window or the file."""
         if self._job is not None:
             self._job.cancel()
             self._clear(context)
 
-    def _end(self, context) -> set[str]:
+    def _end(self, context: bpy.types.Context) -> set[str]:
         job = self._job
         self._clear(context)
         if job.state == jobs.CANCELLED:
-            self.report({"INFO"}, f"{self.bl_label} was stopped; nothing has changed.")
+            self.report({"INFO"}, f"{self.bl_label} was stopped; nothing was changed.")
             return {"CANCELLED"}
         if job.state == jobs.FAILED:
             return refuse(self, context, job.error)
@@ -82,12 +83,12 @@ class LongWork:
             return refuse(self, context, error)
         return {"FINISHED"}
 
-    def _show(self, context) -> None:
+    def _show(self, context: bpy.types.Context) -> None:
         context.window_manager.progress_update(int(1000 * self._job.fraction))
         context.workspace.status_text_set(f"{status_line(self._job)}    Esc: stop")
-        _redraw_sidebars(context)
+        redraw_views()
 
-    def _clear(self, context) -> None:
+    def _clear(self, context: bpy.types.Context) -> None:
         window_manager = context.window_manager
         if self._timer is not None:
             window_manager.event_timer_remove(self._timer)
@@ -96,18 +97,12 @@ class LongWork:
         if context.workspace:
             context.workspace.status_text_set(None)
         self._job = None
-        _redraw_sidebars(context)
+        redraw_views()
 
-    def _tell(self, fraction: float, message: str = "") -> None:
-        """Progress where there is no window: the console."""
+    def _print(self, fraction: float, message: str = "") -> None:
+        """Progress in the console, for scripts."""
         if message:
             print(f"{self.bl_label}: {100 * fraction:3.0f} % {message}", flush=True)
-
-
-def _redraw_sidebars(context: bpy.types.Context) -> None:
-    for area in context.screen.areas if context.screen else ():
-        if area.type == "VIEW_3D":
-            area.tag_redraw()
 
 
 def status_line(job: jobs.Job) -> str:

@@ -15,20 +15,17 @@ from .rig import Rig
 from .skeleton import JOINT_NAMES, SIDE_CHAIN
 
 FORMAT, VERSION = "lca-bone-map", 1
-BY_STRUCTURE = 0.6
 LEGS = ("thigh", "shin")
 MAX_FILE_BYTES = 1_000_000
 
 
 @dataclass
 class BoneMap:
-    """`bones[joint]` is a bone's name, `confidence[joint]` 1 (the family's own name) down to 0.6 (structure).
-
-    `family` is the recognised naming ("structure" when names said nothing), `warnings` are sentences.
+    """`bones[joint]` is a bone's name, `family` the recognised naming ("structure" where the bones were found
+    without names), `warnings` one sentence each.
     """
 
     bones: dict[str, str]
-    confidence: dict[str, float] = field(default_factory=dict)
     family: str = "custom"
     warnings: list[str] = field(default_factory=list)
 
@@ -68,7 +65,7 @@ class BoneMap:
             [f"Left out joints that this version does not know: {', '.join(unknown)}."] if unknown else []
         )
         known = {joint: bone for joint, bone in bones.items() if joint in JOINT_NAMES and bone}
-        return cls(known, dict.fromkeys(known, 1.0), str(data.get("family", "custom")), warnings)
+        return cls(known, str(data.get("family", "custom")), warnings)
 
 
 def map_bones(rig: Rig) -> BoneMap:
@@ -83,27 +80,26 @@ def map_bones(rig: Rig) -> BoneMap:
         by_structure = match_structure(rig)
         if len(core) < 6 and len(by_structure) > len(core):
             found, family = {}, "structure"
-        taken = {bone for bone, _ in found.values()}
+        taken = set(found.values())
         for joint, bone in by_structure.items():
             if joint not in found and bone not in taken:
-                found[joint] = (bone, BY_STRUCTURE)
+                found[joint] = bone
                 taken.add(bone)
     if not (table.own_spine and {"spine1", "spine2", "spine3"} <= found.keys()):
         _spread_spine(rig, found)
-    bones = {joint: found[joint][0] for joint in JOINT_NAMES if joint in found}
-    result = BoneMap(bones, {joint: found[joint][1] for joint in bones}, family)
+    result = BoneMap({joint: found[joint] for joint in JOINT_NAMES if joint in found}, family)
     result.warnings = check(result, rig)
     return result
 
 
-def _spread_spine(rig: Rig, found: dict[str, tuple[str, float]]) -> None:
+def _spread_spine(rig: Rig, found: dict[str, str]) -> None:
     """Lets spine1 to spine3 sit evenly on a spine of more or fewer bones than three."""
     top = next(
-        (found[joint][0] for joint in ("neck1", "head", "clavicle.L", "clavicle.R") if joint in found), None
+        (found[joint] for joint in ("neck1", "head", "clavicle.L", "clavicle.R") if joint in found), None
     )
     if top is None or "pelvis" not in found:
         return
-    pelvis, bone = rig.index(found["pelvis"][0]), rig.index(top)
+    pelvis, bone = rig.index(found["pelvis"]), rig.index(top)
     chain = rig.ancestors(bone)
     if pelvis not in chain:
         return
@@ -114,10 +110,10 @@ def _spread_spine(rig: Rig, found: dict[str, tuple[str, float]]) -> None:
         return
     for joint in ("spine1", "spine2", "spine3"):
         found.pop(joint, None)
-    used = {name for name, _ in found.values()}
+    used = set(found.values())
     for joint, place in zip(("spine1", "spine2", "spine3"), spread(chain, 3), strict=False):
         if rig.names[place] not in used:
-            found[joint] = (rig.names[place], 0.9)
+            found[joint] = rig.names[place]
 
 
 def check(bone_map: BoneMap, rig: Rig) -> list[str]:

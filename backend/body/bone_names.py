@@ -125,11 +125,11 @@ def score(found: dict[str, tuple[str, float]]) -> float:
     return sum(confidence * (4.0 if joint in CORE else 1.0) for joint, (_, confidence) in found.items())
 
 
-def recognise(bone_names: tuple[str, ...]) -> tuple[Family, dict[str, tuple[str, float]]]:
-    """The table that fits a list of bone names best, and its matches."""
+def recognise(bone_names: tuple[str, ...]) -> tuple[Family, dict[str, str]]:
+    """The table that fits a list of bone names best, and its matches, joint -> bone."""
     ranked = [(match(bone_names, table), table) for table in families()]
     found, table = max(ranked, key=lambda entry: score(entry[0]))
-    return table, found
+    return table, {joint: bone for joint, (bone, _) in found.items()}
 
 
 def title(family_name: str) -> str:

@@ -2,7 +2,7 @@
 """The commands of `lca`, one module each: `add(subparsers)` declares it, `run(args)` does it. Those
 that train and measure are the modules of `training/commands`.
 
-`lca --help` imports all of them: what is heavy is imported by `run`.
+`lca --help` imports all of them: heavy modules are imported by `run`.
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def say(text: str) -> None:
-    """A line for the person, apart from a command's result."""
+    """Prints a line to the error stream, apart from a command's result."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -13,7 +13,7 @@ def add(subparsers) -> None:
     )
     p.add_argument("photos", nargs="+", type=Path)
     p.add_argument("--codes", type=Path, help="codes.safetensors; the bundled ones if not given")
-    p.add_argument("--with-codes", action="store_true", help="the 128 numbers too")
+    p.add_argument("--with-codes", action="store_true", help="also print the 128 values of the code")
     p.set_defaults(run=run)
 
 

@@ -8,7 +8,7 @@ from . import add_network, say
 
 
 def add(subparsers) -> None:
-    p = subparsers.add_parser("create", help="photos to an avatar file")
+    p = subparsers.add_parser("create", help="create an avatar file from photos")
     p.add_argument("photos", nargs="+", type=Path)
     p.add_argument("--out", type=Path, required=True)
     add_network(p)
@@ -16,16 +16,14 @@ def add(subparsers) -> None:
     p.add_argument("--tokens", type=int)
     p.add_argument("--name", default="Avatar")
     p.add_argument("--consent", default="", help="a note on the photographed person's consent")
-    p.add_argument(
-        "--report", type=Path, metavar="DIR", help="write what became of every photo, with pictures"
-    )
+    p.add_argument("--report", type=Path, metavar="DIR", help="write a report on every photo, with pictures")
     p.add_argument(
         "--person",
         action="append",
         default=[],
         metavar="[PHOTO=]N",
-        help="who is meant where several people "
-        "are in a photo, counted from the left from 1; in all photos or in one (may be given several times)",
+        help="the person to use in photos of several "
+        "people, counted from the left from 1; in all photos or in one (can be given several times)",
     )
     p.set_defaults(run=run)
 
@@ -53,7 +51,7 @@ def _people(given: list[str]) -> dict[str, int]:
         name, _, number = text.rpartition("=")
         if not (number.isascii() and number.isdecimal() and int(number) > 0):
             raise UserError(
-                f"--person {text!r} names no person.", "Give N or PHOTO=N, N counted from the left from 1."
+                f"--person {text!r} is not valid.", "Give N or PHOTO=N, N counted from the left from 1."
             )
         chosen[Path(name).name if name else ""] = int(number)
     return chosen

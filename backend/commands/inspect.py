@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def add(subparsers) -> None:
-    p = subparsers.add_parser("inspect", help="what an avatar file holds")
+    p = subparsers.add_parser("inspect", help="print the content of an avatar file")
     p.add_argument("file", type=Path)
     p.set_defaults(run=run)
 

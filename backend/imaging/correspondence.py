@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where every pixel of a photo lies on the template, by the body that is fitted to it.
+"""The dense correspondence of a photo with the template, by the body that is fitted to the photo.
 
 correspondence = Estimator().estimate(photo.rgb)
 """
@@ -23,21 +23,21 @@ __all__ = ["Correspondence", "Estimator", "NoPersonError"]
 ON_BODY, BESIDE = 0.008, 0.5  # metres of expected error on the body, and of each metre beside it
 FARTHEST = 0.15  # metres beside the body that a pixel may be and still belong to the person
 ERROR_SCALE = 0.05  # metres of expected error at which confidence is one half
-TORN = 0.01  # metres between neighbouring pixels' places across which none is a mean
+TORN = 0.01  # metres between neighbouring points beyond which none is interpolated
 HEAD_MARGIN, HEAD_ASPECT, LEAST_HEAD = 0.22, 0.75, 8  # of the head's box; pixels
 HEAD_JOINTS = ("head", "neck2", "jaw", "eye.L", "eye.R")
 
 
 @dataclass(frozen=True)
 class Correspondence:
-    """One photo of H x W pixels, explained; all arrays lie as `Sighting.rgb`, in which the person is upright.
+    """The result for one photo of H x W pixels; arrays match `Sighting.rgb`, in which the person is upright.
 
     `matte` [H,W] in 0..1, the person's coverage; `points` [H,W,3] metres in the mean template's canonical
     space, 0 where the matte is 0: of pixels beside the fitted body (hair, skirts, hats) the nearest place;
     `distance` [H,W] metres that a pixel lies beside the body's outline; `confidence` [H,W] in 0..1, 0 outside
     the person, one half where 5 cm of error are expected; `box` the person's; `head` the head's crop or None
-    where none is in the photo; `fit`: the body fitted to the photo; `seen`: what it was fitted to, landmarks
-    as they were believed.
+    where none is in the photo; `fit`: the body fitted to the photo; `seen`: what it was fitted to, with the
+    landmarks that the fit used.
     """
 
     matte: np.ndarray
@@ -78,7 +78,7 @@ class Estimator:
         return see(rgb, alpha, name, person, self.device)
 
     def explain(self, sightings: list[Sighting]) -> list[Correspondence]:
-        """Photos of one person, who has one shape."""
+        """Fits one body shape to all photos of a person."""
         return [_explained(seen, fit) for seen, fit in fit_bodies(sightings)]
 
 
@@ -95,7 +95,7 @@ def _explained(seen: Sighting, fit: BodyFit) -> Correspondence:
 
 
 def _template_points(seen: Sighting, fit: BodyFit) -> tuple[np.ndarray, np.ndarray]:
-    """points float32 [H,W,3] and distance [H,W] of every pixel, the face's by the landmarks' warp."""
+    """points float32 [H,W,3] and distance [H,W] of every pixel, those of the face by the landmarks' warp."""
     model, (height, width) = fit_model(), seen.size
     drawn = rasterize_mesh(fit.vertices(), model.faces, np.eye(4), fit.K, width, height)
     points, body = drawn.interpolate(model.skin.places, model.faces), drawn.face >= 0
@@ -110,7 +110,7 @@ def _template_points(seen: Sighting, fit: BodyFit) -> tuple[np.ndarray, np.ndarr
 
 
 def _warped(warp, points: np.ndarray, body: np.ndarray, depth: np.ndarray) -> None:
-    """Draws the body anew about the face, in place: each pixel shows what lies where the warp leads."""
+    """Resamples the region of the face, in place: each pixel takes the value at its warped position."""
     box = Box.around(*warp.centre, *(2.4 * warp.size,) * 2).inside(*body.shape)
     if box.width < 2 or box.height < 2:
         return

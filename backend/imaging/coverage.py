@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the photos did not show: parts of the body by name."""
+"""Which parts of the body the photos do not show, by name."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -11,8 +11,8 @@ from ..body.template import load_template
 
 REACH = 0.05  # metres from a pixel's point to a vertex that it shows
 MIN_CONFIDENCE = 0.25
-# Least share of a part's vertices; less, and the part was not seen. A limb has no front and back of its own,
-# and one photo shows at most half of it.
+# Least share of a part's vertices that must be visible. A limb is not divided into front and back, and one
+# photo shows at most half of it.
 LEAST, LEAST_OF_LIMB = 0.5, 0.25
 MAX_POINTS = 20_000  # of one photo, evenly taken
 
@@ -41,7 +41,7 @@ def vertex_parts() -> np.ndarray:
     names = np.array([_part_of_joint(name) for name in template.joint_names])[owner]
     front, rear = template.normals[:, 1] < -0.4, template.normals[:, 1] > 0.4
     face = template.face_mask > 0.5
-    behind = template.normals[:, 1] > 0.8  # hair beside a face belongs to much of what is less
+    behind = template.normals[:, 1] > 0.8  # a smaller angle includes hair beside the face
     names = _split(names, "head", front & face, "the face", behind, "the back of the head")
     names = _split(names, "torso", front, "the chest and belly", rear, "the back")
     index = {name: number for number, name in enumerate(ORDER)}
@@ -101,12 +101,12 @@ def unseen_parts(photos: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[str]:
 
 
 def unseen_sentence(parts: list[str]) -> str:
-    """ "No photo shows the back and the feet: these are filled in. Add a photo of them." or nothing."""
+    """ "Not visible in any photo; filled in: the back and the feet. Add photos of them." or an empty text."""
     if not parts:
         return ""
     one = len(parts) == 1 and not parts[0].endswith("s") and parts[0] != "the feet"
-    tail = "it is filled in. Add a photo of it." if one else "these are filled in. Add photos of them."
-    return f"No photo shows {listed(parts)}: {tail}"
+    advice = "Add a photo of it." if one else "Add photos of them."
+    return f"Not visible in any photo; filled in: {listed(parts)}. {advice}"
 
 
 def listed(parts: list[str]) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rectangles of a picture: cut out (beyond its border too), brought to a size, and put back.
+"""Rectangles of a picture: cut out (also beyond its border), resized, and pasted back.
 
 A box has whole pixels, so a crop is exact slicing; resizing maps pixel edges to pixel edges on both ways.
 """
@@ -132,8 +132,8 @@ def guided_filter(guide: np.ndarray, values: np.ndarray, radius: int, epsilon: f
 
 
 def nearest_cells(box: Box, height: int, width: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [height,1] and columns [width] of a picture's pixels nearest to the cells of a box brought to a
-    size; beyond the border its last ones.
+    """Rows [height,1] and columns [width] of a picture's pixels nearest to the cells of a box resized;
+    beyond the border its last ones.
     """
     rows = ((np.arange(height) + 0.5) * box.height / height + box.top).astype(int)
     columns = ((np.arange(width) + 0.5) * box.width / width + box.left).astype(int)

@@ -9,8 +9,8 @@ from scipy.sparse.linalg import cg
 from .crops import Box, crop, guided_filter, paste, resize
 
 LIKELY, MARGIN = 0.3, 0.06  # of the mask; around it, in sizes of its box
-WALK_SIDE = 288  # rows on which regions are settled
-MATTE_SIDE = 1024  # the matte's edge is laid on no more than this many rows
+WALK_SIDE = 288  # rows of the random walk
+MATTE_SIDE = 1024  # rows, at most, on which the matte's edge is refined
 CONTRAST = 1000.0  # of squared colour differences, sRGB in 0..1
 LEAST = 0.002  # weight of two neighbours however they differ
 PULL = 0.05  # of the mask where it is sure
@@ -21,14 +21,14 @@ STEPS = (
     (1, -1, 0.7),
 )  # to a pixel's neighbours: rows, columns, weight
 
-GAP_ROWS, GAP = 300, 9  # rows on which gaps are looked for, and half of their width
+GAP_ROWS, GAP = 300, 9  # rows on which gaps are searched for, and half of their width
 SLACK = 4  # rows by which the body may reach into one
 BESIDE = 12.0  # rows over which the background beside is averaged
 ALIKE = 0.06  # deviation of a channel within which a colour is the background's
 
 
 def matte_of(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """float32 [H,W] in 0..1: a coarse mask [H,W] in 0..1, ended where the photo rgb [H,W,3] has its edges."""
+    """float32 [H,W] in 0..1: a coarse mask [H,W] in 0..1, refined by the edges of the photo rgb [H,W,3]."""
     matte = np.zeros(mask.shape, np.float32)
     if not (mask > LIKELY).any():
         return matte

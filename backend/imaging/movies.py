@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frames of a movie, decoded by FFmpeg (PyAV), upright and no larger than is looked at."""
+"""Frames of a movie, decoded by FFmpeg (PyAV), upright and scaled down."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from .photos import Photo, PhotoError, photo_from_array
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".mts")
-LONGEST = 960  # pixels of a frame's longer side: more is not looked at
+LONGEST = 960  # pixels of a frame's longer side; larger frames are scaled down
 
 
 def is_movie(path: str | Path) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photos in: what a camera, a phone or a scanner wrote becomes sRGB float32, or one sentence says why not.
+"""Reads photos of cameras, phones and scanners as sRGB float32; a PhotoError says why one cannot be read.
 
 Files are read by Pillow, from a fixed list of formats (none that runs other programs). Pixels are bounded
 before anything is decoded. Pictures larger than `MAX_SIDE` are scaled down, JPEGs while being decoded.
@@ -90,7 +90,7 @@ def load_photos(
     keep: int = KEEP,
     progress: Callable[..., None] | None = None,
 ) -> tuple[list[Photo], list[str]]:
-    """Reads many files: (photos, remarks). A file that cannot be used costs one remark, never the others.
+    """Reads many files: (photos, remarks). A file that cannot be used adds a remark; the others are read.
 
     Files with the same bytes count once. Of more than `keep` photos those with the highest `quality` stay,
     whatever the order of `paths`; photos come back in the order of their hashes. Raises `PhotoError` when
@@ -125,7 +125,7 @@ def load_photos(
 
 
 def quality(photo: Photo) -> float:
-    """How much a photo shows: log pixels (saturating at 1024 x 768) plus log sharpness.
+    """A photo's quality: log pixels (saturating at 1024 x 768) plus log sharpness.
 
     Sharpness is the standard deviation of the Laplacian of the picture at 256 pixels, over its contrast, so
     that neither size nor exposure counts twice.
@@ -162,7 +162,7 @@ _pillow_limit = threading.Lock()
 
 @contextmanager
 def _pillow_without_limit():
-    """Pillow's own bound is one global, below what cameras write; ours stand in its place meanwhile."""
+    """Disables Pillow's global pixel limit, lower than cameras' pictures; `_bound_pixels` replaces it."""
     with _pillow_limit:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -207,7 +207,7 @@ def _open(content: bytes, name: str) -> Image.Image:
 
 @cache
 def _known_formats() -> frozenset[str]:
-    """What Pillow reads here; HEIF, what phones write, through its plug-in."""
+    """The formats that Pillow reads here; HEIF, as phones write it, through its plug-in."""
     Image.init()
     if find_spec("pillow_heif"):
         import pillow_heif
@@ -317,7 +317,7 @@ def _unit_range(pixels: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
     if pixels.dtype.kind != "f":
         raise PhotoError(f"{name} has pixels of type {pixels.dtype}; uint8, uint16 or float is needed.")
     if not np.isfinite(pixels).all():
-        raise PhotoError(f"{name} has pixels that are not finite numbers.")
+        raise PhotoError(f"{name} contains NaN or infinity.")
     if pixels.size and (pixels.min() < 0 or pixels.max() > 1):
         notes.append(f"{name} has values outside 0 to 1; they were clipped.")
     return np.clip(pixels, 0, 1).astype(np.float32)
@@ -345,6 +345,6 @@ def _useful_alpha(
     if alpha.max() > 0:
         return np.ascontiguousarray(alpha)
     if np.ptp(rgb) < 0.02:
-        raise PhotoError(f"{name} is fully transparent: there is nothing in it to see.")
+        raise PhotoError(f"{name} is fully transparent.")
     notes.append(f"The transparency of {name} hides the whole picture and was ignored.")
     return None

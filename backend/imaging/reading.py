@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photos of one person, read: who is in each, and the body that explains them all."""
+"""Reads photos of one person: finds the person in each and fits one body to all."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from .sighting import Sighting
 
 @dataclass(frozen=True)
 class Reading:
-    """What photos of one person showed: `photos` with `found`, one for one; `refused`, name and sentence of
-    those that could not be used; `remarks`, one sentence each, on all of them.
+    """The result for photos of one person: `photos` with `found`, one for one; `refused`, name and sentence
+    of those that could not be used; `remarks`, one sentence each, on all of them.
     """
 
     photos: tuple[Photo, ...]
@@ -32,9 +32,9 @@ def read_photos(
 ) -> Reading:
     """Finds the person in every photo and fits one body to all.
 
-    `photos`: files or loaded photos, in any order (the result does not depend on it); people: which person is
-    meant in the photos of these names, counted from the left from 1, and under "" in all others. A photo that
-    cannot be used costs a remark. Raises `NoPersonError` when no photo shows a person, `PhotoError` when
+    `photos`: files or loaded photos, in any order (the result does not depend on it); people: which person to
+    use in the photos of these names, counted from the left from 1, and under "" in all others. A photo that
+    cannot be used adds a remark. Raises `NoPersonError` when no photo shows a person, `PhotoError` when
     there is no usable photo, `Cancelled` when `cancelled()` becomes true.
     """
     report, people = progress or (lambda fraction, message="": None), people or {}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What became of every photo, for the person who took them: used or not, what it shows, and the fitted body
-drawn over it.
+"""The report on every photo: whether it was used, what it shows, and a picture of the fitted body drawn over
+it.
 """
 
 import json
@@ -21,14 +21,14 @@ from .reading import Reading
 
 HEIGHT = 720  # rows of a picture, at most
 TINT = np.array([0.35, 0.86, 0.35])  # of the fitted body
-BODY, OUTSIDE = 0.55, 0.45  # how much the body covers the photo; how much is left of what is not the person
+BODY, OUTSIDE = 0.55, 0.45  # opacity of the body; brightness outside the person
 EDGE = np.array([1.0, 0.8, 0.1])
 
 
 @dataclass(frozen=True)
 class PhotoReport:
     """One photo: used or not; text: what it shows, or why it was left out; picture uint8 [h,w,3] or None;
-    people: where each person stands, from the left, in shares of the picture's width and height; chosen:
+    people: positions of the people, from the left, x and y in 0..1 of the picture; chosen:
     which was used.
     """
 
@@ -62,11 +62,11 @@ def _shown(found: Correspondence) -> str:
     parts = [name for name, share in shares.items() if share >= least_share(name)]
     ahead = -(found.fit.frames().turn[0] @ (0, -1, 0))[2]  # the pelvis' forward axis towards the camera
     side = "from the front" if ahead > 0.7 else "from behind" if ahead < -0.7 else "from the side"
-    return f"Seen {side}: {listed(parts)}." if parts else f"Seen {side}, hardly any part well."
+    return f"Seen {side}: {listed(parts)}." if parts else f"Seen {side}, no part clearly."
 
 
 def overlay(found: Correspondence) -> np.ndarray:
-    """uint8 [h,w,3]: the photo dimmed where it is not the person, the fitted body laid over it, the matte's
+    """uint8 [h,w,3]: the photo dimmed where it is not the person, the fitted body drawn over it, the matte's
     edge.
     """
     height = min(HEIGHT, found.matte.shape[0])

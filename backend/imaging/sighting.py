@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is seen in one photo: who is in it, which way up, where the person ends, and all landmarks."""
+"""Finds the person in one photo: orientation, matte, and landmarks of body, face and hands."""
 
 from dataclasses import dataclass, replace
 
@@ -12,8 +12,8 @@ from .landmarks.people import SURE, Person, find_people
 from .landmarks.pose import INDEX, NAMES, Pose
 from .matting import matte_of
 
-TURN_FROM = np.radians(60)  # a body turned farther than this is read in a turned photo
-ALIKE = 0.4  # of the chosen person's prominence from which another one is mentioned
+TURN_FROM = np.radians(60)  # a photo whose person is tilted by more is rotated
+ALIKE = 0.4  # of the chosen person's prominence, from which another person is reported
 LEGS = ("left_hip", "left_knee", "left_ankle", "left_heel", "left_foot")
 
 
@@ -28,7 +28,7 @@ class Sighting:
     rgb float32 [H,W,3] sRGB in 0..1, turned so that the person is upright; matte float32 [H,W], the person's
     coverage; pose, face (or None) and hands ("left", "right"; None where not seen): landmarks in pixels of
     `rgb`; turns: quarter turns, counter-clockwise, from the photo as given to `rgb`; people: all that were
-    listed, from left to right, and `chosen`, which of them this is; sure: this is a person beyond doubt;
+    found, from left to right, and `chosen`, which of them this is; sure: detected with high confidence;
     cut_out: the matte is the user's own.
     """
 
@@ -68,17 +68,17 @@ class Sighting:
         return replace(self, pose=pose, hands=hands)
 
     def remarks(self, name: str) -> list[str]:
-        """What a person should know of how the photo was read, one sentence each."""
+        """Remarks for the user on how the photo was read, one sentence each."""
         notes = []
         if self.turns:
             how = {1: "by 90 degrees", 2: "upside down", 3: "by 90 degrees"}[self.turns]
-            notes.append(f"{name} was turned {how}: the person in it is not upright.")
+            notes.append(f"{name} was rotated {how}: the person in it is not upright.")
         others = [person for n, person in enumerate(self.people) if n != self.chosen]
         if any(person.prominence > ALIKE * self.people[self.chosen].prominence for person in others):
             which = f"number {self.chosen + 1} of {len(self.people)} from the left"
             notes.append(f"{name} shows {len(self.people)} people; {which} was used. Another can be chosen.")
         if not self.sure:
-            notes.append(f"The person in {name} was recognised with difficulty; look at the result.")
+            notes.append(f"The person in {name} was detected with low confidence; check the result.")
         return notes
 
 
@@ -99,7 +99,7 @@ def see(
     if not people:
         raise _no_person(name)
     turns = round(people[0].angle / (np.pi / 2)) % 4 if abs(people[0].angle) > TURN_FROM else 0
-    if turns:  # a body turned clockwise is set upright by turning the photo counter-clockwise
+    if turns:  # a body turned clockwise becomes upright by rotating the photo counter-clockwise
         rgb, alpha, image = (None if a is None else _turned(a, turns) for a in (rgb, alpha, image))
         people = find_people(image, device) or people
     listed = sorted(people, key=lambda found: found.place[0])
@@ -137,7 +137,7 @@ def _turned(picture: np.ndarray, turns: int) -> np.ndarray:
 def _matte(rgb: np.ndarray, alpha: np.ndarray | None, person: Person, others: list[Person]) -> np.ndarray:
     """The person's coverage without the others: the user's alpha, or the body's mask with the photo's edges.
 
-    Where masks overlap the surer one wins.
+    Where masks overlap the higher value wins.
     """
     size = rgb.shape[:2]
     own = person.pose.mask_in(*size)

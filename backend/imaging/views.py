@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read photos -> what the network is shown: body crops, face crops, and pixels with template points."""
+"""From read photos to the network's input: body crops, face crops, and pixels with template points."""
 
 from typing import Protocol
 
@@ -15,20 +15,20 @@ from .reading import Reading
 
 BODY_SOURCE = (320, 240)  # height, width that a body's pixels are sampled at
 FACE_SOURCE = (256, 192)
-MIN_HEAD = 40  # photo pixels; a lower head makes no face crop
+MIN_HEAD = 40  # photo pixels; a smaller head gives no face crop
 MIN_CONFIDENCE = 0.1  # pixels below it are left out of the sources
 MAX_PROJECTION = 0.08  # metres; points farther from the template's surface are left out
 
 
 class PhotoSizes(Protocol):
-    """What is read of the model's config: (height, width) of its body and face pictures."""
+    """The part of the model's config that is used: (height, width) of its body and face pictures."""
 
     body_size: tuple[int, int]
     face_size: tuple[int, int]
 
 
 def network_views(reading: Reading, config: PhotoSizes) -> InputViews:
-    """What the model is shown of read photos; warnings: the photos' remarks and what no photo shows."""
+    """The network's input from read photos; warnings: the photos' remarks and what no photo shows."""
     body, faces, sources, coverage = [], [], [], []
     for found in reading.found:
         rgb = found.seen.rgb
@@ -45,7 +45,7 @@ def network_views(reading: Reading, config: PhotoSizes) -> InputViews:
     if sentence := unseen_sentence(unseen_parts(coverage)):
         warnings.append(sentence)
     if not faces:
-        warnings.append("No photo shows the face large enough; it is made from the body's pictures.")
+        warnings.append("No photo shows the face large enough; it is taken from the pictures of the body.")
     views = InputViews(
         body=np.stack(body),
         face=np.stack(faces) if faces else np.zeros((0, *config.face_size, 4), np.float32),
@@ -69,10 +69,10 @@ def head_crop(correspondence: Correspondence, config: PhotoSizes) -> Box | None:
 def pixel_source(
     rgb: np.ndarray, correspondence: Correspondence, box: Box, size: tuple[int, int]
 ) -> PixelSource:
-    """A crop to sample colours from, never larger than the photo shows it, its points laid on the
+    """A crop to sample colours from, never larger than in the photo, its points projected onto the
     template's surface.
 
-    Pixels whose points are not to be trusted get the matte 0: they colour nothing.
+    Pixels with unreliable points get the matte 0, so that no colour is sampled from them.
     """
     height = max(32, min(size[0], box.height))
     width = max(24, min(size[1], round(height * size[1] / size[0])))

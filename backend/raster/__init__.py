@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""3D Gaussians -> pictures, on the CPU everywhere and on CUDA where gsplat is installed."""
+"""From 3D Gaussians to pictures, on the CPU, and on CUDA where gsplat is installed."""
 
 import dataclasses
 
@@ -41,13 +41,13 @@ def rasterize(
       features [H,W,C]    the given features [N,C], blended like colours
     gaussians.colors [N,3], or coefficients [N,(d+1)^2,3] of spherical harmonics of degree d 0..3 in world
     axes, as in 3DGS: colour = max(0, harmonics(direction from the camera to the mean) + 0.5).
-    background [3] or [H,W,3] is put behind the colours of `combined`; its alpha stays the coverage.
+    background [3] or [H,W,3] is blended behind the colours of `combined`; its alpha is still the coverage.
     device draws elsewhere than where the Gaussians are; the pictures stay on that device.
     antialiased lowers opacities as the dilation widens small Gaussians (Mip-Splatting, Yu et al. 2024).
     scene_depth float32 [H,W] ([C,H,W]) is the scene's camera z in metres, inf where nothing is: Gaussians
     whose mean lies behind it are not blended at that pixel.
     dtype torch.uint8 gives combined and alpha only, rounded to nearest, without gradients.
-    viewmat float32 [4,4] ([C,4,4]) takes the place of the cameras' own and receives their gradient.
+    viewmat float32 [4,4] ([C,4,4]) replaces the cameras' own and receives their gradient.
 
     Gradients reach means, covariances, opacities, colours, features, background and viewmat (through all
     passes but normal's directions). Gaussians that hold NaN or infinity, or lie behind the camera, are left
@@ -93,8 +93,8 @@ def _with_seen_colors(gaussians: Gaussians, shot: Shot) -> Gaussians:
 
 
 def _drawn(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tensor]]:
-    """Picture and layers of each shot, on the Gaussians' device. gsplat may be missing: it is not imported
-    before it is needed; and it knows no scene, so that is drawn on the CPU."""
+    """Picture and layers of each shot, on the Gaussians' device. gsplat is optional and so imported
+    lazily; it does not support a scene depth, which is drawn on the CPU."""
     device = gaussians.device
     if device.type == "cuda" and shots[0].scene_depth is None:
         from .gsplat import pictures

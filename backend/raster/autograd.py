@@ -10,7 +10,7 @@ from ..recycling import empty
 from .draw import Scene, View, camera_numbers, draw
 from .gradient import backward
 from .inputs import Shot
-from .workspace import Loan
+from .workspace import BorrowedWorkspace
 
 
 def _array(tensor: Tensor | None) -> np.ndarray | None:
@@ -18,7 +18,7 @@ def _array(tensor: Tensor | None) -> np.ndarray | None:
 
 
 def _draw(means, covariances, opacities, colors, features, background, viewmat, shot: Shot, normals):
-    """Scene, view, frame, the loan that its arrays live in, picture and layers."""
+    """Scene, view, frame, the workspace that its arrays are in, picture and layers."""
     arrays = [_array(t) for t in (means, covariances, opacities, colors, normals, features)]
     arrays[1] = arrays[1].reshape(-1, 9)
     scene = Scene(*arrays, depth=shot.depth)
@@ -26,9 +26,9 @@ def _draw(means, covariances, opacities, colors, features, background, viewmat, 
     view = View(numbers, *size, shot.antialiased, _array(shot.scene_depth), _array(background))
     picture = empty(view.height, view.width, 4, dtype=shot.dtype)
     layers = empty(view.height, view.width, scene.layers)
-    loan = Loan()
-    frame = draw(scene, view, picture.numpy(), _array(layers), loan.space)
-    return scene, view, frame, loan, picture, layers
+    workspace = BorrowedWorkspace()
+    frame = draw(scene, view, picture.numpy(), _array(layers), workspace.space)
+    return scene, view, frame, workspace, picture, layers
 
 
 class _Draw(torch.autograd.Function):

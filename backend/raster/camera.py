@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a picture is taken from."""
+"""Pinhole and orthographic cameras."""
 
 import math
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ def _matrix(value, shape: tuple[int, int], name: str) -> np.ndarray:
     if matrix.shape != shape:
         raise ValueError(f"Camera {name} must have shape {list(shape)}, not {list(matrix.shape)}.")
     if not np.isfinite(matrix).all():
-        raise ValueError(f"Camera {name} holds a value that is not finite.")
+        raise ValueError(f"Camera {name} contains NaN or infinity.")
     matrix.setflags(write=False)
     return matrix
 
@@ -27,9 +27,9 @@ class Camera:
 
     viewmat [4,4] takes world points (metres) to the camera. K [3,3] takes camera points to pixels, pixel
     centres at +0.5: of a pinhole u = fx x/z + cx, of an orthographic camera u = fx x + cx with fx in pixels
-    per metre (no skew in either). Whatever is nearer than `near` (camera z, metres) is not drawn. Arrays or
-    tensors are accepted, kept as read-only float64 arrays. ValueError where something has the wrong shape or
-    is not finite.
+    per metre (no skew in either). What is nearer than `near` (camera z, metres) is not drawn. Arrays or
+    tensors are accepted and stored as read-only float64 arrays. ValueError for wrong shapes and for NaN
+    or infinity.
     """
 
     viewmat: np.ndarray

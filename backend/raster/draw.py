@@ -16,8 +16,8 @@ from .workspace import Workspace
 
 TILE_W, TILE_H = 32, 16
 RECORD = 16  # floats
-MOST_CHANNELS = 40  # that one walk through a tile blends, colour included
-MOST_ENTRIES = 1 << 26  # of the lists that are held at a time
+MOST_CHANNELS = 40  # blended in one pass over a tile, colour included
+MOST_ENTRIES = 1 << 26  # of the lists that are in memory at a time
 MOST_COUNTS = 1 << 22
 
 _project = Kernel("lca_project", POINTER, INT, INT, *[POINTER] * 6, INT, POINTER, INT, *[POINTER] * 4, INT)
@@ -109,7 +109,7 @@ class Lists:
     positions: np.ndarray  # [chunks, stride]
     starts: np.ndarray  # [tiles + 1]
     chunk: int
-    bands: list[tuple[int, int]]  # first and last + 1 tile of the lists that are held at a time
+    bands: list[tuple[int, int]]  # first and last + 1 tile of the lists that are in memory at a time
 
 
 def project(scene: Scene, view: View, space: Workspace, threads: int) -> Lists:
@@ -168,7 +168,7 @@ def walks(scene: Scene):
 
 @dataclass
 class Frame:
-    """What `draw` leaves in its workspace for the gradient: the lists, those of the last band sorted."""
+    """What `draw` keeps in its workspace for the gradient: the lists, those of the last band sorted."""
 
     lists: Lists
     filled: tuple

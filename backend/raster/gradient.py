@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way back through the rasteriser: replay the blending, add up, unproject (kernels/)."""
+"""Backward pass of the rasteriser: replay the blending, sum up, unproject (kernels/)."""
 
 from dataclasses import dataclass
 
@@ -50,10 +50,10 @@ def backward(scene: Scene, view: View, frame: Frame, pictures: tuple, gradients:
     UserError where the Gaussians cover so much that their gradients do not fit into memory.
     """
     lists, threads = frame.lists, default_threads()
-    slots, slot_gradients = _room_for_slots(scene, frame)
+    slots, slot_gradients = _allocate_slots(scene, frame)
     for band in lists.bands:
         filled, sort = frame.filled, False
-        if len(lists.bands) > 1:  # the lists of one band at a time: made once more
+        if len(lists.bands) > 1:  # only one band's lists are kept: build them again
             lists = project(scene, view, lists.space, threads) if band == lists.bands[0] else lists
             filled, sort = fill_lists(scene, view, lists, band, threads), True
         for index, walk in enumerate(walks(scene)):
@@ -65,7 +65,7 @@ def backward(scene: Scene, view: View, frame: Frame, pictures: tuple, gradients:
     return _unproject(scene, view, lists, slots, slot_gradients)
 
 
-def _room_for_slots(scene: Scene, frame: Frame):
+def _allocate_slots(scene: Scene, frame: Frame):
     """Where the gradients of each Gaussian's tiles begin [N], and room for them [slots, width]."""
     space = frame.lists.space
     slots = space.array("slots", (len(scene) + 1,), np.int64)

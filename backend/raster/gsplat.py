@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same pictures on a CUDA device, by gsplat (Ye et al. 2024), where it is installed."""
+"""Renders on a CUDA device with gsplat (Ye et al. 2024), where it is installed."""
 
 from dataclasses import replace
 from itertools import groupby
@@ -22,10 +22,10 @@ def pictures(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tens
         import gsplat  # noqa: F401
     except ImportError as error:
         raise UserError(
-            "Drawing on the graphics card needs gsplat, which is not installed.",
-            "Install gsplat, or draw on the CPU.",
+            "Rendering on CUDA needs gsplat, which is not installed.",
+            "Install gsplat, or render on the CPU.",
         ) from error
-    gaussians, features = _without_nonsense(gaussians, shots[0].features)
+    gaussians, features = _without_non_finite(gaussians, shots[0].features)
     shots = [replace(shot, features=features) for shot in shots]
     made = []
     for _, alike in groupby(shots, lambda shot: (shot.camera.orthographic, shot.camera.near)):
@@ -33,9 +33,9 @@ def pictures(gaussians: Gaussians, shots: list[Shot]) -> list[tuple[Tensor, Tens
     return made
 
 
-def _without_nonsense(gaussians: Gaussians, features: Tensor | None) -> tuple[Gaussians, Tensor | None]:
-    """A Gaussian that holds NaN or infinity becomes one that nobody sees: no shape depends on the values, so
-    the host need not wait for them."""
+def _without_non_finite(gaussians: Gaussians, features: Tensor | None) -> tuple[Gaussians, Tensor | None]:
+    """Makes Gaussians with NaN or infinity invisible. Shapes do not depend on the values, so the host need
+    not wait for the device."""
     tensors = [gaussians.means, gaussians.covariances, gaussians.opacities, gaussians.colors]
     tensors += [] if features is None else [features]
     finite = torch.stack([t.isfinite().reshape(len(t), prod(t.shape[1:])).all(1) for t in tensors]).all(0)

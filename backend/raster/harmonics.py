@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colours that depend on the direction of view."""
+"""View-dependent colours by spherical harmonics."""
 
 import numpy as np
 import torch

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `rasterize` accepts; anything else is a ValueError of one sentence."""
+"""Checks of `rasterize`'s arguments; ValueError for whatever it does not accept."""
 
 from dataclasses import dataclass, fields, replace
 

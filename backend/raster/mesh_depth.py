@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A depth image of triangle meshes, for splats to disappear behind."""
+"""The depth image of triangle meshes, which hide the splats behind them."""
 
 import math
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from ..workers import default_threads, share
 from .camera import Camera
 
 CHUNK = 4096  # vertices or triangles of one ticket
-BANDS = 4  # of the picture, for each thread: whoever is done early takes another
-SPARE = 7  # columns to the right that eight lanes may run over
-ALONE = 2000  # so few triangles are drawn on one thread
+BANDS = 4  # of the picture per thread, for load balancing
+SPARE = 7  # padding columns on the right, for eight lanes
+ALONE = 2000  # triangles up to which one thread draws them
 
 _corners = Kernel("lca_mesh_corners", POINTER, INT, INT, POINTER, POINTER, POINTER)
 _bounds = Kernel("lca_mesh_bounds", POINTER, INT, INT, POINTER, POINTER, INT, INT, POINTER)

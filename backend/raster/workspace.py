@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scratch of a frame, kept from one frame to the next: only what is returned is allocated anew."""
+"""Scratch memory of the rasteriser, reused from frame to frame."""
 
 from collections import deque
 
@@ -11,13 +11,13 @@ _spare: deque["Workspace"] = deque(maxlen=4)
 
 
 class Workspace:
-    """Named arrays that grow and are used again. One frame at a time."""
+    """Named arrays that grow and are reused, for one frame at a time."""
 
     def __init__(self):
         self._blocks: dict[str, np.ndarray] = {}
 
     def array(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """Contiguous, on a cache line, of any content."""
+        """Contiguous, aligned to a cache line, uninitialised."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         block = self._blocks.get(name)
         if block is None or len(block) < size:
@@ -26,8 +26,8 @@ class Workspace:
         return block[:size].view(dtype).reshape(shape)
 
 
-class Loan:
-    """A workspace for its holder alone, given back when the loan is dropped."""
+class BorrowedWorkspace:
+    """A workspace for one frame, which is returned to the pool when this object is released."""
 
     def __init__(self):
         try:

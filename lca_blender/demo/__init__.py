@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole product once, without a window: photos in, a performed and rendered avatar out."""
+"""The demo, without a window: from photos to an animated and rendered avatar."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m lca_blender.demo`: the main job, through the operators the sidebar has, and a report on it."""
+"""`python -m lca_blender.demo`: the demo, through the operators of the sidebar, with a report."""
 
 import argparse
 import json
@@ -17,6 +17,7 @@ from mathutils import Vector
 
 from .. import register
 from ..backend.avatar import Avatar
+from ..engine.engine import ENGINE
 from . import performance, photos
 from .sheet import contact_sheet
 from .video import write_mp4
@@ -59,7 +60,7 @@ def main() -> None:
         bind(avatar, rig)
     with timed("perform"):
         performance.perform(rig, avatar)
-        film(scene, rig)
+        add_camera(scene, rig)
         bpy.ops.wm.save_as_mainfile(filepath=str(out / "demo.blend"))
     with timed("render"):
         scene.render.filepath = str(out / "frames" / "frame_")
@@ -88,7 +89,7 @@ def new_scene() -> bpy.types.Scene:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     register()
     scene = bpy.context.scene
-    scene.render.engine = "LCA_GAUSSIANS"
+    scene.render.engine = ENGINE
     scene.render.resolution_x, scene.render.resolution_y = RESOLUTION
     scene.render.fps = 24
     scene.frame_start, scene.frame_end = 1, performance.FRAMES
@@ -122,8 +123,8 @@ def bind(avatar: bpy.types.Object, rig: bpy.types.Object) -> None:
     bpy.ops.lca.bind_to_armature(armature=rig.name)
 
 
-def film(scene: bpy.types.Scene, rig: bpy.types.Object) -> None:
-    """A camera that holds the whole figure while it walks and moves in on the face and the waving hand."""
+def add_camera(scene: bpy.types.Scene, rig: bpy.types.Object) -> None:
+    """Adds a camera that shows the walking figure, then moves to the face and the waving hand."""
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     scene.collection.objects.link(camera)
     scene.camera = camera
@@ -154,7 +155,7 @@ def aim_camera(camera: bpy.types.Object, height: float, distance: float, azimuth
 
 
 def new_views(scene: bpy.types.Scene, rig: bpy.types.Object, folder: Path) -> list[Path]:
-    """The avatar at rest on the artist's rig, from sides no photo shows, and the face up close."""
+    """The avatar at rest on the artist's rig, from sides that no photo shows, and the face up close."""
     folder.mkdir(exist_ok=True)
     camera = scene.camera
     camera.animation_data_clear()

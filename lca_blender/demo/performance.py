@@ -12,7 +12,7 @@ RIGHT, FORWARD, UP = Vector((1, 0, 0)), Vector((0, -1, 0)), Vector((0, 0, 1))  #
 
 
 def generate_rig() -> bpy.types.Object:
-    """Adds Rigify's human metarig and generates its rig, as an artist does before meeting this add-on."""
+    """Adds Rigify's human metarig and generates its rig, without this add-on."""
     bpy.ops.preferences.addon_enable(module="rigify")
     bpy.ops.object.armature_human_metarig_add()
     metarig = bpy.context.object

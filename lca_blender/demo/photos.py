@@ -29,7 +29,7 @@ SHOTS = (  # what is framed, azimuth in degrees from the front towards the perso
 
 @dataclass(frozen=True)
 class Truth:
-    """What only the maker of a photograph knows; creation never sees it."""
+    """Ground truth of a photo, which creation does not use."""
 
     view: View
     camera: Camera

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The render engine *LCA Gaussians* and the panels that stay with it."""
+"""The render engine *LCA Gaussians* and the panels that show with it."""
 
 from . import overlay, panels
 from .engine import LCA_GaussiansEngine
@@ -9,11 +9,11 @@ CLASSES = (LCA_GaussiansEngine, *panels.CLASSES)
 
 
 def register() -> None:
-    panels.adopt(LCA_GaussiansEngine.bl_idname)
+    panels.adopt()
     overlay.register()
 
 
 def unregister() -> None:
     overlay.unregister()
     forget_shaders()
-    panels.release(LCA_GaussiansEngine.bl_idname)
+    panels.release()

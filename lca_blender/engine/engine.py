@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine as Blender knows it; the work is in `final` and `viewport`, imported when first needed."""
+"""The render engine's class; `final` and `viewport` do the work and are imported when first needed."""
 
 import bpy
 
@@ -7,18 +7,19 @@ from ..backend.errors import UserError
 from ..log import log, report_once
 from .passes import PASSES, wanted_passes
 
-_said: set[str] = set()  # viewport errors already shown; cleared by `forget_errors`
+ENGINE = "LCA_GAUSSIANS"
+_reported: set[str] = set()  # viewport errors that were shown; cleared by `forget_errors`
 
 
 class LCA_GaussiansEngine(bpy.types.RenderEngine):
-    bl_idname = "LCA_GAUSSIANS"
+    bl_idname = ENGINE
     bl_label = "LCA Gaussians"
     bl_use_preview = False
     bl_use_eevee_viewport = True
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.view = None  # made at the first draw: Blender makes many engines only to ask for their passes
+        self.view = None  # created at the first draw: Blender creates engines only to query their passes
 
     def update_render_passes(self, scene, view_layer):
         for name in wanted_passes(view_layer):
@@ -42,7 +43,7 @@ class LCA_GaussiansEngine(bpy.types.RenderEngine):
         self.tag_redraw()
 
     def view_draw(self, context, depsgraph):
-        """Never lets an exception out: a viewport that raises is drawn again and raises again, for ever."""
+        """Catches every exception: Blender would redraw the viewport and raise it again without end."""
         try:
             from . import viewport
 
@@ -51,20 +52,20 @@ class LCA_GaussiansEngine(bpy.types.RenderEngine):
             self.view.draw(self, context, depsgraph)
             self.update_stats("", "")
         except Exception as error:
-            if report_once(_said, sentence(error)) and not isinstance(error, UserError):
+            if report_once(_reported, sentence(error)) and not isinstance(error, UserError):
                 log.exception("Drawing the viewport failed")
             self.update_stats("LCA Gaussians", sentence(error))
 
 
 def sentence(error: Exception) -> str:
-    """What a person reads when a picture cannot be made."""
+    """The message for an error of rendering."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name == "torch":
         return "PyTorch is not installed in this Blender. Install it in the preferences of LCA for artists."
-    return f"LCA Gaussians failed: {error!r}. The console tells where."
+    return f"LCA Gaussians failed: {error!r}. The system console has the details."
 
 
 def forget_errors() -> None:
-    """Lets every viewport error be told once more: after a load or an undo its cause may be another."""
-    _said.clear()
+    """Resets the reported viewport errors, so that they are shown again."""
+    _reported.clear()

@@ -12,13 +12,13 @@ from .passes import wanted_passes
 from .picture import combine, gather, paint, within
 
 BAND = 64  # rows
-BLURRED = ("Combined", "Alpha")  # a mean of depths or normals is neither
+BLURRED = ("Combined", "Alpha")  # depths and normals cannot be averaged
 
 
 def render_layer(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> None:
-    """Renders the depsgraph's view layer. Raises `UserError` before anything is written."""
+    """Renders the depsgraph's view layer. `UserError` is raised before anything is written."""
     pictures = {}
-    for view in eyes(depsgraph.scene_eval.render):
+    for view in stereo_views(depsgraph.scene_eval.render):
         engine.active_view_set(view)
         pictures[view] = paint_view(engine, depsgraph)
         if engine.test_break():
@@ -28,14 +28,14 @@ def render_layer(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph)
     engine.update_progress(1.0)
 
 
-def eyes(render: bpy.types.RenderSettings) -> list[str]:
-    """The views of a stereoscopic picture by name; one without a name of any other."""
+def stereo_views(render: bpy.types.RenderSettings) -> list[str]:
+    """Names of the views of a stereoscopic render; one empty name for any other render."""
     return [view.name for view in render.views if view.use] if render.use_multiview else [""]
 
 
 def paint_view(engine, depsgraph: bpy.types.Depsgraph) -> dict[str, np.ndarray]:
     """The passes of one view [H,W,C], row 0 at the bottom; with motion blur, Combined and Alpha are the mean
-    over the time that the shutter is open."""
+    over the shutter time."""
     scene = depsgraph.scene_eval
     names, times = wanted_passes(depsgraph.view_layer_eval), shutter_times(scene)
     if not times:
@@ -60,7 +60,7 @@ def paint_view(engine, depsgraph: bpy.types.Depsgraph) -> dict[str, np.ndarray]:
 
 
 def shutter_times(scene: bpy.types.Scene) -> list[float]:
-    """Frames, in the middles of equal parts of the time the shutter is open; none without motion blur."""
+    """Frames at the middles of equal parts of the shutter time; empty without motion blur."""
     render = scene.render
     if not render.use_motion_blur or render.motion_blur_shutter <= 0:
         return []
@@ -75,21 +75,21 @@ def paint_now(engine, depsgraph: bpy.types.Depsgraph, names: list[str]) -> dict[
     if not names:
         return {}
     scene = depsgraph.scene_eval
-    seen_by = engine.camera_override or scene.camera.evaluated_get(depsgraph)
-    matrix, shift_x = engine.camera_model_matrix(seen_by), engine.camera_shift_x(seen_by)
-    camera = render_camera(seen_by, scene.render, matrix, shift_x).upside_down()
+    source = engine.camera_override or scene.camera.evaluated_get(depsgraph)
+    matrix, shift_x = engine.camera_model_matrix(source), engine.camera_shift_x(source)
+    camera = render_camera(source, scene.render, matrix, shift_x).upside_down()
     engine.update_stats("LCA Gaussians", "Posing avatars")
-    splats = within(combine(gather(depsgraph)), camera, seen_by.data.clip_end)
-    meshes = scene_depth(depsgraph, camera, seen_by.data.clip_end) if scene.lca.meshes_hide_avatars else None
+    splats = within(combine(gather(depsgraph)), camera, source.data.clip_end)
+    meshes = scene_depth(depsgraph, camera, source.data.clip_end) if scene.lca.meshes_hide_avatars else None
     engine.update_stats("LCA Gaussians", "Rasterising")
     return paint(splats, camera, names, scene, meshes)
 
 
 def write(engine, layer: str, view: str, pictures: dict[str, np.ndarray]) -> None:
-    """Hands pictures [H,W,C], row 0 at the bottom, to Blender.
+    """Writes pictures [H,W,C], row 0 at the bottom, to Blender's render result.
 
-    In bands: Blender makes fresh memory for each, which the system clears page by page unless it is small
-    enough to be used again; a whole picture at once takes several times as long.
+    In bands of rows: Blender allocates memory for each write, and only small allocations are reused instead
+    of being cleared by the system; writing a whole picture at once takes several times as long.
     """
     height, width = next(iter(pictures.values())).shape[:2]
     for row in range(0, height, BAND):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A picture on the GPU: the scene's meshes as clay, the avatars' splats in front of and among them."""
+"""Renders on the GPU: the scene's meshes in grey, the avatars' splats in front of and among them."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backend.gaussians import Gaussians
 from ..backend.raster import Camera
-from ..scene.meshes import Surface
+from ..scene.meshes import Placed, Surface
 from .gpu_shaders import mesh_shader
 from .gpu_splats import NOTHING_Z, SplatDrawer
 from .gpu_state import column_major, frame_uniforms, plain_state
@@ -17,7 +17,7 @@ CLAY = (0.35, 0.35, 0.35)  # scene-linear
 
 
 class Canvas:
-    """Targets of one size, and what was uploaded for the last picture."""
+    """Render targets of one size, and the buffers uploaded for the last picture."""
 
     def __init__(self, order=None, format: str = "RGBA16F", linear: bool = True):
         """order, linear: see `SplatDrawer`; format: of the picture, RGBA16F or RGBA32F."""
@@ -29,16 +29,16 @@ class Canvas:
         self,
         sets: Sequence[Gaussians],
         camera: Camera,
-        meshes: Sequence[tuple[Surface, bytes]] = (),
+        meshes: Sequence[Placed] = (),
         clear: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
         clay: bool = True,
     ) -> gpu.types.GPUTexture:
         """Premultiplied colour [H,W,4] over `clear`; the rows go from the bottom up.
 
-        meshes: surfaces with their world matrices, of `placed_surfaces`. Splats of all sets are blended in
-        one order; those behind the meshes are hidden. Without `clay` the meshes themselves do not show.
-        Sets and surfaces that are the same objects as last time are not uploaded again. The texture is drawn
-        over by the next call.
+        meshes: those of `placed_surfaces`. Splats of all sets are blended in
+        one order; those behind the meshes are hidden. Without `clay` the meshes are not shown.
+        Sets and surfaces that are the same objects as last time are not uploaded again. The texture is
+        overwritten by the next call.
         """
         self._make_targets((camera.width, camera.height))
         self.color.clear(format="FLOAT", value=clear)
@@ -62,9 +62,9 @@ class Canvas:
         )
         self.size = size
 
-    def _draw_meshes(self, meshes: Sequence[tuple[Surface, bytes]], camera: Camera) -> None:
+    def _draw_meshes(self, meshes: Sequence[Placed], camera: Camera) -> None:
         self.scene_z.clear(format="FLOAT", value=(NOTHING_Z,))
-        self._upload([surface for surface, _ in meshes])
+        self._upload([one.surface for one in meshes])
         shader = mesh_shader()
         with self.everything.bind():
             plain_state()
@@ -74,18 +74,17 @@ class Canvas:
             shader.bind()
             shader.uniform_float("paint", CLAY)
             frame_uniforms(shader, camera)
-            for surface, matrix in meshes:
-                to_camera = camera.viewmat @ np.frombuffer(matrix).reshape(4, 4)
-                shader.uniform_float("to_camera", column_major(to_camera))
-                self.batches[id(surface)][0].draw(shader)
+            for one in meshes:
+                shader.uniform_float("to_camera", column_major(camera.viewmat @ one.matrix))
+                self.batches[id(one.surface)][0].draw(shader)
             plain_state()
 
     def _upload(self, surfaces: Sequence[Surface]) -> None:
-        """Keeps the batches of these surfaces, makes the missing ones, drops all others."""
+        """Creates missing batches and drops those of other surfaces."""
         kept = {id(one): self.batches[id(one)] for one in surfaces if id(one) in self.batches}
         for one in surfaces:
             if id(one) not in kept:
-                kept[id(one)] = batch_of(one), one  # holding it keeps its identity
+                kept[id(one)] = batch_of(one), one  # the reference keeps the id valid
         self.batches = kept
 
 

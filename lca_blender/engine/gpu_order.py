@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Splats from the farthest to the nearest: sorted where they are drawn, or on the CPU.
+"""Sorts splats from the farthest to the nearest, on the GPU or on the CPU.
 
-An order is a texture of rows of `ROW`, whose first channel holds the index of the splat; a float names
-2^24 splats exactly.
+An order is a texture with rows of `ROW`, whose first channel holds the index of the splat; a float represents
+indices up to 2^24 exactly.
 """
 
 import gpu
@@ -16,13 +16,13 @@ MOST = 2**24
 
 
 class GpuOrder:
-    """A bitonic sort in compute shaders; keys go back and forth between two textures."""
+    """A bitonic sort in compute shaders; keys alternate between two textures."""
 
     def __init__(self):
         self.size, self.textures = 0, []
 
     def sort(self, splats: gpu.types.GPUTexture, means: np.ndarray, camera: Camera) -> gpu.types.GPUTexture:
-        """The order of `splats`, a texture whose every fourth texel holds a mean; `means` [N,3] tells N."""
+        """The order of `splats`, a texture whose every fourth texel holds a mean; `means` [N,3] gives N."""
         self._make_room(len(means))
         shader = keys_shader()
         shader.bind()
@@ -41,7 +41,7 @@ class GpuOrder:
             self.textures = [gpu.types.GPUTexture(shape, format="RG32F") for _ in range(2)]
 
     def _merge(self, bits: int) -> None:
-        """Makes sorted runs of 2^bits keys out of those of half the size, as many steps at a time as fit."""
+        """Merges sorted runs into runs of 2^bits keys, up to `MOST_STEPS` steps per dispatch."""
         left = bits
         while left:
             steps = left % MOST_STEPS or MOST_STEPS
@@ -60,7 +60,7 @@ class GpuOrder:
 
 
 class CpuOrder:
-    """A stable sort in numpy, for GPUs without compute shaders and those that are the CPU."""
+    """A stable sort in numpy, for GPUs without compute shaders and for software rendering."""
 
     def sort(self, splats: gpu.types.GPUTexture, means: np.ndarray, camera: Camera) -> gpu.types.GPUTexture:
         """The order of the splats at `means` [N,3] float32."""
@@ -71,13 +71,13 @@ class CpuOrder:
 
 
 def best_order() -> GpuOrder | CpuOrder:
-    """The quicker of the two on this machine."""
+    """The faster of the two on this machine."""
     if is_software() or not hasattr(gpu, "compute"):
         return CpuOrder()
     try:
         keys_shader()
         for steps in range(1, MOST_STEPS + 1):
             steps_shader(steps)
-    except Exception:  # a driver that refuses them says so in the console
+    except Exception:  # the driver's message is in the console
         return CpuOrder()
     return GpuOrder()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shaders of the GPU viewport: sources in `shaders/`, compiled when first drawn with."""
+"""The shaders of the GPU viewport: sources in `shaders/`, compiled when first used."""
 
 from functools import cache
 from pathlib import Path
@@ -7,9 +7,9 @@ from pathlib import Path
 import gpu
 
 ROW = 1024  # splats, or sort keys, in one row of a texture
-MOST_STEPS = 4  # of the sort, between the keys that one thread holds
+MOST_STEPS = 4  # of the sort, on the keys that one thread holds
 GROUP = 64  # threads of a work group
-PARALLEL_REACH = 2000.0  # metres beyond the near plane, at least, that a parallel view's depth buffer covers
+PARALLEL_REACH = 2000.0  # least depth range of an orthographic view, metres beyond the near plane
 
 
 @cache
@@ -33,7 +33,7 @@ def splat_shader() -> gpu.types.GPUShader:
 
 @cache
 def mesh_shader() -> gpu.types.GPUShader:
-    """Draws triangles (`pos`) as clay and their camera z into two targets."""
+    """Draws triangles (`pos`), shaded grey and as camera z, into two targets."""
     between = gpu.types.GPUStageInterfaceInfo("lca_mesh")
     between.smooth("VEC3", "point")
     info = _info(PARALLEL_REACH=PARALLEL_REACH, LIGHT="normalize(vec3(-0.5, -0.8, -0.4))")
@@ -60,7 +60,7 @@ def keys_shader() -> gpu.types.GPUShader:
 
 @cache
 def steps_shader(steps: int) -> gpu.types.GPUShader:
-    """So many steps of a merge: keys that lie 2^(steps-1) ... 1 times `stride` apart are compared."""
+    """`steps` steps of a merge: compares keys that are 2^(steps-1) ... 1 times `stride` apart."""
     info = _info(ROW=ROW, SPAN=1 << steps)
     info.sampler(0, "FLOAT_2D", "keys")
     info.push_constant("INT", "size")

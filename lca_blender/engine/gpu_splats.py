@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Splats drawn by the graphics card as `rasterize` draws them, through Blender's `gpu` module: any vendor's.
+"""Draws splats through Blender's `gpu` module, on any vendor's graphics card, as `rasterize` does.
 
-Gaussians are instances of one quad. What they are lies in a texture that changes only when an avatar does; a
-moved view sorts again and draws again. They are blended in floats from the farthest to the nearest.
+Gaussians are instances of one quad. Their parameters are in a texture that is uploaded only when an avatar
+changes; a moved view is sorted and drawn again. They are blended in floats from the farthest to the nearest.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from .gpu_shaders import ROW, splat_shader
 from .gpu_state import column_major, float_texture, frame_uniforms, plain_state
 
 NOTHING_Z = 3.0e38
-# Nine numbers of a matrix to xx xy xz yy yz zz of its symmetric part.
+# Nine entries of a matrix to xx xy xz yy yz zz of its symmetric part.
 UPPER_HALF = np.zeros((9, 6), np.float32)
 for _k, (_i, _j) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))):
     UPPER_HALF[[3 * _i + _j, 3 * _j + _i], _k] = 1.0 if _i == _j else 0.5
@@ -38,16 +38,16 @@ class SplatTexture:
         self.texture = None
 
     def update(self, sets: Sequence[Gaussians]) -> bool:
-        """Takes in the avatars; returns whether something was uploaded. The same objects are the same splats.
+        """Uploads the avatars' splats unless `sets` holds the same objects as before; returns whether it did.
 
-        UserError where there are more splats than an order can name.
+        UserError for more splats than an order can index.
         """
         if same(sets, self.sets):
             return False
         known = {id(one): block for one, block in zip(self.sets, self.blocks, strict=True)}
         count = sum(len(one) for one in sets)
         if count > MOST:
-            raise UserError(f"{count:,} splats are too many for the viewport.", "Hide some avatars.")
+            raise UserError(f"{count:,} splats are too many for the 3D view.", "Hide some avatars.")
         self.blocks = [known[id(one)] if id(one) in known else pack(one, self.linear) for one in sets]
         self.sets = list(sets)
         texels = np.zeros((-(-max(count, 1) // ROW) * ROW, 16), np.float32)
@@ -63,8 +63,8 @@ class SplatTexture:
 
 @one_thread()
 def pack(gaussians: Gaussians, linear: bool) -> np.ndarray:
-    """Texels [N,16] float32 of an avatar; what is not finite becomes transparent. `linear` makes colours
-    scene-linear that are not."""
+    """Texels [N,16] float32 of an avatar; those that are not finite become transparent. `linear` converts
+    sRGB colours to scene-linear."""
     g = gaussians.to("cpu")
     colors = scene_linear(g.colors) if linear and not g.linear else g.colors
     texels = np.zeros((len(g), 16), np.float32)
@@ -88,15 +88,15 @@ class SplatDrawer:
         self.splats = SplatTexture(linear)
         self.sorter = order
         self.order = self.order_key = None
-        self.nowhere = self.quad = None
+        self.no_scene = self.quad = None
 
     def draw(
         self, sets: Sequence[Gaussians], camera: Camera, scene_z: gpu.types.GPUTexture | None = None
     ) -> None:
         """Blends the avatars over the bound framebuffer, which has the camera's size and float channels.
 
-        scene_z: a texture of the same size, R32F, camera z in metres: what of a splat lies on a pixel whose
-        scene is nearer than the splat's mean is not drawn. Nothing else of the framebuffer is asked for.
+        scene_z: a texture of the same size, R32F, camera z in metres: a splat is not drawn at pixels where
+        the scene is nearer than the splat's mean.
         """
         changed = self.splats.update(sets)
         if not len(self.splats):
@@ -104,21 +104,21 @@ class SplatDrawer:
         self._sort(camera, changed)
         if self.quad is None:
             self.quad = quad()
-            self.nowhere = float_texture(np.full(1, NOTHING_Z, np.float32), (1, 1), "R32F")
+            self.no_scene = float_texture(np.full(1, NOTHING_Z, np.float32), (1, 1), "R32F")
         shader = splat_shader()
         plain_state()
         gpu.state.blend_set("ALPHA_PREMULT")
         shader.bind()
         shader.uniform_sampler("splats", self.splats.texture)
         shader.uniform_sampler("order", self.order)
-        shader.uniform_sampler("scene_z", scene_z or self.nowhere)
+        shader.uniform_sampler("scene_z", scene_z or self.no_scene)
         shader.uniform_float("viewmat", column_major(camera.viewmat))
         frame_uniforms(shader, camera)
         self.quad.draw_instanced(shader, instance_count=len(self.splats))
         gpu.state.blend_set("NONE")
 
     def _sort(self, camera: Camera, changed: bool) -> None:
-        """The order depends on the direction of the view alone."""
+        """Sorts again when splats or the view's direction changed: nothing else affects the order."""
         key = camera.viewmat[2, :3].tobytes()
         if changed or key != self.order_key:
             self.sorter = self.sorter or best_order()
@@ -135,5 +135,5 @@ def quad() -> gpu.types.GPUBatch:
 
 
 def same(new: Sequence, old: Sequence) -> bool:
-    """Whether both hold the same objects."""
+    """Whether both sequences hold the same objects, by identity."""
     return len(new) == len(old) and all(a is b for a, b in zip(new, old, strict=True))

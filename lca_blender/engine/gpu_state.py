@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small things that all drawing through Blender's `gpu` module needs."""
+"""Helpers for drawing through Blender's `gpu` module."""
 
 import gpu
 import numpy as np
@@ -8,12 +8,12 @@ from ..backend.raster import Camera
 
 
 def is_software() -> bool:
-    """Whether the graphics card is imitated by the processor."""
+    """Whether the graphics API is rendered in software (llvmpipe)."""
     return gpu.platform.device_type_get() == "SOFTWARE"
 
 
 def plain_state() -> None:
-    """No test, no mask, no blending: other drawing leaves its own state behind."""
+    """Resets depth test, masks, culling and blending, which other drawing code leaves set."""
     gpu.state.depth_test_set("NONE")
     gpu.state.depth_mask_set(False)
     gpu.state.face_culling_set("NONE")
@@ -22,12 +22,12 @@ def plain_state() -> None:
 
 
 def column_major(matrix: np.ndarray) -> list[float]:
-    """A matrix as shaders take it."""
+    """A matrix as shaders take it, column by column."""
     return matrix.T.ravel().tolist()
 
 
 def frame_uniforms(shader: gpu.types.GPUShader, camera: Camera) -> None:
-    """The camera without its place: lens (fx fy cx cy) and frame (width, height, near, 1 where parallel)."""
+    """Sets the camera's intrinsics: lens (fx fy cx cy) and frame (width, height, near, 1 where parallel)."""
     K = camera.K
     shader.uniform_float("lens", (K[0, 0], K[1, 1], K[0, 2], K[1, 2]))
     shader.uniform_float("frame", (camera.width, camera.height, camera.near, float(camera.orthographic)))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Splats over the Solid and Material Preview views, where the preferences and the graphics card allow it.
+"""Splats drawn over the Solid and Material Preview views, if the preference is set and the graphics card can.
 
-Blender gives a drawing callback no depth texture, so what the scene's meshes hide is found as in the rendered
-view, by drawing their depth; that also keeps an avatar's own proxy from hiding its splats.
+Blender gives a draw callback no depth texture, so the depth of the scene's meshes is drawn as in the rendered
+view; without the avatar's own proxy, which would hide its splats.
 """
 
 import bpy
@@ -14,30 +14,30 @@ from ..backend.errors import UserError
 from ..log import log, report_once
 from ..preferences import preferences
 
-MOST_VIEWS = 16  # regions come and go without a word; beyond this all are forgotten
+MOST_VIEWS = 16  # Blender does not report closed regions: beyond this number the cache is cleared
 
-_views: dict[int, object] = {}  # by the region's address
-_said: set[str] = set()
+_views: dict[int, object] = {}  # by the region's pointer
+_reported: set[str] = set()
 _handle = None
 
 
 def draw() -> None:
-    """Called by Blender after a 3D view's own drawing. Lets no error out: it would be back at every draw."""
+    """Called by Blender after a 3D view's own drawing. Catches every error, which every draw would repeat."""
     context = bpy.context
     if not wanted(context):
         return
     try:
-        from . import viewport
+        from .gpu_support import gpu_draws
 
-        if viewport.gpu_draws():
+        if gpu_draws():
             paint(context, context.evaluated_depsgraph_get())
     except Exception as error:
-        if report_once(_said, str(error)) and not isinstance(error, UserError):
+        if report_once(_reported, str(error)) and not isinstance(error, UserError):
             log.exception("Drawing splats over the 3D view failed")
 
 
 def wanted(context: bpy.types.Context) -> bool:
-    """Whether splats belong over this view."""
+    """Whether splats are drawn over this view, by its shading and the preference."""
     shading = getattr(getattr(context, "space_data", None), "shading", None)
     return shading is not None and shading.type in {"SOLID", "MATERIAL"} and preferences().viewport_solid
 
@@ -60,16 +60,16 @@ def paint(context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
             gpu.state.blend_set("NONE")
 
 
-def look_again() -> None:
-    """The scene has changed: its meshes may be others."""
+def mark_stale() -> None:
+    """After a change of the scene: its meshes are collected again at the next draw."""
     for view in _views.values():
         view.stale = True
 
 
 def forget() -> None:
-    """Drops what is kept from draw to draw, and lets every error be told once more."""
+    """Clears the cached views and the reported errors."""
     _views.clear()
-    _said.clear()
+    _reported.clear()
 
 
 def register() -> None:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blender's own panels that make sense with our engine, and the one for its passes."""
+"""Which of Blender's own panels show with this engine, and the engine's own panels."""
 
 import bpy
 
-STAY = (
+from .engine import ENGINE
+
+SHOWN = (
     "RENDER_PT_",
     "VIEWLAYER_PT_",
     "CAMERA_PT_",
@@ -12,7 +14,7 @@ STAY = (
     "WORLD_PT_",
     "MATERIAL_PT_custom_props",
 )
-GO = ("freestyle", "simplify", "gpencil", "grease_pencil", "stereoscopy", "VIEWLAYER_PT_layer_passes")
+HIDDEN = ("freestyle", "simplify", "gpencil", "grease_pencil", "stereoscopy", "VIEWLAYER_PT_layer_passes")
 BORROWED = ("EEVEE_WORLD_PT_surface",)  # the world's colour
 
 
@@ -21,7 +23,7 @@ class LCA_PT_passes(bpy.types.Panel):
     bl_space_type = "PROPERTIES"
     bl_region_type = "WINDOW"
     bl_context = "view_layer"
-    COMPAT_ENGINES = {"LCA_GAUSSIANS"}
+    COMPAT_ENGINES = {ENGINE}
 
     @classmethod
     def poll(cls, context):
@@ -41,7 +43,7 @@ class LCA_PT_film(bpy.types.Panel):
     bl_space_type = "PROPERTIES"
     bl_region_type = "WINDOW"
     bl_context = "render"
-    COMPAT_ENGINES = {"LCA_GAUSSIANS"}
+    COMPAT_ENGINES = {ENGINE}
 
     @classmethod
     def poll(cls, context):
@@ -65,24 +67,27 @@ CLASSES = (LCA_PT_passes, LCA_PT_film)
 
 
 def adopted() -> list[type]:
-    """Panels of Blender that our engine keeps: the engine-independent ones, and the world's colour."""
+    """Blender's panels for this engine: the engine-independent ones, and the world's colour."""
     found = []
     for panel in bpy.types.Panel.__subclasses__():
         name, engines = panel.__name__, getattr(panel, "COMPAT_ENGINES", ())
         general = (
-            "BLENDER_RENDER" in engines and name.startswith(STAY) and not any(word in name for word in GO)
+            "BLENDER_RENDER" in engines
+            and name.startswith(SHOWN)
+            and not any(word in name for word in HIDDEN)
         )
         if general or name in BORROWED:
             found.append(panel)
     return found
 
 
-def adopt(engine: str) -> None:
+def adopt() -> None:
+    """Adds this engine to the panels' COMPAT_ENGINES."""
     for panel in adopted():
-        panel.COMPAT_ENGINES.add(engine)
+        panel.COMPAT_ENGINES.add(ENGINE)
 
 
-def release(engine: str) -> None:
+def release() -> None:
     for panel in bpy.types.Panel.__subclasses__():
         if panel not in CLASSES:
-            getattr(panel, "COMPAT_ENGINES", set()).discard(engine)
+            getattr(panel, "COMPAT_ENGINES", set()).discard(ENGINE)

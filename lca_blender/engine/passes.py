@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The passes, one table: what Blender calls them, when they are wanted, how they are made."""
+"""The render passes in one table: name, channels, the rasteriser's pass, and when a view layer has it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import bpy
 
-NOTHING_DEPTH = 1e10  # what Cycles and Workbench write where nothing is
+NOTHING_DEPTH = 1e10  # depth of the background, as Cycles and Workbench write it
 
 
 class Pass(NamedTuple):
@@ -25,5 +25,5 @@ PASSES = {
 
 
 def wanted_passes(layer: bpy.types.ViewLayer) -> list[str]:
-    """Names of the passes this view layer asks for, in the table's order."""
+    """Names of the passes that are enabled in this view layer, in the table's order."""
     return [name for name, one in PASSES.items() if one.wanted(layer)]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Avatars and a camera in, scene-linear pictures out: what final frames and the viewport have in common."""
+"""From avatars and a camera to scene-linear pictures, for final frames and the 3D view."""
+
+from collections.abc import Sequence
 
 import bpy
 import numpy as np
@@ -7,15 +9,17 @@ import torch
 
 from ..backend.gaussians import Gaussians
 from ..backend.raster import Camera, rasterize
-from ..backend.raster.film import put_behind
+from ..backend.raster.background import put_behind
+from ..backend.raster.mesh_depth import mesh_depth
 from ..scene.colour import scene_linear
 from ..scene.evaluate import evaluate, one_thread, visible_avatars
+from ..scene.meshes import Placed
 from ..scene.world import background_color
 from .passes import NOTHING_DEPTH, PASSES
 
 
 def gather(depsgraph: bpy.types.Depsgraph, shown=None) -> list[Gaussians]:
-    """Every visible avatar's splats; the same objects again as long as nothing about them changes.
+    """Every visible avatar's splats; the same objects again while nothing about them changes.
 
     `shown` (original object -> bool) leaves objects out, as a local view does.
     """
@@ -25,7 +29,7 @@ def gather(depsgraph: bpy.types.Depsgraph, shown=None) -> list[Gaussians]:
 
 @one_thread()
 def combine(sets: list[Gaussians]) -> Gaussians | None:
-    """One set with scene-linear colours, so that avatars sort against each other; None of none."""
+    """All sets as one with scene-linear colours, so that avatars are sorted together; None without sets."""
     if not sets:
         return None
     fields = ("means", "covariances", "opacities", "colors")
@@ -37,7 +41,7 @@ def combine(sets: list[Gaussians]) -> Gaussians | None:
 
 @one_thread()
 def within(splats: Gaussians | None, camera: Camera, far: float) -> Gaussians | None:
-    """Without those whose mean lies beyond `far`, metres of camera z: the camera's far end."""
+    """The splats whose mean is not beyond `far`, metres of camera z."""
     if splats is None:
         return None
     x, y, z, offset = camera.viewmat[2].tolist()
@@ -46,6 +50,15 @@ def within(splats: Gaussians | None, camera: Camera, far: float) -> Gaussians | 
         return splats
     fields = (splats.means, splats.covariances, splats.opacities, splats.colors)
     return Gaussians(*(field[near] for field in fields), linear=splats.linear)
+
+
+@one_thread()
+def paint_splats(splats: Gaussians | None, camera: Camera, meshes: Sequence[Placed]) -> np.ndarray:
+    """Premultiplied colour of the splats that the meshes do not hide, float32 [H,W,4]."""
+    if splats is None:
+        return np.zeros((camera.height, camera.width, 4), np.float32)
+    depth = torch.from_numpy(mesh_depth([one.mesh() for one in meshes], camera)) if meshes else None
+    return rasterize(splats, camera, scene_depth=depth)["combined"].numpy()
 
 
 @one_thread()
@@ -59,8 +72,7 @@ def paint(
     """Blender's passes by name, contiguous float32 [H,W,C]; Combined is premultiplied.
 
     Splats whose mean lies behind `meshes`, a depth image [H,W] of the scene, are not drawn there. Meshes are
-    held out: where one is, no background stands behind the splats and alpha is theirs alone. Colours are made
-    linear before they are blended, as Blender blends everything else.
+    holdouts: where one is, no background is put behind the splats and alpha is theirs alone.
     """
     size = (camera.height, camera.width)
     if splats is None:
@@ -72,7 +84,7 @@ def paint(
         made = rasterize(splats, camera, passes=tuple(sorted(sources)), scene_depth=behind)
         made = {source: image.numpy() for source, image in made.items()}
         alpha = made["alpha"]
-        # Alpha may be a part of combined, which changes below; a copy of what is contiguous costs nothing.
+        # Alpha may be a view of combined, which changes below; contiguous arrays are not copied.
         pictures = {
             name: np.ascontiguousarray(made[PASSES[name].source]).reshape(*size, -1) for name in names
         }

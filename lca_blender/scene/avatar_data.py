@@ -22,7 +22,7 @@ def is_avatar(obj: bpy.types.Object) -> bool:
 
 
 def active_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The avatar a person means: the active object, else the only selected one, else the active rig's."""
+    """The avatar to work on: the active object, else the only selected one, else the active rig's."""
     active = context.active_object
     if active is not None and is_avatar(active):
         return active
@@ -33,7 +33,7 @@ def active_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
 
 
 def present_rig(obj: bpy.types.Object, scene: bpy.types.Scene) -> bpy.types.Object | None:
-    """The armature that moves an avatar, if it is in the scene: one that was deleted is still pointed to."""
+    """The armature that moves an avatar, or None: a pointer outlives an armature deleted from the scene."""
     return obj.lca.armature if obj.lca.armature in scene.objects.values() else None
 
 
@@ -74,7 +74,7 @@ def load_avatar(obj: bpy.types.Object):
 
 
 def forget_avatars() -> None:
-    """Drops every loaded avatar; they are read again when needed."""
+    """Clears the cache of loaded avatars; they are read again when needed."""
     _loaded.clear()
 
 

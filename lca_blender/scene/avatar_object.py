@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar in a scene: a mesh object, a light proxy of the body, that names its file and follows the rig.
+"""The avatar object in a scene: a light proxy mesh of the body that names its file and follows the rig.
 
-Blender shows, selects and casts shadows from the proxy; our engine draws the splats in its place.
+Blender shows, selects and casts shadows from the proxy; our engine draws the splats instead.
 """
 
 from functools import lru_cache
@@ -30,7 +30,7 @@ def create_avatar_object(
     obj.lca.filepath = relative_if_saved(Path(filepath))
     obj.lca.hash = avatar.hash
     obj.lca.warnings = "\n".join(avatar.header.get("warnings", ()))
-    # A group nobody has written to is not stored, and Blender 5 then loses overrides of what is inside it.
+    # Blender does not store a group without any value set, and Blender 5 then loses overrides inside it.
     obj.lca.expression.jawOpen = 0.0
     context.collection.objects.link(obj)
     for other in context.selected_objects:
@@ -67,7 +67,7 @@ def bind_proxy(obj: bpy.types.Object, armature: bpy.types.Object, binding, bone_
 
 
 def unbind_proxy(obj: bpy.types.Object) -> None:
-    """Takes the armature away; the avatar stands in its canonical pose where the armature stood."""
+    """Removes the armature; the avatar keeps its place and returns to the canonical pose."""
     world = obj.matrix_world.copy()
     if MODIFIER in obj.modifiers:
         obj.modifiers.remove(obj.modifiers[MODIFIER])
@@ -81,10 +81,10 @@ def unbind_proxy(obj: bpy.types.Object) -> None:
 
 
 def move_proxy(obj: bpy.types.Object, transforms: np.ndarray | None) -> None:
-    """Puts the proxy's vertices where [J,4,4] canonical -> rest carries them; None: the canonical pose."""
+    """Poses the proxy's vertices by transforms [J,4,4], canonical to rest pose; None: the canonical pose."""
     vertices, _, indices, weights = proxy_body()
     if len(obj.data.vertices) != len(vertices):
-        return  # the artist has edited the proxy: it is theirs
+        return  # the proxy was edited by hand: keep it
     if transforms is not None:
         blended = np.einsum("nk,nkab->nab", weights, transforms[indices])
         vertices = np.einsum("nab,nb->na", blended[:, :3, :3], vertices) + blended[:, :3, 3]
@@ -95,7 +95,7 @@ def move_proxy(obj: bpy.types.Object, transforms: np.ndarray | None) -> None:
 def weigh_proxy(obj: bpy.types.Object, bones: list[str | None]) -> None:
     """Vertex groups from the template's weights; `bones` [J] names, None: stays at rest.
 
-    They take the place of those made before and of any with their names; all others are the artist's.
+    They replace those created before and any of the same names; other groups are kept.
     """
     vertices, _, indices, weights = proxy_body()
     if len(obj.data.vertices) != len(vertices):
@@ -116,7 +116,7 @@ def weigh_proxy(obj: bpy.types.Object, bones: list[str | None]) -> None:
 
 
 def drop_made_groups(obj: bpy.types.Object, *others: str) -> None:
-    """Removes the vertex groups that binding made, and those called `others`."""
+    """Removes the vertex groups that binding created, and those named `others`."""
     for name in {*obj.lca.made_groups.splitlines(), *others} & set(obj.vertex_groups.keys()):
         obj.vertex_groups.remove(obj.vertex_groups[name])
     obj.lca.made_groups = ""
@@ -137,7 +137,7 @@ def proxy_body() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _decimate(vertices: np.ndarray, faces: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
-    """Edge collapse by Blender's own modifier, on a temporary object outside every scene the artist sees."""
+    """Edge collapse by Blender's Decimate modifier, on an object in a temporary scene."""
     scene = bpy.data.scenes.new("LCA decimate")
     mesh = bpy.data.meshes.new("LCA decimate")
     obj = bpy.data.objects.new("LCA decimate", mesh)

@@ -38,7 +38,7 @@ class Frame(NamedTuple):
             int(render.border_max_y * height),
         )
         if frame.x1 <= frame.x0 or frame.y1 <= frame.y0:
-            raise UserError("The render region holds no pixel.", "Draw a larger region, or clear it.")
+            raise UserError("The render region contains no pixel.", "Draw a larger region, or clear it.")
         return frame
 
 
@@ -47,7 +47,7 @@ def intrinsics(
 ) -> np.ndarray:
     """K [3,3] float64 of the whole picture: pixels, y down, pixel centres at +0.5.
 
-    For an orthographic camera fx and fy are pixels per metre. `shift_x` takes the place of the camera's own.
+    For an orthographic camera fx and fy are pixels per metre. `shift_x` replaces the camera's own.
     The formulas are those of Blender's `BKE_camera_params`: the fitted side of the sensor maps to the
     fitted side of the picture.
     """
@@ -55,7 +55,7 @@ def intrinsics(
     ax, ay = render.pixel_aspect_x, render.pixel_aspect_y
     if data.type not in {"PERSP", "ORTHO"}:
         raise UserError(
-            f"The camera \u201c{camera.name}\u201d is of a kind the avatar renderer lacks.",
+            f"The camera \u201c{camera.name}\u201d is of a type that LCA Gaussians does not render.",
             "Set the camera to Perspective or Orthographic.",
         )
     fit = data.sensor_fit
@@ -76,10 +76,10 @@ def view_matrix(world) -> np.ndarray:
 def render_camera(
     camera: bpy.types.Object, render: bpy.types.RenderSettings, matrix=None, shift_x: float | None = None
 ) -> Camera:
-    """The rendered part of what a camera object sees; `camera` is evaluated.
+    """The rendered part of a camera object's view; `camera` is evaluated.
 
-    `matrix` (to the world, without scale) and `shift_x` of one eye take the place of the camera's own. Its
-    scale does not count, as in Blender.
+    `matrix` (to the world, without scale) and `shift_x` of a stereo view replace the camera's own. Scale
+    is ignored, as in Blender.
     """
     frame = Frame.of(render)
     data = camera.data
@@ -95,10 +95,10 @@ def render_camera(
 
 
 def viewport_camera(view: np.ndarray, projection: np.ndarray, width: int, height: int) -> Camera:
-    """The camera of a 3D view, whatever it looks through.
+    """The camera of a 3D view, in any of its projections.
 
-    `view` and `projection` [4,4] are the region's OpenGL matrices; the projection says itself whether it is
-    parallel. width, height: pixels of the wanted picture, which may be smaller than the region.
+    `view` and `projection` [4,4] are the region's OpenGL matrices; the projection shows whether it is
+    orthographic. width, height: pixels of the wanted picture, which may be smaller than the region.
     """
     P = np.asarray(projection, dtype=np.float64)
     parallel = P[3, 3] == 1.0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scene's meshes as a depth image, for avatars to disappear behind."""
+"""The scene's meshes and their depth image, which hides what of an avatar is behind them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import bpy
@@ -18,29 +19,43 @@ class Surface(NamedTuple):
     triangles: np.ndarray
 
 
-class Picture(NamedTuple):
-    """A depth image and all it was made from."""
+class Placed(NamedTuple):
+    """A surface where it stands: matrix float64 [4,4], its space to the world."""
+
+    surface: Surface
+    matrix: np.ndarray
+
+    def mesh(self) -> Mesh:
+        return Mesh(*self.surface, self.matrix)
+
+
+def unchanged(new: Sequence[Placed], old: Sequence[Placed]) -> bool:
+    """Whether both hold the same surface objects with the same matrices."""
+    return len(new) == len(old) and all(
+        a.surface is b.surface and a.matrix.tobytes() == b.matrix.tobytes()
+        for a, b in zip(new, old, strict=True)
+    )
+
+
+class DepthImage(NamedTuple):
+    """A depth image [H,W] and what it was drawn from."""
 
     view: tuple
-    placed: list[tuple[Surface, bytes]]
+    placed: list[Placed]
     depth: np.ndarray
 
-    def is_of(self, view: tuple, placed: list[tuple[Surface, bytes]]) -> bool:
-        return (self.view, len(self.placed)) == (view, len(placed)) and all(
-            a is b and m == n for (a, m), (b, n) in zip(self.placed, placed, strict=True)
-        )
 
-
-_surfaces: dict[tuple, Surface] = {}  # of the last picture, by content: a still mesh is split only once
-_picture: Picture | None = None  # the last one: where nothing moved it is taken again
+_surfaces: dict[tuple, Surface] = {}  # of the last picture, by content: equal meshes share one
+_picture: DepthImage | None = None  # the last one, used again while nothing moves
 
 
 def scene_depth(depsgraph: bpy.types.Depsgraph, camera: Camera, far: float) -> np.ndarray | None:
-    """Camera z in metres of the nearest mesh at every pixel centre, inf where none is: float32 [H,W], not to
-    be written to. None where no mesh is in the scene.
+    """Camera z in metres of the nearest mesh at every pixel centre, inf where none is: float32 [H,W], read
+    only. None where the scene has no mesh.
 
-    Meshes beyond `far` do not count. All that Blender renders as a mesh does: modifiers, instances, curves,
-    text, metaballs, geometry nodes; not the proxies of avatars, nor what is hidden from the camera.
+    Meshes beyond `far` are left out. Everything that Blender renders as a mesh is drawn: modifiers,
+    instances, curves, text, metaballs, geometry nodes; not the proxies of avatars, nor what is hidden from
+    the camera.
     """
     global _picture
     placed = placed_surfaces(depsgraph)
@@ -48,25 +63,24 @@ def scene_depth(depsgraph: bpy.types.Depsgraph, camera: Camera, far: float) -> n
     view += (camera.orthographic, camera.near, far)
     if not placed:
         _picture = None
-    elif _picture is None or not _picture.is_of(view, placed):
-        meshes = (Mesh(*surface, np.frombuffer(matrix).reshape(4, 4)) for surface, matrix in placed)
-        _picture = None  # its memory serves the next one
-        _picture = Picture(view, placed, mesh_depth(meshes, camera, far))
+    elif _picture is None or _picture.view != view or not unchanged(placed, _picture.placed):
+        _picture = None  # frees its memory for the next one
+        _picture = DepthImage(view, placed, mesh_depth((one.mesh() for one in placed), camera, far))
     return _picture and _picture.depth
 
 
 def forget_meshes() -> None:
-    """Drops what is kept from picture to picture; only memory is gained."""
+    """Clears the cached surfaces and the cached depth image."""
     global _picture
     _picture = None
     _surfaces.clear()
 
 
-def placed_surfaces(depsgraph: bpy.types.Depsgraph, shown=None) -> list[tuple[Surface, bytes]]:
-    """Every rendered mesh with its world matrix, float64 [4,4]; equal meshes are one object.
+def placed_surfaces(depsgraph: bpy.types.Depsgraph, shown=None) -> list[Placed]:
+    """Every rendered mesh where it stands; meshes with equal content share one `Surface`.
 
     `shown` (original object -> bool) leaves objects out, as a local view does.
-    Blender lists what other objects look like (curves, text, metaballs, geometry nodes) as meshes, too.
+    The depsgraph also lists curves, text, metaballs and geometry nodes as meshes.
     """
     placed, used = [], set()
     seen: dict[int, Surface | None] = {}  # by the mesh's address, which stays while the depsgraph is walked
@@ -80,7 +94,7 @@ def placed_surfaces(depsgraph: bpy.types.Depsgraph, shown=None) -> list[tuple[Su
         if address not in seen:
             seen[address] = _surface(obj.data, used)
         if seen[address] is not None:
-            placed.append((seen[address], np.array(instance.matrix_world, dtype=np.float64).tobytes()))
+            placed.append(Placed(seen[address], np.array(instance.matrix_world, dtype=np.float64)))
     for content in list(_surfaces):  # a final frame and a 3D view may be drawn at once, on two threads
         if content not in used:
             _surfaces.pop(content, None)
@@ -95,8 +109,8 @@ def _camera_sees(instance: bpy.types.DepsgraphObjectInstance, depsgraph: bpy.typ
 
 
 def _surface(mesh: bpy.types.Mesh, used: set[tuple]) -> Surface | None:
-    """The mesh's surface, from the last picture if it is the same; None where the mesh has no faces. What it
-    is kept by joins `used`."""
+    """The mesh's surface, the cached one where the content is equal; None where the mesh has no faces. Adds
+    the cache key to `used`."""
     if not len(mesh.polygons):
         return None
     points = np.empty((len(mesh.vertices), 3), np.float32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The background that a render shows where no avatar is."""
+"""The world's background colour."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lists of the sidebar: photos, and the bone map with what is missing first."""
+"""The lists of the sidebar: photos, and the bone map with unmapped joints first."""
 
 import bpy
 
@@ -41,7 +41,7 @@ class LCA_UL_bone_map(bpy.types.UIList):
 
 
 def searched(pair) -> str:
-    """What a search in the bone map looks at."""
+    """The text that a search in the bone map is matched with."""
     side = {"L": "left", "R": "right"}.get(pair.joint.rpartition(".")[2], "")
     return f"{joint_label(pair.joint)} {pair.joint} {side} {pair.bone}".lower()
 

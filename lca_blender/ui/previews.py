@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures on disk as icons of the sidebar, loaded once."""
+"""Picture files as icons in the sidebar, loaded once."""
 
 from pathlib import Path
 

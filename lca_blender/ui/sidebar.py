@@ -6,12 +6,12 @@ import json
 import bpy
 
 from ..backend import jobs
+from ..engine.engine import ENGINE
 from ..preferences import installed
 from ..scene.avatar_data import active_avatar, avatar_problem, present_rig
 from .previews import icon_of
 
-ENGINE = "LCA_GAUSSIANS"
-WRAP = 34  # letters that fit a sidebar of the usual width
+WRAP = 34  # characters that fit a sidebar of the default width
 
 FACE_GROUPS = (
     ("Eyes", ("eyeBlink", "eyeWide", "eyeSquint", "eyeLookUp", "eyeLookDown", "eyeLookIn", "eyeLookOut")),
@@ -48,7 +48,7 @@ EXPRESSIONS = (
 
 
 class Sidebar:
-    """Where all panels of this file are."""
+    """The place of all panels of this file."""
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
@@ -56,7 +56,7 @@ class Sidebar:
 
 
 class AvatarPanel(Sidebar):
-    """A panel that is there when an avatar is active."""
+    """A panel that is shown when an avatar is active."""
 
     @classmethod
     def poll(cls, context):
@@ -79,7 +79,7 @@ def paragraph(layout, text: str, icon: str = "NONE") -> None:
 
 
 def draw_problem(layout, properties) -> None:
-    """The last error with its remedy and the button that helps."""
+    """The last error, its remedy, and a button for the operator that fixes it."""
     if not properties.message:
         return
     box = layout.box()
@@ -92,7 +92,7 @@ def draw_problem(layout, properties) -> None:
 
 
 def draw_photo(layout, photo) -> None:
-    """What became of a photo: the fitted body over it, what it shows, and who is meant."""
+    """The result for a photo: the fitted body over it, what it shows, and the choice of the person."""
     if photo.state == "NEW":
         return
     box = layout.box()
@@ -128,7 +128,7 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
         job = jobs.current()
         if job is not None:
             layout.progress(factor=job.fraction, text=job.message or job.name)
-            layout.label(text="stops it", icon="EVENT_ESC")
+            layout.label(text="Cancel", icon="EVENT_ESC")
             return
         big = layout.column()
         big.scale_y = 1.5
@@ -179,7 +179,7 @@ class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
         row.operator("lca.unbind", text="", icon="UNLINKED")
         missing = sum(not pair.bone for pair in properties.bone_map)
         if missing:
-            paragraph(layout, f"{missing} joints have no bone and follow the one before them.", "INFO")
+            paragraph(layout, f"{missing} joints have no bone and follow their parent joint.", "INFO")
         layout.template_list("LCA_UL_bone_map", "", properties, "bone_map", properties, "active_bone", rows=6)
         row = layout.row(align=True)
         row.operator("lca.apply_bone_map", icon="CHECKMARK")
@@ -227,7 +227,7 @@ class FaceGroup(AvatarPanel):
 
 
 def slider_label(name: str) -> str:
-    """ "mouthSmile" -> "Smile": the group says the rest; "cheekPuff" -> "Cheek Puff" """
+    """ "mouthSmile" -> "Smile": the group names the rest; "cheekPuff" -> "Cheek Puff" """
     words = "".join(f" {letter}" if letter.isupper() else letter for letter in name).split()
     if words[0] in ("eye", "brow", "mouth"):
         words = words[1:]
@@ -260,7 +260,7 @@ class LCA_PT_render(Sidebar, bpy.types.Panel):
             )
         layout.prop(scene.lca, "viewport_quality")
         if scene.camera is None:
-            paragraph(layout, "There is no camera: F12 has nothing to look through.", "ERROR")
+            paragraph(layout, "This scene has no camera to render from.", "ERROR")
 
 
 CLASSES = (LCA_PT_photos, LCA_PT_avatar, LCA_PT_bind, LCA_PT_face, *FACE_PANELS, LCA_PT_render)

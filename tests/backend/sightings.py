@@ -6,7 +6,7 @@ from lca_blender.backend.body.pose import rotation_matrices
 from lca_blender.backend.body.skeleton import INDEX as JOINT
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.imaging.fit.evidence import JOINTS, feet_places
-from lca_blender.backend.imaging.fit.model import EXPRESSIONS, SHAPE_MEAN, BodyFit, fit_model
+from lca_blender.backend.imaging.fit.model import EXPRESSIONS, BodyFit, fit_model
 from lca_blender.backend.imaging.fit.solve import UPRIGHT
 from lca_blender.backend.imaging.landmarks.face import Face
 from lca_blender.backend.imaging.landmarks.pose import INDEX, NAMES, Pose
@@ -16,6 +16,12 @@ from lca_blender.backend.raster.mesh_faces import rasterize_mesh
 from lca_blender.backend.training.people.poses import random_pose
 
 HEIGHT, WIDTH = 480, 360
+
+
+def shape(**values: float) -> np.ndarray:
+    """[S] coefficients of the template's shapes, zero but for those given by name."""
+    names = load_template().shape_names
+    return np.array([values.get(name, 0.0) for name in names])
 
 
 def known(number: int, yaw: float = 0.0, betas=None, expression=None, size=(HEIGHT, WIDTH)) -> BodyFit:
@@ -32,7 +38,7 @@ def known(number: int, yaw: float = 0.0, betas=None, expression=None, size=(HEIG
         translation,
         1.4 * max(size),
         (size[1] / 2, size[0] / 2),
-        SHAPE_MEAN.copy() if betas is None else betas,
+        shape() if betas is None else betas,
         np.zeros(EXPRESSIONS) if expression is None else expression,
     )
 

@@ -14,11 +14,11 @@ from lca_blender.backend.body.template import load_template
 from lca_blender.backend.imaging.fit import solve, terms
 from lca_blender.backend.imaging.fit.face_ties import load_ties, visible_landmarks
 from lca_blender.backend.imaging.fit.face_warp import face_warp
-from lca_blender.backend.imaging.fit.model import EXPRESSIONS, SHAPE_MEAN, SHAPES, BodyFit, fit_model
+from lca_blender.backend.imaging.fit.model import EXPRESSIONS, BodyFit, fit_model
 from lca_blender.backend.imaging.fit.pose_prior import load_prior
 from lca_blender.backend.imaging.fit.solve import fit_bodies
 from lca_blender.backend.training.people.poses import random_pose
-from sightings import known, observed
+from sightings import known, observed, shape
 
 JOINTS = load_prior().joints
 
@@ -77,7 +77,7 @@ def test_expressions_move_the_skin_as_an_avatar_does():
 @given(st.integers(0, 10_000))
 def test_jacobian_is_the_limit_of_differences(seed):
     rng = np.random.default_rng(seed)
-    fit = known(seed, rng.uniform(0, 360), SHAPE_MEAN + rng.uniform(-2, 2, len(SHAPES)))
+    fit = known(seed, rng.uniform(0, 360), rng.uniform(-2, 2, len(shape())))
     fit.expression, fit.gaze = rng.uniform(0.2, 0.8, EXPRESSIONS), rng.uniform(-0.3, 0.3, (2, 2))
     model = fit_model()
     for points in (
@@ -132,9 +132,8 @@ def test_bodies_are_found_in_photos_that_show_half_of_them():
 
 def test_a_smile_is_an_expression_and_not_the_face():
     """The same face seen smiling and plain: the shape stays, the expression tells them apart."""
-    betas = SHAPE_MEAN.copy()
-    betas[SHAPES.index("jaw_width")] = 1.5
-    betas[SHAPES.index("nose_length")] = -1.0
+    names = load_template().shape_names
+    betas = shape(face01=2.0, face06=-2.0)
     size = (960, 720)
     plain = known(2, betas=betas, size=size)
     smiling = known(2, betas=betas, expression=smile(), size=size)
@@ -144,8 +143,8 @@ def test_a_smile_is_an_expression_and_not_the_face():
     jaws = [fit.expression[ARKIT_INDEX["jawOpen"]] for fit in (a, b)]
     assert smiles[1] > smiles[0] + 0.4
     assert jaws[1] > jaws[0] + 0.2
-    assert a.betas[SHAPES.index("jaw_width")] > 0.5
-    assert a.betas[SHAPES.index("nose_length")] < -0.3
+    assert a.betas[names.index("face01")] > 0.6
+    assert a.betas[names.index("face06")] < -0.4
 
 
 def test_the_gaze_is_found():
@@ -157,12 +156,11 @@ def test_the_gaze_is_found():
 
 
 def test_photos_of_one_person_share_the_shape():
-    betas = SHAPE_MEAN.copy()
-    betas[SHAPES.index("weight")] = 5.0
+    betas = shape(body02=2.0)
     truths = [known(number, 40.0 * number, betas) for number in range(3)]
     fits = [fit for _, fit in fit_bodies([observed(truth) for truth in truths])]
     assert all(np.array_equal(fit.betas, fits[0].betas) for fit in fits)
-    assert fits[0].betas[SHAPES.index("weight")] > 3.5
+    assert fits[0].betas[load_template().shape_names.index("body02")] > 1.0
     assert np.mean([joint_error(*pair) for pair in zip(fits, truths, strict=True)]) < 0.05
 
 

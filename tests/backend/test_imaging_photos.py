@@ -210,7 +210,7 @@ def test_float_tiff(tmp_path):
     Image.fromarray(ramp).save(path)
     assert np.abs(load_photo(path).rgb[..., 1] - ramp).max() < 1e-6
     Image.fromarray(np.full((64, 64), np.nan, np.float32)).save(path)
-    assert "finite" in message_of(path)
+    assert "NaN or infinity" in message_of(path)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

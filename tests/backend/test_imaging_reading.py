@@ -79,7 +79,7 @@ def test_photos_on_their_side_or_head_are_turned(turns):
     seen = ESTIMATOR.see(np.ascontiguousarray(np.rot90(rgb, -turns)))
     assert seen.turns == turns
     assert np.array_equal(seen.rgb, rgb)
-    assert any("turned" in note for note in seen.remarks("photo.jpg"))
+    assert any("rotated" in note for note in seen.remarks("photo.jpg"))
     assert overlap(seen.matte > 0.5, person(24)[1] > 0.5) > 0.9
 
 
@@ -147,9 +147,11 @@ def test_one_good_photo_from_the_front_shows_legs_and_arms():
 
 def test_what_no_photo_shows_is_a_sentence_with_advice():
     assert unseen_sentence([]) == ""
-    assert unseen_sentence(["the back"]) == "No photo shows the back: it is filled in. Add a photo of it."
+    assert (
+        unseen_sentence(["the back"]) == "Not visible in any photo; filled in: the back. Add a photo of it."
+    )
     said = unseen_sentence(["the face", "the legs", "the feet"])
-    assert said == "No photo shows the face, the legs and the feet: these are filled in. Add photos of them."
+    assert said == "Not visible in any photo; filled in: the face, the legs and the feet. Add photos of them."
 
 
 def test_photos_become_what_the_network_is_shown():

@@ -7,7 +7,7 @@ import torch
 from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.imaging.fit.model import SHAPE_MEAN, SHAPES, fit_model
+from lca_blender.backend.imaging.fit.model import fit_model
 from lca_blender.backend.likeness import colours, surface
 from lca_blender.backend.likeness.assemble import moved_normals, person_avatar, place_scales
 from lca_blender.backend.likeness.mirrored import mirror_remarks
@@ -18,7 +18,7 @@ from lca_blender.backend.model.lca import LCA, CanonicalGaussians
 from model_fixtures import SMALL
 from scipy import ndimage
 from scipy.spatial import cKDTree
-from sightings import known, observed
+from sightings import known, observed, shape
 
 PLACES = load_places()
 SIZE = (640, 480)
@@ -65,9 +65,7 @@ def test_missing_or_damaged_places_are_one_sentence(tmp_path):
 
 def test_the_fitted_surface_poses_onto_the_fitted_body():
     """Places carried to the mean canonical space and back by an avatar's skinning lie on the body's mesh."""
-    betas = SHAPE_MEAN.copy()
-    betas[[SHAPES.index("height"), SHAPES.index("weight"), SHAPES.index("leg_length")]] = 1.5, 4.0, 1.0
-    fit = known(3, 20, betas)
+    fit = known(3, 20, shape(body01=-1.0, body02=2.0, body03=1.0))
     photo = photo_of(fit)
     posed = photo.pose(PLACES, fitted_surface(PLACES, fit), PLACES.normals)
     vertices, model = fit.vertices(), fit_model()

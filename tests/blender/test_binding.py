@@ -152,7 +152,7 @@ def test_which_armature_is_meant(metarig, avatar_file):
     other = metarig.copy()
     bpy.context.collection.objects.link(other)
     avatar = add(avatar_file)
-    fails("not clear which armature", bpy.ops.lca.bind_to_armature)
+    fails("several armatures", bpy.ops.lca.bind_to_armature)
     fails("no armature called", bpy.ops.lca.bind_to_armature, armature="Nobody")
     bind(avatar, other)
     assert avatar.lca.armature == other
@@ -182,7 +182,7 @@ def test_a_map_is_not_loaded_for_a_deleted_rig(metarig, avatar_file, tmp_path):
     bind(avatar, metarig)
     bpy.context.collection.objects.unlink(metarig)
     assert bpy.ops.lca.save_bone_map(filepath=str(tmp_path / "map.json")) == {"FINISHED"}
-    fails("not clear which armature", bpy.ops.lca.load_bone_map, filepath=str(tmp_path / "map.json"))
+    fails("No armature is selected", bpy.ops.lca.load_bone_map, filepath=str(tmp_path / "map.json"))
 
 
 def test_vertex_groups_of_the_artist_stay(metarig, avatar_file):

@@ -33,7 +33,7 @@ def test_photos_become_an_avatar_in_the_scene(scene, tmp_path, model_file):
     assert result == {"FINISHED"}
     avatar = bpy.context.object
     assert tuple(avatar.location) == (1, 2, 0)
-    assert "No photo shows" in avatar.lca.warnings
+    assert "Not visible in any photo" in avatar.lca.warnings
     assert len(Avatar.load(tmp_path / "person.lca")) == len(load_places())
     means = splats(avatar)
     assert means.shape == (len(load_places()), 3)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from lca_blender.backend.gaussians import Gaussians
 from lca_blender.backend.raster import Camera, look_at, rasterize
-from lca_blender.backend.raster.mesh_depth import Mesh, mesh_depth
+from lca_blender.backend.raster.mesh_depth import mesh_depth
 from mathutils import Matrix
 
 from lca_blender.engine import picture, viewport
@@ -21,7 +21,8 @@ from lca_blender.engine.gpu_order import CpuOrder, GpuOrder
 from lca_blender.engine.gpu_shaders import ROW
 from lca_blender.engine.gpu_splats import NOTHING_Z, SplatTexture
 from lca_blender.engine.gpu_state import read_texture
-from lca_blender.preferences import Defaults
+from lca_blender.engine.gpu_support import gpu_draws
+from lca_blender.preferences import DEFAULTS
 from lca_blender.scene.camera import viewport_camera
 from lca_blender.scene.meshes import placed_surfaces
 
@@ -187,7 +188,7 @@ def ball(scene):
 
 
 def depth_of(meshes, camera) -> np.ndarray:
-    return mesh_depth([Mesh(*s, np.frombuffer(m).reshape(4, 4)) for s, m in meshes], camera)
+    return mesh_depth([one.mesh() for one in meshes], camera)
 
 
 @pytest.mark.parametrize("name", CAMERAS)
@@ -246,12 +247,12 @@ def test_a_still_mesh_is_uploaded_once(ball):
 
 
 def test_the_preferences_and_the_machine_choose_who_draws(monkeypatch):
-    monkeypatch.setattr(Defaults, "viewport", "GPU")
-    assert viewport.gpu_draws()
-    monkeypatch.setattr(Defaults, "viewport", "CPU")
-    assert not viewport.gpu_draws()
-    monkeypatch.setattr(Defaults, "viewport", "AUTO")
-    assert viewport.gpu_draws() == (gpu.platform.device_type_get() != "SOFTWARE")
+    monkeypatch.setattr(DEFAULTS, "viewport", "GPU")
+    assert gpu_draws()
+    monkeypatch.setattr(DEFAULTS, "viewport", "CPU")
+    assert not gpu_draws()
+    monkeypatch.setattr(DEFAULTS, "viewport", "AUTO")
+    assert gpu_draws() == (gpu.platform.device_type_get() != "SOFTWARE")
 
 
 @pytest.mark.parametrize("transparent", [False, True])
@@ -267,7 +268,7 @@ def test_both_ways_of_drawing_a_viewport_agree(scene, bound, transparent):
     projection = scene.camera.calc_matrix_camera(graph, x=region.width, y=region.height)
     matrices = np.array(scene.camera.matrix_world.inverted()), np.array(projection)
     view = viewport.View()
-    view.look(picture.gather(graph), view.surfaces(graph, None))
+    view.set_content(picture.gather(graph), view.surfaces(graph, None))
     view.paint_on_gpu(matrices, region, scene)
     on_gpu = read_texture(view.texture, 4)
     view.paint_on_cpu(matrices, region, 1.0, scene)
@@ -285,7 +286,7 @@ def test_an_overlay_holds_splats_alone_in_display_colours(scene, avatar):
     projection = scene.camera.calc_matrix_camera(graph, x=region.width, y=region.height)
     matrices = np.array(scene.camera.matrix_world.inverted()), np.array(projection)
     view = viewport.View(overlay=True)
-    view.look(picture.gather(graph), placed_surfaces(graph))
+    view.set_content(picture.gather(graph), placed_surfaces(graph))
     view.paint_on_gpu(matrices, region, scene)
     camera = viewport_camera(*matrices, region.width, region.height)
     depth = torch.from_numpy(depth_of(view.meshes, camera).copy())
@@ -296,21 +297,21 @@ def test_an_overlay_holds_splats_alone_in_display_colours(scene, avatar):
 
 def test_a_moved_mesh_is_seen(ball):
     view, scene = viewport.View(), bpy.context.scene
-    view.look([], ball)
+    view.set_content([], ball)
     matrices = np.eye(4), np.eye(4)
     base = view.picture_key(matrices, (9, 9), scene, True)
-    view.look([], placed_surfaces(bpy.context.evaluated_depsgraph_get()))
+    view.set_content([], placed_surfaces(bpy.context.evaluated_depsgraph_get()))
     assert view.picture_key(matrices, (9, 9), scene, True) == base
     assert view.picture_key(matrices, (9, 9), scene, False) != base
     bpy.context.object.matrix_world = Matrix.Translation((0, 0, 1e-4))
     bpy.context.view_layer.update()
-    view.look([], placed_surfaces(bpy.context.evaluated_depsgraph_get()))
+    view.set_content([], placed_surfaces(bpy.context.evaluated_depsgraph_get()))
     assert view.picture_key(matrices, (9, 9), scene, True) != base
 
 
 def test_the_scene_is_walked_again_only_after_a_change(ball):
     view, graph = viewport.View(), bpy.context.evaluated_depsgraph_get()
-    view.look([], view.surfaces(graph, None))
+    view.set_content([], view.surfaces(graph, None))
     assert len(view.meshes) == 2
     bpy.data.objects.remove(bpy.context.object)
     graph = bpy.context.evaluated_depsgraph_get()

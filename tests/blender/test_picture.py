@@ -109,9 +109,9 @@ def test_the_viewport_is_coarse_only_while_things_move_and_only_on_slow_machines
 def test_the_picture_key_follows_everything_that_is_seen(scene):
     view, matrices = viewport.View(), (np.eye(4), np.eye(4))
     splats = [one_splat()]
-    view.look(splats)
+    view.set_content(splats)
     base = view.picture_key(matrices, (10, 10), scene)
-    view.look(list(splats))
+    view.set_content(list(splats))
     assert view.picture_key(matrices, (10, 10), scene) == base
     moved = np.eye(4)
     moved[0, 3] = 1e-6
@@ -120,9 +120,9 @@ def test_the_picture_key_follows_everything_that_is_seen(scene):
     scene.render.film_transparent = True
     assert view.picture_key(matrices, (10, 10), scene) != base
     scene.render.film_transparent = False
-    view.look([one_splat(depth=2.0001)])
+    view.set_content([one_splat(depth=2.0001)])
     assert view.picture_key(matrices, (10, 10), scene) != base
-    view.look([])
+    view.set_content([])
     assert view.splats is None
 
 

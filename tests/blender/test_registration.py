@@ -6,12 +6,11 @@ import bpy
 import pytest
 
 import lca_blender
-from lca_blender import playback
-from lca_blender.properties import ARKIT_NAMES
+from lca_blender import handlers
 
 
 def handler_counts():
-    return {name: len(getattr(bpy.app.handlers, name)) for name, _ in playback.HANDLERS}
+    return {name: len(getattr(bpy.app.handlers, name)) for name, _ in handlers.HANDLERS}
 
 
 def test_register_and_unregister_twice_leave_nothing_behind():
@@ -24,7 +23,7 @@ def test_register_and_unregister_twice_leave_nothing_behind():
         lca_blender.register()  # a second call changes nothing
         assert hasattr(bpy.types.Object, "lca")
         assert {"LCA_GAUSSIANS"} <= bpy.types.RENDER_PT_output.COMPAT_ENGINES
-        assert all(count == bare[name] + sum(n == name for n, _ in playback.HANDLERS)
+        assert all(count == bare[name] + sum(n == name for n, _ in handlers.HANDLERS)
                    for name, count in handler_counts().items())  # fmt: skip
         lca_blender.unregister()
         assert not hasattr(bpy.types.Object, "lca")
@@ -44,11 +43,6 @@ def test_registering_does_not_import_torch():
         "lca_blender.unregister(); os._exit(found)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
-
-
-def test_sliders_are_the_templates(scene):
-    template = pytest.importorskip("lca_blender.backend.body.template").load_template()
-    assert tuple(template.expression_names) == ARKIT_NAMES
 
 
 def test_sliders_and_gaze_can_be_keyed(scene):

@@ -79,7 +79,7 @@ def gather(seen: Sighting) -> Evidence:
     matte, pose, face, hands = seen.matte, seen.pose, seen.face, seen.hands
     size = matte.shape
     parts: list[tuple[SkinnedPoints, np.ndarray, np.ndarray, int]] = []
-    names, body, pixels, sigma = _body_landmarks(pose, size)
+    names, body, pixels, sigma = _body_landmarks(pose, hands, size)
     row = {name: number for number, name in enumerate(names)}
     parts.append((body, pixels, sigma, BODY))
     parts += [
@@ -113,13 +113,18 @@ def gather(seen: Sighting) -> Evidence:
     )
 
 
-def _body_landmarks(pose: Pose, size) -> tuple[list[str], SkinnedPoints, np.ndarray, np.ndarray]:
-    """Joints and feet that are likely and in the photo."""
+def _body_landmarks(
+    pose: Pose, hands: dict[str, Hand | None], size
+) -> tuple[list[str], SkinnedPoints, np.ndarray, np.ndarray]:
+    """Joints and feet that are likely and in the photo. A wrist is believed beside its elbow or where a hand
+    was found: alone it is a guess, and would draw an arm across the face of a portrait.
+    """
     likelihood, names, joints, places, sigma = pose.likelihood(), [], [], [], []
     for side, suffix in (("left", "L"), ("right", "R")):
         for joint, (landmark, spread) in JOINTS.items():
             name = f"{side}_{landmark}"
-            if _usable(pose, likelihood, name, size):
+            alone = landmark == "wrist" and not hands.get(side) and f"{side}_elbow" not in names
+            if not alone and _usable(pose, likelihood, name, size):
                 names.append(name)
                 joints.append(f"{joint}.{suffix}")
                 sigma.append(spread / likelihood[INDEX[name]])

@@ -40,6 +40,8 @@ LIMBS = (  # joint, joint at the bone's end, landmarks at both
     ("thigh", "shin", ("hip", "knee")),
     ("shin", "foot", ("knee", "ankle")),
 )
+# Left arm of somebody who stands, in the template's axes: where a photo does not show it.
+HANGING = {"upper_arm": (0.17, 0.03, -0.98), "forearm": (0.08, -0.17, -0.98)}
 TRUNK_JOINTS = ("upper_arm.L", "upper_arm.R", "thigh.L", "thigh.R")
 
 
@@ -108,7 +110,9 @@ def first_guess(evidence: Evidence) -> BodyFit:
     seen = evidence.world[[INDEX[name] for name in TRUNK]]
     u, _, vt = np.linalg.svd((own - own.mean(0)).T @ (seen - seen.mean(0)))
     local[0] = (u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt).T
-    fit = BodyFit(local, np.zeros(3), focal, (width / 2, height / 2), np.zeros(len(load_template().shape_names)))
+    fit = BodyFit(
+        local, np.zeros(3), focal, (width / 2, height / 2), np.zeros(len(load_template().shape_names))
+    )
     _turn_limbs(evidence, fit)
     points, pixels = fit.posed(evidence.points), evidence.pixels - fit.centre
     weight = 1 / evidence.sigma[:, None]
@@ -124,18 +128,21 @@ def first_guess(evidence: Evidence) -> BodyFit:
 
 def _turn_limbs(evidence: Evidence, fit: BodyFit) -> None:
     """Turns every limb's bones, from the trunk outwards, into the directions that the landmarks have in
-    space.
+    space; arms that are not seen hang.
     """
     for side, suffix in (("left", "L"), ("right", "R")):
         for joint, end, (a, b) in LIMBS:
             rows = INDEX[f"{side}_{a}"], INDEX[f"{side}_{b}"]
+            direction = evidence.world[rows[1]] - evidence.world[rows[0]]
             if evidence.likelihood[list(rows)].min() < LIKELY:
-                continue
+                if joint not in HANGING:
+                    continue
+                direction = fit.local[0] @ (HANGING[joint] * np.array([1 if suffix == "L" else -1, 1, 1]))
             frames = fit.frames()
             j, k = JOINT[f"{joint}.{suffix}"], JOINT[f"{end}.{suffix}"]
             above = frames.turn[fit_model().skeleton.parents[j]]
             bone = frames.place[k] - frames.place[j]
-            turn = _between(bone, evidence.world[rows[1]] - evidence.world[rows[0]])
+            turn = _between(bone, direction)
             fit.local[j] = above.T @ turn @ above @ fit.local[j]
 
 

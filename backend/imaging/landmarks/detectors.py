@@ -12,12 +12,12 @@ import numpy as np
 from .graph import load_graph
 from .regions import Region, sigmoid
 
-SAME = 0.3  # intersection over union from which two boxes show the same thing
+SAME = 0.3  # intersection over union from which two boxes are one detection
 
 
 @dataclass(frozen=True)
 class Detector:
-    """A network with its anchors, (stride, count a cell) a layer, and the score that MediaPipe asks for."""
+    """A network with its anchors, (stride, count a cell) a layer, and MediaPipe's score threshold."""
 
     network: str
     layers: tuple[tuple[int, int], ...]
@@ -48,7 +48,7 @@ def detect(
     threshold: float | None = None,
     device: str = "cpu",
 ) -> list[Detection]:
-    """What a detector sees in uint8 [H,W,3], best first; in a region of it, the whole photo when None."""
+    """Detections in uint8 [H,W,3], best first; in a region of it, or in the whole photo when None."""
     network = load_graph(detector.network, device)
     region = (region or Region.whole(image)).letterboxed(network.size)
     raw, logits = network(region.crop(image, network.size, low=-1.0, border="black"))

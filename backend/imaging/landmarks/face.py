@@ -14,9 +14,8 @@ from .regions import Region, angle_to, sigmoid
 
 MESH = 468  # points of the surface; five of the right iris and five of the left follow
 RIGHT_CORNER, LEFT_CORNER = 33, 263  # the outer corners of the eyes, the person's own sides
-NOSE_TIP, CHIN = 1, 152
-# Which points of the mesh the network answers once more, closer: about the lips, the right eye and the left
-# eye.
+NOSE_TIP = 1
+# Points of the mesh that the network refines: about the lips, the right eye and the left eye.
 LIPS = (
     61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409, 78, 95, 88,
     178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415, 76, 77, 90, 180, 85, 16,
@@ -42,10 +41,10 @@ OUTLINE = (
     149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 SCORE = 0.5  # MediaPipe's own threshold
-# Right meshes wander by 0.4 to 2.4 % of the face between looks and lie 3 to 37 % of it off the body's points,
-# wrong ones by over 4.6 and over 48 % (58 photos).
-WANDER, AWAY = 0.03, 0.4
-SHAKES = tuple((x * 0.03, 1 + s * 0.06, a * 0.09) for x, s, a in (
+# Between jittered crops, correct meshes differ by 0.4 to 2.4 % of the face's size and lie 3 to 37 % of it off
+# the body's points, wrong ones over 4.6 and over 48 % (58 photos).
+SPREAD, AWAY = 0.03, 0.4
+JITTERS = tuple((x * 0.03, 1 + s * 0.06, a * 0.09) for x, s, a in (
     (0, 0, 0), (1, 1, -1), (-1, 1, 1), (1, -1, 1), (-1, -1, -1), (0, 1, 0),
 ))  # fmt: skip  # shift and size in sizes of the region, turn in radians
 LIDS = 16  # the first of an eye's, along its lids; the iris takes their mean depth
@@ -53,7 +52,7 @@ LIDS = 16  # the first of an eye's, along its lids; the iris takes their mean de
 
 @dataclass(frozen=True)
 class Face:
-    """score 0..1; points [478,3] pixels (z on the scale of x, smaller is nearer); the region looked at."""
+    """score 0..1; points [478,3] pixels (z on the scale of x, smaller is nearer); the region read."""
 
     score: float
     points: np.ndarray
@@ -77,7 +76,7 @@ class Face:
 
 
 def read_face(image: np.ndarray, region: Region, device: str = "cpu") -> Face:
-    """Looks at a square region of uint8 [H,W,3]."""
+    """Reads the face in a square region of uint8 [H,W,3]."""
     network = load_graph("face_landmark_with_attention", device)
     mesh, lips, right, left, right_iris, left_iris, score = network(region.crop(image, network.size))
     points = np.zeros((MESH + 10, 3))
@@ -92,10 +91,10 @@ def read_face(image: np.ndarray, region: Region, device: str = "cpu") -> Face:
 
 
 def find_face(image: np.ndarray, body: Pose, device: str = "cpu") -> Face | None:
-    """The face of a person whose body was found: the mean of several looks that agree with each other and
-    with the body's landmarks; None where no face can be believed.
+    """The face of a person whose body was found: the mean over several jittered crops, if these agree
+    with each other and with the body's landmarks; else None.
 
-    Backs of heads and dark blurs get a mesh with a good score too, but one that wanders between looks.
+    Backs of heads and dark blurs get a mesh with a good score too, but one that differs between crops.
     """
     regions = [region_from_pose(image, body, device)]
     for detector in (FACE_NEAR, FACE_FAR):
@@ -106,13 +105,13 @@ def find_face(image: np.ndarray, body: Pose, device: str = "cpu") -> Face | None
         return None
     best = max(meshes, key=lambda mesh: mesh.score - _apart(mesh, body))
     region = best.next_region
-    looks = [read_face(image, region.shaken(*shake), device) for shake in SHAKES]
-    points = np.stack([look.points for look in looks])
+    crops = [read_face(image, region.jittered(*jitter), device) for jitter in JITTERS]
+    points = np.stack([one.points for one in crops])
     mean = points.mean(0)
-    face = Face(float(np.mean([look.score for look in looks])), mean, region)
-    wander = np.linalg.norm(points - mean, axis=2)[:, :MESH].mean() / face.size
-    believed = min(look.score for look in looks) > SCORE and wander < WANDER and _apart(face, body) < AWAY
-    return face if believed else None
+    face = Face(float(np.mean([one.score for one in crops])), mean, region)
+    spread = np.linalg.norm(points - mean, axis=2)[:, :MESH].mean() / face.size
+    agree = min(one.score for one in crops) > SCORE and spread < SPREAD and _apart(face, body) < AWAY
+    return face if agree else None
 
 
 def _apart(mesh: Face, body: Pose) -> float:
@@ -125,7 +124,7 @@ def _apart(mesh: Face, body: Pose) -> float:
 
 
 def region_from_pose(image: np.ndarray, pose: Pose, device: str = "cpu") -> Region | None:
-    """The face of a person whose body was found; None where the detector sees none there."""
+    """The face of a person whose body was found; None where the detector finds none there."""
     head = pose.points[:11, :2]
     search = Region.around(head, angle_to(head[5], head[2], 0)).squared(3.0)
     found = detect(FACE_NEAR, image, search, device=device)

@@ -12,7 +12,7 @@ from .graph import load_graph
 from .pose import INDEX, Pose
 from .regions import Region, angle_to
 
-LIKELY, FIRST, SCORE = 0.3, 0.3, 0.7  # least likelihood of the wrist; least scores of the two looks
+LIKELY, FIRST, SCORE = 0.3, 0.3, 0.7  # least likelihood of the wrist; least scores of the two passes
 AWAY = 0.05  # of the body's region, from the hand's wrist to the body's
 PALM = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # points that a region is laid around
 WRIST = 0
@@ -28,8 +28,8 @@ FINGER_JOINTS = {
 
 @dataclass(frozen=True)
 class Hand:
-    """score 0..1; right 0..1, how much it looks like a right hand; points [21,3] pixels (z on the scale of
-    x); world [21,3] metres, axes of the photo; the region looked at.
+    """score 0..1; right 0..1, probability of a right hand; points [21,3] pixels (z on the scale of
+    x); world [21,3] metres, axes of the photo; the region it was read from.
     """
 
     score: float
@@ -51,7 +51,7 @@ class Hand:
 
 
 def read_hand(image: np.ndarray, region: Region, device: str = "cpu") -> Hand:
-    """Looks at a square region of uint8 [H,W,3]."""
+    """Reads the hand in a square region of uint8 [H,W,3]."""
     network = load_graph("hand_landmark_full", device)
     points, score, right, world = network(region.crop(image, network.size))
     shares = points.reshape(-1, 3).astype(np.float64) / network.size[0]
@@ -66,7 +66,7 @@ def read_hand(image: np.ndarray, region: Region, device: str = "cpu") -> Hand:
 
 
 def find_hand(image: np.ndarray, body: Pose, side: str, device: str = "cpu") -> Hand | None:
-    """The "left" or "right" hand of a person whose body was found; None where none can be believed."""
+    """The "left" or "right" hand of a person whose body was found; None where its score is too low."""
     wrist = INDEX[f"{side}_wrist"]
     if body.likelihood()[wrist] < LIKELY:
         return None

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is in a photo: every person with body landmarks, the most prominent first.
+"""Finds all people in a photo with body landmarks, the most prominent first.
 
-People are looked for by the detectors of people and of faces in the whole photo; where that finds nobody for
-sure, also wherever a person could stand (a body without a head, a drawing), and in overlapping windows of the
-photo (people far away). What is found is looked at again from shaken regions: a person's landmarks and mask
-stay where they are, those of anything else wander.
+The detectors of people and of faces search the whole photo; where they find nobody with high confidence,
+regions on the photo's middle line (a body without a head, a drawing) and overlapping windows (people far
+away) are searched too. Every candidate is read again from jittered regions: landmarks and mask of a person
+agree between them, those of a false detection do not.
 """
 
 from collections.abc import Iterator
@@ -19,25 +19,25 @@ from .face import Face
 from .pose import Pose
 from .regions import Region
 
-FAINT, IN_WINDOW, BESIDE = 0.2, 0.6, 0.35  # detectors' scores that are worth a look: in the whole photo, in a
-# window of it, and where the people found first are painted over
+FAINT, IN_WINDOW, BESIDE = 0.2, 0.6, 0.35  # detectors' thresholds: in the whole photo, in a window of it, and
+# where the people found first are painted over
 SCORE = 0.5  # of the landmark networks, MediaPipe's own threshold
 PERHAPS, SURE = 0.6, 2.8  # least quality of a person; of one that needs no further search
-SHAKES = ((0.04, 1.08, 0.1), (-0.04, 0.92, -0.1))  # shift and size in sizes of the region, turn in radians
+JITTERS = ((0.04, 1.08, 0.1), (-0.04, 0.92, -0.1))  # shift and size in sizes of the region, turn in radians
 WINDOWS = (0.5, 0.25)  # sides in sizes of the photo's longer one
 HIPS_BELOW_FACE, BODY = 3.4, 11.0  # in sizes of the face: from the face to the hips, the body's region
 NEAR, LIKE = 0.25, 1.5  # regions of one person: centres apart, in sizes; the ratio of their sizes
-INSIDE = 0.5  # of a mask that a better person's covers: no person of its own
+INSIDE = 0.5  # share of a mask inside a better person's, from which both are one person
 GRID = 192  # cells along the photo's longer side on which masks are compared
 ASIDE = 0.6  # of the prominence is lost at the photo's left and right border
-SMALL = 0.1  # of the most prominent person's; who is less is a bystander and not listed
+SMALL = 0.1  # of the most prominent person's; less prominent people are not listed
 
 
 @dataclass(frozen=True)
 class Person:
     """One person in a photo.
 
-    pose; quality: logarithm of the odds that this is a person, rightly seen (`_quality`); mask [h,w] bool,
+    pose; quality: logarithm of the odds of a correct detection (`_quality`); mask [h,w] bool,
     the person on a grid of the photo's shape whose longer side has `GRID` cells.
     """
 
@@ -63,7 +63,7 @@ class Person:
 
     @property
     def prominence(self) -> float:
-        """The size, less for who stands at the side of the photo."""
+        """The size, reduced towards the sides of the photo."""
         return self.size * (1 - ASIDE * abs(2 * self.place[0] - 1))
 
 
@@ -73,7 +73,7 @@ def find_people(image: np.ndarray, device: str = "cpu") -> list[Person]:
     for search in (_by_detectors, _anywhere, _in_windows):
         for region in search(image, device):
             if not _known(region, people):
-                people += _looked_at(image, region, device)
+                people += _read_person(image, region, device)
         least = PERHAPS if search is _anywhere else SURE
         if any(person.quality > least for person in people):
             break
@@ -86,7 +86,7 @@ def find_people(image: np.ndarray, device: str = "cpu") -> list[Person]:
     return sorted(listed, key=lambda person: -person.prominence)
 
 
-# --- where people may be -------------------------------------------------------------------------
+# --- search ---------------------------------------------------------------------------------------
 
 
 def _by_detectors(image: np.ndarray, device: str) -> Iterator[Region]:
@@ -134,7 +134,7 @@ def _windows(image: np.ndarray, share: float) -> Iterator[Region]:
 
 
 def _beside(image: np.ndarray, people: list[Person], device: str) -> list[Person]:
-    """Who is found once the others are painted over: the detector is made for one person at a time."""
+    """People found when the others are painted over: the detector is made for one person at a time."""
     height, width = image.shape[:2]
     hidden = ndimage.binary_dilation(np.any([person.mask for person in people], axis=0), iterations=2)
     rows = np.arange(height) * hidden.shape[0] // height
@@ -143,7 +143,7 @@ def _beside(image: np.ndarray, people: list[Person], device: str) -> list[Person
     painted = image.copy()
     painted[hidden] = image[~hidden].mean(0) if (~hidden).any() else 128
     regions = map(pose.region_of, detect(PERSON, painted, threshold=BESIDE, device=device))
-    return [person for region in regions for person in _looked_at(painted, region, device)]
+    return [person for region in regions for person in _read_person(painted, region, device)]
 
 
 def _body_below(seen: Face) -> Region:
@@ -153,7 +153,7 @@ def _body_below(seen: Face) -> Region:
 
 
 def _known(region: Region, people: list[Person]) -> bool:
-    """Whether a region is that of somebody who was found for sure."""
+    """Whether a region is that of a person found with high confidence."""
     for person in people:
         own = person.pose.next_region
         near = np.hypot(region.x - own.x, region.y - own.y) < NEAR * own.width
@@ -162,36 +162,36 @@ def _known(region: Region, people: list[Person]) -> bool:
     return False
 
 
-# --- who is believed -----------------------------------------------------------------------------
+# --- quality --------------------------------------------------------------------------------------
 
 
-def _looked_at(image: np.ndarray, region: Region, device: str) -> list[Person]:
-    """The person in a region with the quality of the answer, by how landmarks and mask stay under shaken
-    looks; none where there is hardly one.
+def _read_person(image: np.ndarray, region: Region, device: str) -> list[Person]:
+    """The person in a region with the quality of the detection, by the agreement of landmarks and mask
+    between jittered regions; none for a low score.
     """
     first = pose.read_pose(image, region, device)
-    body = pose.read_pose(image, first.next_region, device)  # a second look, as MediaPipe takes in a film
+    body = pose.read_pose(image, first.next_region, device)  # a second pass, as MediaPipe does in videos
     if body.score < SCORE:
         return []
     region = body.next_region
-    looks = [body, *(pose.read_pose(image, region.shaken(*shake), device) for shake in SHAKES)]
-    points = np.stack([look.points[:, :2] for look in looks])
+    passes = [body, *(pose.read_pose(image, region.jittered(*jitter), device) for jitter in JITTERS)]
+    points = np.stack([one.points[:, :2] for one in passes])
     apart = np.linalg.norm(points - points.mean(0), axis=2).mean(0) / region.width
-    weight = np.mean([look.likelihood() for look in looks], 0)
-    masks = [_mask(image, look) for look in looks]
+    weight = np.mean([one.likelihood() for one in passes], 0)
+    masks = [_mask(image, one) for one in passes]
     same = min(_overlap(masks[0], mask) for mask in masks[1:])
     return [Person(body, _quality(_median(apart, weight), same, weight.mean()), masks[0])]
 
 
-def _quality(wander: float, same: float, likelihood: float) -> float:
-    """Logarithm of the odds of a person rightly seen: wander of the landmarks (weighted median, in sizes of
+def _quality(spread: float, same: float, likelihood: float) -> float:
+    """Logarithm of the odds of a correct detection: spread of the landmarks (weighted median, in sizes of
     the region), intersection over union of the masks, and the landmarks' mean likelihood.
 
-    A logistic regression over 1,224 looks at 60 synthetic pictures (right: the mask's intersection over union
-    with the truth over 0.88) and 49 pictures without people. Best looks at photos of people reach 1.5 to 8,
-    the median 5; at pictures without people at most 2.3, the median -2 (docs/measurements.md).
+    A logistic regression over 1,224 detections in 60 synthetic pictures (right: the mask's intersection over
+    union with the truth over 0.88) and 49 pictures without people. The best in photos of people reach 1.5 to
+    8, the median 5; at pictures without people at most 2.3, the median -2 (docs/measurements.md).
     """
-    return float(12 * same + 5 * likelihood - 2.6 * np.log(wander + 0.001) - 24.2)
+    return float(12 * same + 5 * likelihood - 2.6 * np.log(spread + 0.001) - 24.2)
 
 
 def _median(values: np.ndarray, weight: np.ndarray) -> float:
@@ -201,7 +201,7 @@ def _median(values: np.ndarray, weight: np.ndarray) -> float:
 
 
 def _distinct(people: list[Person]) -> list[Person]:
-    """Every believable person once, as the best look has it."""
+    """Every person of sufficient quality once, in the best detection."""
     kept: list[Person] = []
     for person in sorted(people, key=lambda person: -person.quality):
         shares = [(person.mask & k.mask).sum() / max(1, min(person.size, k.size)) for k in kept]

@@ -28,7 +28,7 @@ class Pose:
     score 0..1: is there a person in the region; points [33,3] pixels (x, y; z on the scale of x, smaller is
     nearer, 0 at the hips); visibility and presence [33] 0..1; world [33,3] metres, origin between the hips,
     axes of the photo (x right, y down, z away); mask [256,256] in 0..1 over `region`; alignment [2,2] pixels:
-    the centre and a rim point of the region to look at next."""
+    the centre and a rim point of the region for the next pass."""
 
     score: float
     points: np.ndarray
@@ -41,11 +41,11 @@ class Pose:
 
     @property
     def next_region(self) -> Region:
-        """What this answer says should have been looked at."""
+        """The region that these landmarks give for the next pass."""
         return person_region(*self.alignment)
 
     def likelihood(self) -> np.ndarray:
-        """[33]: visible and inside the photo, as the network believes."""
+        """[33]: probability that a point is visible and inside the photo."""
         return self.visibility * self.presence
 
     def mask_in(self, height: int, width: int) -> np.ndarray:
@@ -63,7 +63,7 @@ def region_of(detection: Detection) -> Region:
 
 
 def read_pose(image: np.ndarray, region: Region, device: str = "cpu") -> Pose:
-    """Looks at a region of uint8 [H,W,3]."""
+    """Reads the pose in a region of uint8 [H,W,3]."""
     network = load_graph("pose_landmark_full", device)
     landmarks, score, mask, heat, world = network(region.crop(image, network.size))
     landmarks = landmarks.reshape(-1, 5).astype(np.float64)
@@ -84,7 +84,7 @@ def read_pose(image: np.ndarray, region: Region, device: str = "cpu") -> Pose:
 
 def _refine(shares: np.ndarray, heat: np.ndarray) -> None:
     """Moves points [n,3] to the centre of mass of their heat maps [h,w,n] nearby, in place, where these are
-    sure (mediapipe's RefineLandmarksFromHeatmapCalculator with a kernel of 9).
+    above 0.5 (mediapipe's RefineLandmarksFromHeatmapCalculator with a kernel of 9).
     """
     height, width = heat.shape[:2]
     for number, (x, y) in enumerate(shares[:, :2]):

@@ -7,8 +7,8 @@ from ...commands import say
 
 
 def add(subparsers) -> None:
-    p = subparsers.add_parser("bench", help="time each part next to a peer")
-    p.add_argument("groups", nargs="*", help="raster, drive, backward, create, blender; all")
+    p = subparsers.add_parser("bench", help="time each part beside a reference implementation")
+    p.add_argument("groups", nargs="*", help="raster, drive, backward, create, blender; all of them if none")
     p.add_argument("--json", action="store_true")
     p.set_defaults(run=run)
 

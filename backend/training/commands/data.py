@@ -7,10 +7,10 @@ from ...commands import say
 
 
 def add(subparsers) -> None:
-    p = subparsers.add_parser("data", help="look after training data")
+    p = subparsers.add_parser("data", help="check training data")
     p.set_defaults(run=run)
     actions = p.add_subparsers(required=True, metavar="action", dest="action")
-    check = actions.add_parser("check", help="say what is wrong with shards (docs/data_format.md)")
+    check = actions.add_parser("check", help="list the faults in a folder of shards (docs/data_format.md)")
     check.add_argument("folder", type=Path)
 
 
@@ -24,4 +24,4 @@ def run(args) -> None:
         faults += 1
     if faults:
         raise UserError(f"{faults} fault{'s' * (faults > 1)} in {args.folder}.")
-    say(f"Nothing is wrong with {args.folder}.")
+    say(f"No faults found in {args.folder}.")

@@ -10,7 +10,7 @@ def add(subparsers) -> None:
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--seeds", type=seed_range, default=(0, 200), metavar="FIRST:LAST")
     p.add_argument(
-        "--regime", choices=["mixed", "studio", "wild", "both"], default="both", help="both: in turns"
+        "--regime", choices=["mixed", "studio", "wild", "both"], default="both", help="both: alternating"
     )
     p.add_argument("--workers", type=int, default=1)
     p.set_defaults(run=run)
@@ -22,7 +22,7 @@ def seed_range(text: str) -> tuple[int, int]:
     try:
         return int(first), int(last)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range of seeds such as 0:100") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range of seeds such as 0:100") from None
 
 
 def run(args) -> None:

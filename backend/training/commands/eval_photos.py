@@ -8,14 +8,14 @@ from ...commands import add_network, say
 
 
 def add(subparsers) -> None:
-    p = subparsers.add_parser("eval-photos", help="score how people are found, fitted and shown")
+    p = subparsers.add_parser("eval-photos", help="score detection, body fit and avatars of photos")
     p.add_argument("--people", type=int, default=12, help="held-out synthetic people (default: 12)")
     p.add_argument(
-        "--photos", type=Path, nargs="+", help="photos or folders of photos instead, without a truth"
+        "--photos", type=Path, nargs="+", help="photos or folders of photos instead, without ground truth"
     )
-    p.add_argument("--together", action="store_true", help="they show one person: one avatar of all")
+    p.add_argument("--together", action="store_true", help="photos of one person: create one avatar of all")
     p.add_argument("--no-identity", action="store_true", help="without dlib's face descriptors")
-    p.add_argument("--rows", action="store_true", help="each photo's numbers too")
+    p.add_argument("--rows", action="store_true", help="also print each photo's scores")
     p.add_argument(
         "--sheets", type=Path, metavar="DIR", help="write a picture of each avatar beside its photos"
     )
@@ -44,7 +44,7 @@ def run(args) -> None:
 
 
 def _files(given: Path) -> list[Path]:
-    """A photo, or all files of a folder but those that begin with a dot or end like text."""
+    """A photo, or all files of a folder except hidden and text files."""
     if not given.is_dir():
         return [given]
     return sorted(

@@ -8,7 +8,7 @@ from ...commands import add_network, say
 
 
 def add(subparsers) -> None:
-    p = subparsers.add_parser("eval", help="score a network on people it never saw")
+    p = subparsers.add_parser("eval", help="score a network on held-out people")
     add_network(p)
     p.add_argument(
         "--split", choices=["studio", "wild"], default="studio", help="how people are photographed"
@@ -16,7 +16,10 @@ def add(subparsers) -> None:
     p.add_argument("--views", type=int, choices=range(1, 9), default=8, help="photos of each person")
     p.add_argument("--people", type=int, default=64)
     p.add_argument(
-        "--data", type=Path, default=Path("data/evaluation"), help="where the people are kept once made"
+        "--data",
+        type=Path,
+        default=Path("data/evaluation"),
+        help="folder of the rendered people",
     )
     p.add_argument("--shards", type=Path, help="a folder of people of your own instead (docs/data_format.md)")
     p.add_argument("--tokens", type=int)
@@ -24,7 +27,11 @@ def add(subparsers) -> None:
     p.add_argument(
         "--true-maps", action="store_true", help="the network alone, with true mattes and correspondences"
     )
-    p.add_argument("--pictures", type=Path, help="write PNGs: photos, own, truth; and a person's expressions")
+    p.add_argument(
+        "--pictures",
+        type=Path,
+        help="write PNGs: photos, avatars, ground truth; expressions",
+    )
     p.add_argument("--json", action="store_true")
     p.set_defaults(run=run)
 

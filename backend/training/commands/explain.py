@@ -10,10 +10,10 @@ DOMAINS = ("studio", "wild")
 
 
 def add(subparsers) -> None:
-    top = subparsers.add_parser("explain", help="pictures of what a network looks at")
+    top = subparsers.add_parser("explain", help="pictures of a network's attention and features")
     kinds = top.add_subparsers(required=True, metavar="kind")
 
-    p = kinds.add_parser("attention", help="where in the photos the Gaussians of a place look")
+    p = kinds.add_parser("attention", help="attention of the Gaussians at a place of the body to the photos")
     p.add_argument("photos", nargs="*", type=Path, help="of one person; a synthetic person if none")
     p.add_argument("--person", type=int, default=1_000_000, help="seed of the synthetic person")
     p.add_argument("--regime", choices=["mixed", *DOMAINS], default="mixed", help="of their photos")
@@ -59,7 +59,7 @@ def domains(args) -> None:
     model, people = load_model(args.model, args.encoder), {}
     for regime in DOMAINS:
         say(f"People of the regime {regime}")
-        # other people in each: what tells the regimes apart is not the people
+        # different people in each, so that the regimes are not told apart by the person
         first = HELD_OUT + args.people * DOMAINS.index(regime)
         people[regime] = [person_views(model, first + n, regime) for n in range(args.people)]
     print(json.dumps(explain_domains(model, people, args.out, args.tokens)))

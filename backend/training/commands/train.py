@@ -16,17 +16,21 @@ def add(subparsers) -> None:
     top = subparsers.add_parser("train", help="train a network on synthetic people")
     stages = top.add_subparsers(required=True, metavar="stage")
 
-    p = stages.add_parser("prepare", help="turn rendered people into what a step reads; resumable")
+    p = stages.add_parser("prepare", help="prepare rendered people; resumable")
     p.add_argument("--data", type=Path, nargs="+", required=True, help="folders made by `lca demo-data`")
     p.add_argument("--config", default="starter", help="a preset's name or a JSON file")
-    p.add_argument("--estimates", action="store_true", help="with the photo estimator's own maps")
-    p.add_argument("--share", default="0/1", help="1/4: the second of four processes that share the work")
+    p.add_argument(
+        "--estimates", action="store_true", help="also store the photo estimator's correspondences"
+    )
+    p.add_argument("--share", default="0/1", help="I/N: this process does part I of N")
     p.set_defaults(run=prepare)
 
     for stage, words in (("pretrain", "from a random start"), ("posttrain", "from a checkpoint")):
         p = stages.add_parser(stage, help=words)
         p.add_argument("--data", type=Path, nargs="+", required=True, help="folders of prepared people")
-        p.add_argument("--out", type=Path, required=True, help="folder of the run; a run there is continued")
+        p.add_argument(
+            "--out", type=Path, required=True, help="folder of the run; an existing run is continued"
+        )
         p.add_argument("--config", default="starter", help="a preset's name or a JSON file")
         p.add_argument("--from", dest="weights", help="the network to start from: a file or a preset's name")
         add_encoder(p)
@@ -36,7 +40,7 @@ def add(subparsers) -> None:
         p.add_argument(
             "--features", type=Path, help="keep that encoder's features of undisturbed photos here"
         )
-        p.add_argument("--minutes", type=float, help="length of the whole run, pauses left out")
+        p.add_argument("--minutes", type=float, help="length of the whole run, without pauses")
         p.add_argument("--steps", type=int, help="end after this many steps instead")
         p.add_argument("--lr", type=float)
         p.add_argument("--seed", type=int)
@@ -56,7 +60,7 @@ def prepare(args) -> None:
 
     number, _, of = args.share.partition("/")
     if not (number.isdigit() and of.isdigit() and int(number) < int(of)):
-        raise UserError(f"{args.share!r} is no share of the work.", "Write 0/2 and 1/2 for two processes.")
+        raise UserError("--share must be I/N with 0 <= I < N.", "For two processes give 0/2 and 1/2.")
     share = (int(number), int(of))
     config = preset(training_config(args.config, "pretrain").model)
     report = lambda fraction, text: say(f"{100 * fraction:3.0f} %  {text}")  # noqa: E731

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An avatar made ready for playing: the arrays of kernels/drive.c, laid out once, and the call of each frame.
+"""Driving an avatar on the CPU: its arrays packed once for kernels/drive.c, and the call of each frame.
 
-Sixteen tokens at a time go from the first layer of the decoder to posed Gaussians, so nothing large lies in
-between. The result is bit for bit the same on any number of threads and in any order of the Gaussians.
+The kernel takes sixteen tokens at a time from the decoder's first layer to posed Gaussians, so intermediate
+results stay in the cache. The result is bit for bit the same on any number of threads and in any order of the
+Gaussians.
 """
 
 import threading
 
 import numpy as np
 
+from .decoder import CHANGES
 from .gaussians import Gaussians
 from .native import INT, POINTER, Kernel, Struct
-from .recycling import empty
+from .recycling import empty, on_line
 from .workers import default_threads, share
 
 TOKENS = 16  # of a block
 LANES = 8
 ROWS = 6  # outputs of a layer at a time
-CHANGES = 13  # colour 3, mean 3, quaternion 4, log scale 3
-LINE = 64  # bytes of a cache line
 
 _drive = Kernel("lca_drive", *[POINTER] * 5, INT)
 _DISPLACEMENT = np.dtype([("at", np.int32), ("by", np.float32, 3)])
@@ -26,9 +26,7 @@ _DISPLACEMENT = np.dtype([("at", np.int32), ("by", np.float32, 3)])
 
 def _aligned(values: np.ndarray) -> np.ndarray:
     """A contiguous copy that begins on a cache line."""
-    room = np.empty(values.nbytes + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    out = room[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    out = on_line(values.nbytes).view(values.dtype).reshape(values.shape)
     out[...] = values
     return out
 
@@ -84,8 +82,8 @@ def _packed(weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return weight.reshape(-1, ROWS, weight.shape[1]).transpose(0, 2, 1), bias
 
 
-class Player:
-    """Plays an `Avatar`, whose tensors are only read here, once."""
+class PackedAvatar:
+    """An `Avatar`'s tensors in the kernel's layout."""
 
     def __init__(self, avatar):
         self.count = len(avatar)
@@ -127,11 +125,11 @@ class Player:
         rows = np.arange(self.blocks)[:, None] * len(basis) + np.arange(len(basis) + 1)
         return starts[rows].astype(np.int64), moves
 
-    def play(self, features: np.ndarray, expression: np.ndarray, transforms: np.ndarray) -> Gaussians:
-        """A frame. features [S] of the decoder, expression [52], transforms [J,4,4], float32."""
+    def drive(self, features: np.ndarray, expression: np.ndarray, transforms: np.ndarray) -> Gaussians:
+        """One frame: features [S] of the decoder, expression [52], transforms [J,4,4], float32."""
         made = Gaussians(*(empty(self.count, *size) for size in ((3,), (3, 3), (), (3,))))
-        made.opacities.numpy()[...] = self.opacities  # torch's threads would go on spinning for a while
-        shift = np.einsum("ds,s->d", self.signal_weight, features)  # its product would wake BLAS's threads
+        made.opacities.numpy()[...] = self.opacities  # a copy by torch would leave its threads spinning
+        shift = np.einsum("ds,s->d", self.signal_weight, features)  # a product by BLAS would wake its threads
         inputs = (shift, np.ascontiguousarray(expression), np.ascontiguousarray(transforms))
         outputs = (tensor.numpy() for tensor in (made.means, made.covariances, made.colors))
         threads = min(default_threads(), self.blocks)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What stands behind a finished picture. */
+/* An opaque background behind a premultiplied picture. */
 #include "simd.h"
 
-/* Puts an opaque colour [3] behind a premultiplied picture [count,4], in place, but not where scene_depth [count]
- * (or null) is finite: there the picture stays as it is. */
+/* Puts an opaque colour [3] behind a premultiplied picture [count,4], in place, except where scene_depth
+ * [count] (or null) is finite. */
 API void lca_put_behind(int64_t *counter, int64_t count, int64_t chunk, float *picture, const float *color, const float *scene_depth) {
     for (int64_t begin; (begin = take_ticket(counter) * chunk) < count;) {
         int64_t end = begin + chunk < count ? begin + chunk : count;

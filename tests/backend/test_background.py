@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands behind a finished picture."""
+"""An opaque background behind a premultiplied picture."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lca_blender.backend.raster.film import put_behind
+from lca_blender.backend.raster.background import put_behind
 
 
 @settings(max_examples=30, deadline=None)

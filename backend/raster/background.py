@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands behind a finished picture."""
+"""An opaque background behind a premultiplied picture."""
 
 import numpy as np
 
@@ -14,8 +14,8 @@ _behind = Kernel("lca_put_behind", POINTER, INT, INT, POINTER, POINTER, POINTER)
 def put_behind(picture: np.ndarray, color, holes: np.ndarray | None = None) -> None:
     """Puts an opaque colour [3] behind a premultiplied picture, contiguous float32 [H,W,4], in place.
 
-    Where holes, float32 [H,W], is finite (a depth image: where something of the scene is), the picture stays
-    as it is. ValueError where shapes or types are others.
+    Where holes, float32 [H,W], is finite (a depth image: where a mesh of the scene is), the picture is
+    unchanged. ValueError for other shapes or types.
     """
     if picture.dtype != np.float32 or picture.ndim != 3 or picture.shape[2] != 4:
         raise ValueError(f"picture must be float32 [H, W, 4], not {picture.dtype} {list(picture.shape)}.")
