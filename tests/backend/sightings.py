@@ -16,7 +16,12 @@ from lca_blender.backend.raster.mesh_faces import rasterize_mesh
 from lca_blender.backend.training.people.poses import random_pose
 
 HEIGHT, WIDTH = 480, 360
-SHAPES = load_template().shape_names
+
+
+def shape(**values: float) -> np.ndarray:
+    """[S] coefficients of the template's shapes, zero but for those given by name."""
+    names = load_template().shape_names
+    return np.array([values.get(name, 0.0) for name in names])
 
 
 def known(number: int, yaw: float = 0.0, betas=None, expression=None, size=(HEIGHT, WIDTH)) -> BodyFit:
@@ -33,7 +38,7 @@ def known(number: int, yaw: float = 0.0, betas=None, expression=None, size=(HEIG
         translation,
         1.4 * max(size),
         (size[1] / 2, size[0] / 2),
-        np.zeros(len(SHAPES)) if betas is None else betas,
+        shape() if betas is None else betas,
         np.zeros(EXPRESSIONS) if expression is None else expression,
     )
 

@@ -18,7 +18,7 @@ from lca_blender.backend.model.lca import LCA, CanonicalGaussians
 from model_fixtures import SMALL
 from scipy import ndimage
 from scipy.spatial import cKDTree
-from sightings import SHAPES, known, observed
+from sightings import known, observed, shape
 
 PLACES = load_places()
 SIZE = (640, 480)
@@ -56,18 +56,16 @@ def test_places_are_even_and_finest_on_the_face():
 
 
 def test_missing_or_damaged_places_are_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="no file of places"):
+    with pytest.raises(UserError, match="are missing"):
         load_places(tmp_path / "none.safetensors")
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
-    with pytest.raises(UserError, match="no file of places"):
+    with pytest.raises(UserError, match="damaged"):
         load_places(tmp_path / "bad.safetensors")
 
 
 def test_the_fitted_surface_poses_onto_the_fitted_body():
     """Places carried to the mean canonical space and back by an avatar's skinning lie on the body's mesh."""
-    betas = np.zeros(len(SHAPES))
-    betas[:3] = 1.5, -2.0, 1.0
-    fit = known(3, 20, betas)
+    fit = known(3, 20, shape(body01=-1.0, body02=2.0, body03=1.0))
     photo = photo_of(fit)
     posed = photo.pose(PLACES, fitted_surface(PLACES, fit), PLACES.normals)
     vertices, model = fit.vertices(), fit_model()

@@ -34,6 +34,8 @@ def test_the_archive_holds_the_package_as_blender_wants_it(archive):
         names
     )
     assert "backend/likeness/data/places.safetensors" in names
+    body = {f"backend/body/data/{name}" for name in ("LICENSE.md", "NOTICE", "template.safetensors")}
+    assert body <= set(names)
     assert not [name for name in names if "numpy-" in name], "numpy is Blender's own"
     assert {f"./{name}" for name in names if name.endswith(".whl")} == set(manifest["wheels"])
 

@@ -170,7 +170,8 @@ def test_sides_and_bones():
     assert mirrored_name("jawOpen") == "jawOpen"
     bones = {
         "finger1-2.L": "thumb2.L", "metacarpal3.R": "hand.R", "oris06": "head", "oris06.L": "jaw",
-        "special04": "jaw", "lowerarm02.R": "forearm_twist.R", "breast.L": "spine3", "upperleg02.L": "thigh.L",
+        "special04": "jaw", "lowerarm02.R": "forearm_twist.R", "breast.L": "spine3",
+        "upperleg02.L": "thigh.L",
     }  # fmt: skip
     assert {bone: joint_of_bone(bone) for bone in bones} == bones
     assert all(joint in INDEX or f"{joint}.L" in INDEX for _, joint in JOINTS_OF_BONES)

