@@ -167,7 +167,7 @@ def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> float:
     if tucked:  # bloused a little over the waist
         cut.fall = cut.fall * np.where(t.arm, 1, np.clip((t.z - t.height(104)) / 0.06, 0, 1))[:, None]
     if not tucked:  # room for a waistband
-        room, cut.hold = (0.03, 0.03) if lowest > 0 else (0.015, cut.hold)  # a skirt stands off more
+        room, cut.hold = (0.04, 0.04) if lowest > 0 else (0.015, cut.hold)  # a skirt stands off more
         low = np.where(t.arm, 0, room * np.clip((t.height(106) - t.z) / 0.06, 0, 1))
         cut.offset = np.maximum(cut.offset, low).astype(np.float32)
     weave = prints.KNIT if kind == "sweater" else None

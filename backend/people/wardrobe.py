@@ -99,7 +99,7 @@ class Wardrobe:
         if not outside:
             self.slack = np.where(cut.outline > -0.02, np.minimum(self.slack, hanging), self.slack)
         # Whoever looks down a collar sees skin.
-        neck = np.where(self.tape.arm, 0, 0.035 * np.clip((self.tape.z - self.tape.height(136)) / 0.05, 0, 1))
+        neck = np.where(self.tape.arm, 0, 0.09 * np.clip((self.tape.z - self.tape.height(136)) / 0.05, 0, 1))
         self.hidden = np.maximum(self.hidden, np.minimum(cut.outline, outline) - margin - neck)
 
     def hang(self, name, top, bottom, fabric, flare, ease, pleats, opening=0.0, shape=None):
