@@ -85,7 +85,7 @@ def make_glasses(rng: np.random.Generator, shape: BodyShape) -> list[Piece]:
     mirror = np.array([-1, 1, 1])
     reach = 3.25 + half_width
     hinge = np.array([reach, 0.2, 10.15 - 0.055 * reach**2])
-    arm = np.array([hinge, [7.6, 0.4, 5.5], [8.1, 0.35, 1.5], [8.05, 0.2, -1.0], [7.85, -1.3, -2.6]])
+    arm = np.array([hinge, [7.4, 0.4, 5.5], [7.75, 0.35, 1.5], [7.7, 0.2, -1.0], [7.5, -1.3, -2.6]])
     arm = np.stack([np.interp(np.linspace(0, 4, 17), np.arange(5), arm[:, i]) for i in range(3)], 1)
     inner = 3.25 - half_width
     bridge = np.stack(

@@ -230,8 +230,9 @@ def hang(
     out = np.stack([np.cos(angle), np.sin(angle)], 1)
     count, depth, phase = pleats
     rings, widest, middle = [], np.zeros(columns), None
+    window = max(0.012, 0.6 * (top - bottom) / (rows - 1))
     for i, height in enumerate(np.linspace(top, bottom, rows)):
-        slab = vertices[chosen[np.abs(mean[chosen, 2] - height) < 0.03]]
+        slab = vertices[chosen[np.abs(mean[chosen, 2] - height) < window]]
         if middle is None:
             middle = np.array([0, 0.5 * (slab[:, 1].min() + slab[:, 1].max())])
         reach = hull_radius(out, slab[:, :2] - middle) + ease

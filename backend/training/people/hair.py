@@ -256,6 +256,6 @@ def sample_hair(
     look = HairLook(
         root=root.astype(np.float64), tip=np.clip(root * lighter, 0, 0.95).astype(np.float64),
         grey=0.0 if dyed else grey,
-        streaks=float(rng.uniform(0.5, 1.2)), shine=float(rng.uniform(0.3, 0.6)), flow=0,
+        streaks=float(rng.uniform(0.5, 1.2)), shine=float(rng.uniform(0.45, 0.85)), flow=0,
     )  # fmt: skip
     return sample_style(rng, masculine, place), look, natural

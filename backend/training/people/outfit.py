@@ -55,6 +55,8 @@ def _tailored(w: Wardrobe, hem: float, long: bool) -> None:
         cut.hold = 0.03
     name = "coat" if long else "suit jacket"
     w.wear(name, cut, [fabric], depth, margin=0.03, hem_depth=0.005)
+    if long:
+        w.keep_under(hem + 0.05, below, 0.012)
     plain = prints.Fabric(
         fabric.look._replace(pattern=prints.PLAIN, seams=0.0, closure=NO_CLOSURE, pockets=NO_POCKETS),
         fabric.place,
@@ -165,7 +167,8 @@ def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> float:
     if tucked:  # bloused a little over the waist
         cut.fall = cut.fall * np.where(t.arm, 1, np.clip((t.z - t.height(104)) / 0.06, 0, 1))[:, None]
     if not tucked:  # room for a waistband
-        low = np.where(t.arm, 0, 0.015 * np.clip((t.height(106) - t.z) / 0.06, 0, 1))
+        room, cut.hold = (0.04, 0.04) if lowest > 0 else (0.015, cut.hold)  # a skirt stands off more
+        low = np.where(t.arm, 0, room * np.clip((t.height(106) - t.z) / 0.06, 0, 1))
         cut.offset = np.maximum(cut.offset, low).astype(np.float32)
     weave = prints.KNIT if kind == "sweater" else None
     fabric = w.fabric(
@@ -271,9 +274,7 @@ def _skirt(w: Wardrobe, waist: float, fabric: prints.Fabric) -> float:
     hips = np.minimum(garments.under_skirt(t, waist - 0.02, bottom), t.z - t.height(90))
     w.hidden = np.maximum(w.hidden, hips)
     w.over = np.maximum(w.over, garments.under_skirt(t, waist - 0.01, bottom) + 0.03)
-    tucked_in = garments.under_skirt(t, waist + 0.01, bottom) > -0.02
-    w.roof = np.where(tucked_in, np.minimum(w.roof, 0.009), w.roof).astype(np.float32)
-    w.slack = np.where(tucked_in, 0, w.slack).astype(np.float32)
+    w.keep_under(waist + 0.03, bottom, 0.009, 0.0)
     return bottom
 
 

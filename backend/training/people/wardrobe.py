@@ -98,7 +98,9 @@ class Wardrobe:
         self.roof = np.where(cut.outline > -0.02, np.minimum(self.roof, cut.offset), self.roof)
         if not outside:
             self.slack = np.where(cut.outline > -0.02, np.minimum(self.slack, hanging), self.slack)
-        self.hidden = np.maximum(self.hidden, np.minimum(cut.outline, outline) - margin)
+        # Whoever looks down a collar sees skin.
+        neck = np.where(self.tape.arm, 0, 0.09 * np.clip((self.tape.z - self.tape.height(136)) / 0.05, 0, 1))
+        self.hidden = np.maximum(self.hidden, np.minimum(cut.outline, outline) - margin - neck)
 
     def hang(self, name, top, bottom, fabric, flare, ease, pleats, opening=0.0, shape=None):
         """Hang a skirt from `top` to `bottom` about the body, or about `shape`."""
@@ -110,6 +112,15 @@ class Wardrobe:
         self.outfit.pieces.append(piece)
         if name:
             self.outfit.names.append(name)
+
+    def keep_under(self, top: float, bottom: float, room: float, slack: float | None = None):
+        """Leave what is worn next little room under a skirt between two heights: `room` off the skin, and
+        hanging by `slack`, or as far as the body's hollows are deep, metres."""
+        t = self.tape
+        under = ~t.arm & (t.z < top) & (t.z > bottom)
+        hollow = np.linalg.norm(self.drape.trunk(2.0), axis=1) if slack is None else slack
+        self.roof = np.where(under, np.minimum(self.roof, room), self.roof).astype(np.float32)
+        self.slack = np.where(under, np.minimum(self.slack, hollow), self.slack).astype(np.float32)
 
     def trim(self, fabric: prints.Fabric) -> prints.Fabric:
         """The same cloth without print, or a contrasting one, for cuffs and collars."""
