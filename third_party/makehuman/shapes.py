@@ -7,10 +7,11 @@ All coefficients have unit variance among the people drawn; the mean body is the
 from dataclasses import dataclass
 
 import numpy as np
+from lca_blender.backend.body.canonical_pose import canonical_transforms
 
 from .archive import FACE_GROUPS, MakeHuman
 from .phenotypes import Phenotype, as_row, displacement, draw
-from .skeleton import canonical_transforms, joint_places
+from .skeleton import joint_places
 
 PEOPLE, SEED = 1600, 5
 BODY_SHAPES, FACE_SHAPES = 24, 40
