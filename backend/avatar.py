@@ -19,9 +19,9 @@ from .avatar_file import (
     table_of,
     write_avatar,
 )
-from .body.expression import apply_face_joints, expression_code, gaze_vectors
-from .body.pose import pose_features
+from .body.expression import CODE_SIZE, apply_face_joints, arkit_from_code, expression_code
 from .body.skeleton import JOINT_NAMES
+from .decoder import signal_features
 from .drive_cpu import PackedAvatar
 from .drive_torch import AvatarOnDevice
 from .gaussians import Gaussians
@@ -36,12 +36,25 @@ class Signal:
     """What drives an avatar: transforms [J,4,4], expression [52] (ARKit, 0..1), gaze [2,2] (radians).
 
     transforms are skinning matrices, canonical -> posed, with jaw and eyes where the rig alone puts them;
-    gaze is (yaw to the subject's left, pitch up) of the left and the right eye.
+    gaze is (yaw to the subject's left, pitch up) of the left and the right eye. The expression turns the jaw
+    and moves the template's face; the pose decoder sees `code` [128] or, where it is None, the expression's.
     """
 
     transforms: Tensor
     expression: Tensor
     gaze: Tensor
+    code: Tensor | None = None
+
+    @classmethod
+    def from_code(cls, transforms: Tensor, code: Tensor, gaze: Tensor) -> "Signal":
+        """A signal whose face is an expression code [128]: the decoder sees it as it is, jaw and template
+        follow the ARKit values, in 0..1, that it expresses."""
+        return cls(transforms, arkit_from_code(code).clamp(0, 1), gaze, code)
+
+    def features(self, parents=None) -> Tensor:
+        """The numbers [S] that the pose decoder sees; parents [J]: the template's where None."""
+        code = expression_code(self.expression) if self.code is None else self.code
+        return signal_features(self.transforms, code, self.gaze, parents)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +113,12 @@ class Avatar:
     def __len__(self) -> int:
         return len(self.means)
 
+    @property
+    def template_version(self) -> int:
+        """The version of the template that the avatar was made with; avatars that do not say are of the
+        first."""
+        return self.header.get("template", 1)
+
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by their names in the file."""
         own = (f.name for f in fields(self) if f.name not in _NOT_TENSORS)
@@ -118,8 +137,10 @@ class Avatar:
 
     @cached_property
     def hash(self) -> str:
-        """sha256 over the joint names and all tensors but the thumbnails: equal hash, equal splats."""
+        """sha256 over the joint names, the template's version and all tensors but the thumbnails: equal hash, equal splats."""
         digest = hashlib.sha256(json.dumps(self.joint_names).encode())
+        if self.template_version > 1:
+            digest.update(f"template {self.template_version}".encode())
         for name, tensor in sorted(self.tensors().items()):
             if not name.startswith("thumbnails."):
                 digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -156,20 +177,25 @@ class Avatar:
         return cls(joint_names=names, decoder=decoder, thumbnails=pictures, header=header, **plain)
 
     @torch.no_grad()
-    def drive(self, signal: Signal, device: str | torch.device = "cpu") -> Gaussians:
-        """The splats of a pose, an expression and a gaze, in the space that the transforms lead to; sRGB,
-        float32, on `device`.
+    def drive(
+        self, signal: Signal, world: Tensor | None = None, device: str | torch.device = "cpu"
+    ) -> Gaussians:
+        """The splats of a pose, an expression and a gaze; sRGB, float32, on `device`.
 
-        Jaw and eyes are rotated (`apply_face_joints`); pose, expression code and gaze go through the decoder,
-        whose changes and the expression basis apply in the canonical pose; then the splats are skinned.
-        Opacity never changes. Equal signals give equal splats, on the CPU bit for bit. For another device the
-        avatar's tensors are copied there once. ValueError for a signal of the wrong shape or with NaN or
-        infinity.
+        They lie in the space that the transforms lead to, or where the affine matrix `world` [4,4] carries
+        them from there. Jaw and eyes are rotated (`apply_face_joints`); pose, expression code and gaze go
+        through the decoder, whose changes and the expression basis apply in the canonical pose; then the
+        splats are skinned. What the decoder sees and opacities do not depend on `world`. Equal signals give
+        equal splats, on the CPU bit for bit. For another device the avatar's tensors are copied there once.
+        ValueError for a signal or matrix of the wrong shape or with NaN or infinity.
         """
         signal = self._checked(signal)
-        pose = pose_features(signal.transforms, self.joint_parents.numpy()).flatten()
-        features = torch.cat([pose, expression_code(signal.expression), gaze_vectors(signal.gaze)])
-        transforms = apply_face_joints(signal.transforms, signal.expression, signal.gaze)
+        features = signal.features(self.joint_parents.numpy())
+        face = (signal.expression, signal.gaze, self.joint_heads, self.template_version)
+        transforms = apply_face_joints(signal.transforms, *face)  # (J, 4, 4)
+        if world is not None:
+            # A blend of W G_j is W times the blend of G_j: the splats need not be moved once more.
+            transforms = _checked("World matrix", world, (4, 4)) @ transforms
         inputs = (features, signal.expression, transforms)
         if torch.device(device).type == "cpu":
             return self._packed.drive(*(tensor.numpy() for tensor in inputs))
@@ -190,12 +216,16 @@ class Avatar:
 
     def _checked(self, signal: Signal) -> Signal:
         shapes = {"transforms": (len(self.joint_names), 4, 4), "expression": (52,), "gaze": (2, 2)}
-        made = {}
-        for name, shape in shapes.items():
-            tensor = torch.as_tensor(getattr(signal, name)).detach().to("cpu", torch.float32)
-            if tuple(tensor.shape) != shape:
-                raise ValueError(f"Signal {name} must have shape {list(shape)}, not {list(tensor.shape)}.")
-            if not torch.isfinite(tensor).all():
-                raise ValueError(f"Signal {name} contains NaN or infinity.")
-            made[name] = tensor
+        if signal.code is not None:
+            shapes["code"] = (CODE_SIZE,)
+        made = {k: _checked(f"Signal {k}", getattr(signal, k), shape) for k, shape in shapes.items()}
         return Signal(**made)
+
+
+def _checked(name: str, value, shape: tuple[int, ...]) -> Tensor:
+    tensor = torch.as_tensor(value).detach().to("cpu", torch.float32)
+    if tuple(tensor.shape) != shape:
+        raise ValueError(f"{name} must have shape {list(shape)}, not {list(tensor.shape)}.")
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"{name} contains NaN or infinity.")
+    return tensor

@@ -16,11 +16,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 
+from .body.jaw import JAW_MOTIONS
+from .decoder import CHANGES, signal_size
 from .errors import UserError
 from .files import replacing
 
 VERSION = 2
-CHANGES = 13  # per Gaussian: colour 3, mean 3, quaternion 4, log scale 3
 EXPRESSIONS = 52
 MAX_TABLE = 16 << 20  # bytes of the file's table of tensors
 MAX_FILE = 4 << 30
@@ -93,11 +94,6 @@ def _small(text: str, limit: int) -> bool:
 def dtype_of(name: str) -> torch.dtype:
     """The type in which an avatar stores a tensor."""
     return _TYPES[expected(name)[0]]
-
-
-def signal_size(joints: int) -> int:
-    """Number of values that drive a decoder: axis-angles of all joints but the root, code 128, gaze 6."""
-    return 3 * (joints - 1) + 128 + 6
 
 
 def check_table(table: dict[str, tuple[str, tuple[int, ...]]]) -> None:
@@ -240,6 +236,12 @@ def _read_header(file) -> dict:
     names = header.get("joint_names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise AvatarFileError("It does not name its joints.")
+    template = header.get("template", 1)
+    if not isinstance(template, int) or isinstance(template, bool) or template not in JAW_MOTIONS:
+        raise AvatarFileError(
+            "It was made for a body that this version does not know.",
+            "Update LCA for artists and open it again.",
+        )
     _check_layout(table, size - 8 - length)
     return header
 

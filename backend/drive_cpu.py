@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from .avatar_file import CHANGES
+from .decoder import CHANGES
 from .gaussians import Gaussians
 from .native import INT, POINTER, Kernel, Struct
 from .recycling import empty, on_line

@@ -5,10 +5,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .avatar_file import CHANGES
-from .gaussians import Gaussians, rotations_of
-
-SLOPE = 0.01  # of the leaky ReLU
+from .decoder import CHANGES, SLOPE
+from .gaussians import Gaussians
+from .quaternions import quaternion_to_matrix
 
 
 class AvatarOnDevice:
@@ -50,7 +49,10 @@ class AvatarOnDevice:
         changes = self.changes(features)
         shift = (expression @ self.basis).reshape(-1, 3)
         means = self.means.index_add(0, self.moved, shift) + changes[:, 3:6]
-        local = rotations_of(self.quats + changes[:, 6:10]) * (self.scales * changes[:, 10:].exp())[:, None]
+        local = (
+            quaternion_to_matrix(self.quats + changes[:, 6:10])
+            * (self.scales * changes[:, 10:].exp())[:, None]
+        )
         joints, bag = transforms[:, :3].reshape(-1, 12), torch.nn.functional.embedding_bag
         rows = bag(self.skin_indices, joints, mode="sum", per_sample_weights=self.skin_weights)
         rows = rows.reshape(-1, 3, 4)

@@ -87,13 +87,13 @@ class LCA_ObjectProperties(PropertyGroup):
     )
     use_code: BoolProperty(
         name="Use Code",
-        description="Let the 128 numbers of the expression code move the face in place of the sliders",
+        description="Let the 128 numbers of the expression code drive the face in place of the sliders",
         override=OVERRIDABLE,
         update=tag,
     )
     code: FloatVectorProperty(
         name="Code",
-        description="Expression code, as a face capture model gives it",
+        description="Expression code, as `lca codes read --with-codes` gives it",
         size=(4, 32),
         override=OVERRIDABLE,
         update=tag,

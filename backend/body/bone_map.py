@@ -85,7 +85,8 @@ def map_bones(rig: Rig) -> BoneMap:
             if joint not in found and bone not in taken:
                 found[joint] = bone
                 taken.add(bone)
-    _spread_spine(rig, found)
+    if not (table.own_spine and {"spine1", "spine2", "spine3"} <= found.keys()):
+        _spread_spine(rig, found)
     result = BoneMap({joint: found[joint] for joint in JOINT_NAMES if joint in found}, family)
     result.warnings = check(result, rig)
     return result

@@ -23,12 +23,14 @@ _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]")
 
 @dataclass(frozen=True)
 class Family:
-    """One table. `bones[joint]` are candidate names, best first, with sides filled in and no prefix."""
+    """One table. `bones[joint]` are candidate names, best first, with sides filled in and no prefix.
+    `own_spine`: these bones of the spine are meant, though there are more."""
 
     name: str
     title: str
     prefixes: tuple[str, ...]
     bones: dict[str, tuple[str, ...]]
+    own_spine: bool = False
 
 
 @lru_cache
@@ -52,7 +54,7 @@ def _read(path: Path) -> Family:
                 bones[f"{joint}.{side}"] = tuple(name.replace("#", word) for name in names)
         else:
             bones[joint] = tuple(names)
-    return Family(data["family"], data["title"], tuple(data["prefixes"]), bones)
+    return Family(data["family"], data["title"], tuple(data["prefixes"]), bones, data.get("own_spine", False))
 
 
 def without_prefix(name: str, prefixes: tuple[str, ...] = ()) -> str:

@@ -7,6 +7,7 @@ Functions take numpy arrays or torch tensors and return the same kind.
 import numpy as np
 import torch
 
+from ..quaternions import matrix_to_quaternion, with_positive_w
 from .skeleton import INDEX, NEXT
 
 
@@ -37,12 +38,6 @@ def _mapped(values: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
 
 # r -> the matrix of the cross product with r, row by row
 _CROSS = _linear([{}, {2: -1}, {1: 1}, {2: 1}, {}, {0: -1}, {1: -1}, {0: 1}, {}], 3)
-# matrix -> 4 q q^T - I of its quaternion q = (w, x, y, z): rows along q, each exact where its own component
-# is large (Shepperd 1978)
-_W, _X, _Y, _Z = {0: 1, 4: 1, 8: 1}, {0: 1, 4: -1, 8: -1}, {0: -1, 4: 1, 8: -1}, {0: -1, 4: -1, 8: 1}
-_WX, _WY, _WZ = {7: 1, 5: -1}, {2: 1, 6: -1}, {3: 1, 1: -1}
-_XY, _XZ, _YZ = {3: 1, 1: 1}, {2: 1, 6: 1}, {7: 1, 5: 1}
-_QUATERNIONS = _linear([_W, _WX, _WY, _WZ, _WX, _X, _XY, _XZ, _WY, _XY, _Y, _YZ, _WZ, _XZ, _YZ, _Z], 9)
 
 
 def rotation_matrices(axis_angle):
@@ -61,12 +56,7 @@ def rotation_matrices(axis_angle):
 def axis_angles(matrices):
     """Rotation matrices [..., 3, 3] -> axis-angle [..., 3] with angle in [0, pi], by way of the
     quaternion."""
-    m = _tensor(matrices)
-    candidates = _mapped(m.flatten(-2), _QUATERNIONS).unflatten(-1, (4, 4)) + torch.eye(4).to(m)
-    best = candidates.diagonal(dim1=-2, dim2=-1).argmax(-1)
-    q = torch.gather(candidates, -2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
-    q = q / q.norm(dim=-1, keepdim=True)
-    q = torch.where(q[..., :1] < 0, -q, q)
+    q = with_positive_w(matrix_to_quaternion(_tensor(matrices)))
     vector = q[..., 1:]
     length = vector.norm(dim=-1, keepdim=True)
     angle = 2 * torch.atan2(length, q[..., :1])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from .template_check import check
 
 PATH = Path(__file__).resolve().parent / "data" / "template.safetensors"
 VERSION = 2
@@ -93,20 +94,21 @@ def unpack_sparse(offsets, rows, values, count):
 
 
 def read_template(path=PATH):
-    """Reads a template file; a file that is missing or damaged is a `UserError`."""
+    """Reads a template file; one that is missing, damaged or of another version is a `UserError`."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="numpy") as file:
             header = json.loads((file.metadata() or {})["template"])
             t = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        if header["version"] != VERSION:
+            raise UserError("The built-in body is of another version.", "Please install the extension again.")
+        check(t, header)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"The built-in body ({Path(path).name}) is missing or damaged.",
             "Please install the extension again.",
         ) from error
-    if header.get("version") != VERSION:
-        raise UserError("The built-in body is of another version.", "Please install the extension again.")
     count = len(t["vertices"])
     sparse = {
         f"{kind}_deltas": unpack_sparse(
@@ -116,10 +118,8 @@ def read_template(path=PATH):
     }
     t["skin_weights"] = t["skin_weights"].astype(np.float32)
     t["skin_weights"] /= t["skin_weights"].sum(1, keepdims=True)
-    t["skin_indices"] = t["skin_indices"].astype(np.int16)
     for name in ("face_mask", "regions"):
         t[name] = t[name].astype(np.float32)
-    t["shape_joint_deltas"] = t["shape_joint_deltas"].astype(np.float32)
     template = Template(
         **t,
         **sparse,

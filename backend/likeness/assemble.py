@@ -8,11 +8,11 @@ import torch
 from scipy.spatial import cKDTree
 
 from ..avatar import Avatar
-from ..avatar_file import CHANGES
 from ..body.anchors import surface_frames
 from ..body.template import EYEBALL, load_template
-from ..gaussians import quats_of
+from ..decoder import CHANGES
 from ..model.create import NetworkPerson
+from ..quaternions import matrix_to_quaternion, with_positive_w
 from .colours import blended, completed, look_at
 from .mirrored import mirror_remarks
 from .photo import FittedPhoto, cofactors
@@ -54,7 +54,8 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson) -> Avatar:
     token_bias = decoder.pop("token_bias")
     seen = (trust > 0.5) | (places.part > EYEBALL)
     changes = np.where(seen[:, None], 0, at_rest[token, slot])  # are there already, as the network means them
-    quats = quats_of(torch.from_numpy(surface_frames(normals))).numpy()
+    frames = torch.from_numpy(surface_frames(normals))
+    quats = with_positive_w(matrix_to_quaternion(frames)).numpy()
     rows, deltas = places.expressive
     return Avatar(
         joint_names=tuple(template.joint_names),

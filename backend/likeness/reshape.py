@@ -20,10 +20,11 @@ from ..body.figure import BodyShape
 from ..body.pose import joint_transforms
 from ..body.skeleton import INDEX
 from ..body.skinning import skin_points, unskin_points
-from ..body.template import EYEBALL, Template, load_template
+from ..body.template import EYEBALL, VERSION, Template, load_template
+from ..drive_torch import AvatarOnDevice
 from ..errors import UserError
-from ..gaussians import quats_of, rotations_of
-from ..model.create import with_thumbnail
+from ..model.create import rest_signal, with_thumbnail
+from ..quaternions import matrix_to_quaternion, quaternion_to_matrix
 
 HEAD = ("head", "jaw", "eye.L", "eye.R")
 SAMPLED = 40_000  # Gaussians that the body's shape is estimated from
@@ -31,7 +32,6 @@ SAMPLED = 40_000  # Gaussians that the body's shape is estimated from
 # 80 cm^2) and of the face (two millimetres, one every 3 cm^2).
 SURE, SURE_FACE = 1 / (0.01**2 * 0.008), 1 / (0.002**2 * 0.0003)
 STEPS = 6
-OFF_TEMPLATE = 0.01  # metres
 ROUNDS = 4  # of averaging over neighbours, of what the surface's linear maps are made of
 FLAT = 1e-5  # metres: keeps those maps solvable
 NEIGHBOURS = 8  # of a Gaussian, which tell how its surroundings are stretched
@@ -50,6 +50,8 @@ def reshaped(
     """
     report = progress or (lambda fraction, message="": None)
     template = load_template()
+    if avatar.template_version != VERSION:
+        raise UserError("The avatar was made on an older body.", "Create it again from its photos.")
     report(0.0, "Estimating the avatar's own shape")
     triangle, barycentric = template_places(avatar, template)
     own = own_shape(avatar, triangle, barycentric)
@@ -74,19 +76,24 @@ def reshaped(
 
 def _moved(avatar: Avatar, before: np.ndarray, after: np.ndarray, linear: np.ndarray) -> Avatar:
     """Gaussians about places [N,3] of one surface, about those of another; linear [N,3,3] maps the first
-    surface's neighbourhoods to the second's."""
-    means = avatar.means.numpy()
+    surface's neighbourhoods to the second's. They are moved as they are drawn at rest, with what the pose
+    decoder changes then."""
+    changes = AvatarOnDevice(avatar, "cpu").changes(rest_signal().features(avatar.joint_parents.numpy()))
+    means = (avatar.means + changes[:, 3:6]).numpy()
     moved = after + np.einsum("nij,nj->ni", linear, means - before)
-    linear = _about_neighbours(means - avatar.offsets.float().numpy(), means, moved, linear)
-    linear = torch.from_numpy(linear.astype(np.float32))
-    quats, scales = _stretched(avatar.quats.float(), avatar.scales.float(), linear)
+    places = (avatar.means - avatar.offsets.float()).numpy()
+    linear = torch.from_numpy(_about_neighbours(places, means, moved, linear).astype(np.float32))
+    quats, factors = _stretched(
+        avatar.quats + changes[:, 6:10], avatar.scales * changes[:, 10:].exp(), linear
+    )
+    shift = torch.from_numpy(moved - means)
     rows = slice(None) if avatar.expression_rows is None else avatar.expression_rows.long()
     return replace(
         avatar,
-        means=moved,
-        offsets=avatar.offsets.float() + (torch.from_numpy(moved) - avatar.means),
-        quats=quats,
-        scales=scales,
+        means=avatar.means + shift,
+        offsets=avatar.offsets + shift,
+        quats=quats - changes[:, 6:10],
+        scales=avatar.scales * factors,
         expression_basis=torch.einsum("nij,enj->eni", linear[rows], avatar.expression_basis.float()),
     )
 
@@ -104,21 +111,20 @@ def _about_neighbours(places: np.ndarray, before: np.ndarray, after: np.ndarray,
 
 
 def _stretched(quats: torch.Tensor, scales: torch.Tensor, linear: torch.Tensor):
-    """Quaternions [N,4] and scales [N,3] of Gaussians under linear maps [N,3,3]: discs stay on the surface that
-    they lie on (Gram-Schmidt, the longest axis first)."""
+    """Quaternions [N,4] of Gaussians under linear maps [N,3,3], and the factors [N,3] of their scales: discs
+    stay on the surface that they lie on (Gram-Schmidt, the longest axis first)."""
     order = scales.argsort(dim=1, descending=True, stable=True)[:, None].expand(-1, 3, -1)
-    axes = (linear @ rotations_of(quats)).gather(2, order)
-    first = torch.nn.functional.normalize(axes[:, :, 0], dim=1)
-    second = axes[:, :, 1] - first * (first * axes[:, :, 1]).sum(1, keepdim=True)
-    second = torch.nn.functional.normalize(second, dim=1)
+    axes = (linear @ quaternion_to_matrix(quats)).gather(2, order)
+    unit = torch.nn.functional.normalize
+    first = unit(axes[:, :, 0], dim=1)
+    second = unit(axes[:, :, 1] - first * (first * axes[:, :, 1]).sum(1, keepdim=True), dim=1)
     third = torch.linalg.cross(first, second)
     third = third * torch.sign((third * axes[:, :, 2]).sum(1, keepdim=True))
     turned = torch.stack([first, second, third], 2)
-    factors = (turned * axes).sum(1)
+    factors = torch.empty_like(scales).scatter(1, order[:, 0], (turned * axes).sum(1))
     turned = torch.empty_like(turned).scatter(2, order, turned)
-    made = quats_of(turned) * quats.norm(dim=1, keepdim=True)
-    made = torch.where((made * quats).sum(1, keepdim=True) < 0, -made, made)
-    return made, scales * torch.empty_like(factors).scatter(1, order[:, 0], factors)
+    made = matrix_to_quaternion(turned) * quats.norm(dim=1, keepdim=True)
+    return torch.where((made * quats).sum(1, keepdim=True) < 0, -made, made), factors
 
 
 def template_places(avatar: Avatar, template: Template) -> tuple[np.ndarray, np.ndarray]:
@@ -126,8 +132,6 @@ def template_places(avatar: Avatar, template: Template) -> tuple[np.ndarray, np.
     points = (avatar.means - avatar.offsets.float()).numpy().astype(np.float64)
     found = [nearest_on_surface(points, template, mouth) for mouth in (False, True)]
     away = [np.linalg.norm(_interpolated(template, template.vertices, *f) - points, axis=1) for f in found]
-    if np.median(np.minimum(*away)) > OFF_TEMPLATE:
-        raise UserError("The avatar was made on another body.", "Create it again from its photos.")
     inner = away[1] < away[0]
     triangle = np.where(inner, found[1][0], found[0][0])
     return triangle, np.where(inner[:, None], found[1][1], found[0][1])

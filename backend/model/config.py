@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
 
+from ..decoder import SLOPE
 from ..errors import UserError
 
 
@@ -57,7 +58,6 @@ class ModelConfig:
     # Decoders.
     decoder_width: int = 128
     decoder_layers: int = 4
-    decoder_slope: float = 0.01  # (open) of the leaky ReLU
     joints: int = 58
     expression_width: int = 128
     gaze_width: int = 6  # (open) two unit vectors
@@ -150,9 +150,16 @@ class ModelConfig:
 
     @staticmethod
     def from_json(values: dict) -> ModelConfig:
-        """Inverse of `to_json`; unknown or missing fields are an error, but for those of `LATER`."""
+        """Inverse of `to_json`; unknown or missing fields are an error, but for those of `LATER` and the
+        slope of the decoders' leaky ReLU, which older files state."""
         known = {f.name for f in fields(ModelConfig)}
         values = {**LATER, **values} if isinstance(values, dict) else values
+        slope = values.pop("decoder_slope", SLOPE) if isinstance(values, dict) else SLOPE
+        if slope != SLOPE:
+            raise ConfigError(
+                f"The model's decoders use a leaky ReLU of slope {slope!r:.20}; avatars play with {SLOPE}.",
+                "Train the model again with this version.",
+            )
         if not isinstance(values, dict) or set(values) != known:
             odd = sorted(set(values) ^ known) if isinstance(values, dict) else "no dictionary"
             raise ConfigError(f"The model's configuration does not fit this version (differs in: {odd}).")

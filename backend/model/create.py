@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ..avatar import Avatar, Signal
 from ..body.anchors import sample_anchors
-from ..body.expression import expression_code, gaze_vectors
-from ..body.pose import pose_features
+from ..body.template import VERSION as TEMPLATE_VERSION
 from ..body.template import load_template
 from ..jobs import Cancelled
 from ..raster import rasterize
@@ -101,6 +100,7 @@ def infer_person(
     header = {
         "name": name,
         "model": {"name": config.name, "version": VERSION},
+        "template": TEMPLATE_VERSION,
         "photos": list(views.photo_hashes),
         "consent": consent,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -114,10 +114,8 @@ def infer_person(
 @torch.inference_mode()
 def changes_at_rest(model: LCA, tokens: Tensor) -> Tensor:
     """The pose decoder's changes [T,K,13] in the canonical pose, the face neutral, of tokens [1,T,width]."""
-    signal = rest_signal()
-    pose = pose_features(signal.transforms).flatten()
-    features = torch.cat([pose, expression_code(signal.expression), gaze_vectors(signal.gaze)])
-    return model.pose_head(tokens, features.to(tokens)[None, None])[0, 0].cpu()
+    signal = rest_signal().features().to(tokens)[None, None]  # (1, 1, S)
+    return model.pose_head(tokens, signal)[0, 0].cpu()  # (1, 1, T, K, 13) -> (T, K, 13)
 
 
 @torch.inference_mode()

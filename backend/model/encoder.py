@@ -24,7 +24,7 @@ def make_encoder(config: ModelConfig) -> nn.Module:
 def grid_features(rows: int, columns: int, device=None, bands: int = 4) -> Tensor:
     """[rows, columns, 2 + 4 bands]: coordinates of the patch centres in -1..1, their sines and cosines."""
     line = lambda n: (torch.arange(n, device=device) + 0.5) / n * 2 - 1  # noqa: E731
-    grid = torch.stack(torch.meshgrid(line(rows), line(columns), indexing="ij"), -1)
+    grid = torch.stack(torch.meshgrid(line(rows), line(columns), indexing="ij"), -1)  # (rows, columns, 2)
     waves = (grid[..., None] * (2.0 ** torch.arange(bands, device=device) * torch.pi / 2)).flatten(-2)
     return torch.cat([grid, waves.sin(), waves.cos()], -1)
 
@@ -42,9 +42,9 @@ class StarterEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         b, v = images.shape[:2]
-        x = self.patches(images.flatten(0, 1) * 2 - 1).permute(0, 2, 3, 1)
+        x = self.patches(images.flatten(0, 1) * 2 - 1).permute(0, 2, 3, 1)  # (B V, rows, columns, C)
         rows, columns = x.shape[1:3]
-        x = (x + self.place(grid_features(rows, columns, x.device))).flatten(1, 2)
+        x = (x + self.place(grid_features(rows, columns, x.device))).flatten(1, 2)  # (B V, n, C)
         for block in self.blocks:
             x = block(x)
         return x.reshape(b, v, rows, columns, -1)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two decoders: tokens -> canonical Gaussians, tokens and driving signal -> pose-dependent changes."""
+"""The two decoders: tokens -> canonical Gaussians, tokens and driving signal -> pose-dependent changes.
+
+Shapes in comments: B people, T geometry tokens, K Gaussians per token, C channels of a token, D of a decoder.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,16 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..decoder import CHANGES, SLOPE
+from .attention import split_heads
 from .config import ModelConfig
 
 CANONICAL = 14  # colour 3, offset 3, opacity 1, quaternion 4, log scale 3
-DELTA = 13  # colour 3, mean 3, quaternion 4, log scale 3: opacity never changes
+
+
+def activate(x: Tensor) -> Tensor:
+    """What follows every layer of a decoder but the last."""
+    return nn.functional.leaky_relu(x, SLOPE)
 
 
 def hidden_layers(config: ModelConfig) -> nn.ModuleList:
@@ -25,7 +34,7 @@ class CanonicalHead(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.slope, k = config.decoder_slope, config.gaussians_per_token
+        k = config.gaussians_per_token
         self.first = nn.Linear(config.width, config.decoder_width)
         self.hidden = hidden_layers(config)
         self.last = nn.Linear(config.decoder_width, k * CANONICAL)
@@ -34,7 +43,10 @@ class CanonicalHead(nn.Module):
     @torch.no_grad()
     def start(self, config: ModelConfig, k: int) -> None:
         """Zero offsets, the configured opacity, no turn, the configured scale; small weights elsewhere."""
-        weight, bias = self.last.weight.view(k, CANONICAL, -1), self.last.bias.view(k, CANONICAL)
+        weight, bias = (
+            self.last.weight.view(k, CANONICAL, -1),
+            self.last.bias.view(k, CANONICAL),
+        )  # (K, 14, D)
         weight[:, 3:6] = 0
         weight[:, 6:] *= 0.1
         bias.zero_()
@@ -42,11 +54,10 @@ class CanonicalHead(nn.Module):
         bias[:, 7] = 1
 
     def forward(self, tokens: Tensor) -> Tensor:
-        act = lambda x: nn.functional.leaky_relu(x, self.slope)  # noqa: E731
-        x = act(self.first(tokens))
+        x = activate(self.first(tokens))  # (B, T, C) -> (B, T, D)
         for layer in self.hidden:
-            x = act(layer(x))
-        return self.last(x).float().unflatten(-1, (-1, CANONICAL))
+            x = activate(layer(x))
+        return self.last(x).float().unflatten(-1, (-1, CANONICAL))  # (B, T, 14 K) -> (B, T, K, 14)
 
 
 class PoseHead(nn.Module):
@@ -58,21 +69,20 @@ class PoseHead(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.slope = config.decoder_slope
         self.token = nn.Linear(config.width, config.decoder_width)
         self.signal = nn.Linear(config.signal_width, config.decoder_width, bias=False)
         self.hidden = hidden_layers(config)
-        self.last = nn.Linear(config.decoder_width, config.gaussians_per_token * DELTA)
+        self.last = nn.Linear(config.decoder_width, config.gaussians_per_token * CHANGES)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
         self.register_buffer("units", torch.tensor(config.delta_units), persistent=False)
 
     def forward(self, tokens: Tensor, signal: Tensor) -> Tensor:
-        act = lambda x: nn.functional.leaky_relu(x, self.slope)  # noqa: E731
-        x = act(self.token(tokens)[:, None] + self.signal(signal)[:, :, None])
+        # (B, 1, T, D) + (B, V, 1, D) -> (B, V, T, D)
+        x = activate(self.token(tokens)[:, None] + self.signal(signal)[:, :, None])
         for layer in self.hidden:
-            x = act(layer(x))
-        return self.last(x).float().unflatten(-1, (-1, DELTA)) * self.units
+            x = activate(layer(x))
+        return self.last(x).float().unflatten(-1, (-1, CHANGES)) * self.units  # (B, V, T, K, 13)
 
     @torch.no_grad()
     def fused(self, tokens: Tensor) -> dict[str, Tensor]:
@@ -107,19 +117,22 @@ class PixelAttention(nn.Module):
     def pixels(self, images: Tensor) -> Tensor:
         """Photos [B,V,3 or 4,H,W] -> [B, V n, blocks² 4] premultiplied pixels, n patches a photo."""
         b = images.shape[0]
-        x = images.flatten(0, 1)
+        x = images.flatten(0, 1)  # (B V, 3 or 4, H, W)
         alpha = x[:, 3:] if x.shape[1] == 4 else torch.ones_like(x[:, :1])
         x = torch.cat([x[:, :3] * alpha, alpha], 1)
-        x = nn.functional.avg_pool2d(x, self.patch // self.blocks)
-        x = nn.functional.pixel_unshuffle(x, self.blocks)  # [B V, 4 blocks², rows, columns]
-        return x.flatten(2).transpose(1, 2).reshape(b, -1, x.shape[1])
+        x = nn.functional.avg_pool2d(x, self.patch // self.blocks)  # (B V, 4, blocks rows, blocks columns)
+        x = nn.functional.pixel_unshuffle(x, self.blocks)  # (B V, 4 blocks², rows, columns)
+        return x.flatten(2).transpose(1, 2).reshape(b, -1, x.shape[1])  # (B, V n, 4 blocks²)
+
+    def weights(self, query: Tensor, keys: Tensor) -> Tensor:
+        """query (B, n, C), keys (B, m, C) -> (B, nh, n, m), rows sum to 1."""
+        q, k = split_heads(query, self.heads), split_heads(keys, self.heads)  # (B, nh, n or m, hs)
+        return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), -1)
 
     def attend(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """query [B,n,width], keys [B,m,width], values [B,m,C] -> [B,n,heads,C]."""
-        split = lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # noqa: E731
-        q, k = split(query), split(keys)
-        weights = torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), -1)
-        return (weights.to(values.dtype) @ values[:, None]).transpose(1, 2)
+        """query (B, n, C), keys (B, m, C), values (B, m, P) -> (B, n, nh, P)."""
+        weights = self.weights(query, keys)
+        return (weights.to(values.dtype) @ values[:, None]).transpose(1, 2)  # (B, nh, n, P) -> (B, n, nh, P)
 
     def forward(self, tokens, body_tokens, face_tokens, body_images, face_images, n_face: int):
         """Image tokens [B, V n, width], photos as the encoder gets them (face photos may be none).
@@ -137,11 +150,11 @@ class PixelAttention(nn.Module):
             seen = torch.cat([face, self.attend(query[:, n_face:], keys, values)], 1)
         else:
             seen = self.attend(query, keys, values)
-        tokens = tokens + self.to_token(seen.flatten(2) * 2 - 1)
-        # Channels come as 4 planes of blocks² pixels: [B,T,heads,4,blocks²] -> heads * blocks² pixels of 4.
+        tokens = tokens + self.to_token(seen.flatten(2) * 2 - 1)  # seen: (B, T, nh, 4 blocks²)
+        # Channels come as 4 planes of blocks² pixels: (B, T, nh, 4, blocks²) -> (B, T, P, 4), P = nh blocks².
         palette = seen.unflatten(-1, (4, -1)).transpose(-1, -2).flatten(2, 3)
-        scores = self.mix(tokens).unflatten(-1, (-1, palette.shape[2]))
+        scores = self.mix(tokens).unflatten(-1, (-1, palette.shape[2]))  # (B, T, K, P)
         with torch.autocast(scores.device.type, enabled=False):  # it would widen the softmax to float32
             weights = torch.softmax(scores, -1)
-            mixed = (weights @ palette.to(weights.dtype)).flatten(1, 2).float()
+            mixed = (weights @ palette.to(weights.dtype)).flatten(1, 2).float()  # (B, T, K, 4) -> (B, M, 4)
         return tokens, mixed[..., :3] / (mixed[..., 3:] + 1e-3)

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from ..quaternions import matrix_to_quaternion, multiply_quaternions
 from .attention import Projections, Rope2D
 from .blocks import FeedForward, Layer, Modulation, ReadModulation
 from .config import ModelConfig
 from .encoder import make_encoder
 from .expression_codes import FaceEncoder, FaceReading
-from .gaussian_maths import blend, matrix_to_quaternion, multiply_quaternions, pose
+from .gaussian_maths import blend, pose
 from .heads import CanonicalHead, PixelAttention, PoseHead
 from .tokens import AnchorEmbedding, AnchorSet
 
@@ -107,15 +108,15 @@ class LCA(nn.Module):
         if face is None:
             face = body.new_zeros(b, 0, body.shape[2], *self.config.face_size)
         body_tokens, face_tokens = self._image_tokens(body), self._image_tokens(face)
-        geometry = self.embed(anchors, b, sampled if self.config.sampled_pixels else None)
-        g = self.globe(body_tokens.mean((1, 2)))
+        geometry = self.embed(anchors, b, sampled if self.config.sampled_pixels else None)  # (B, T, C)
+        g = self.globe(body_tokens.mean((1, 2)))  # (B, V, n, C) -> (B, C) -> (B, global width)
         for layer in self.layers:
             geometry, body_tokens, face_tokens = layer(
                 geometry, body_tokens, face_tokens, g, anchors.n_face, self.ropes
             )
         tokens, colors = self.norm(geometry), None
         if self.pixels is not None:
-            flat = (body_tokens.flatten(1, 2), face_tokens.flatten(1, 2))
+            flat = (body_tokens.flatten(1, 2), face_tokens.flatten(1, 2))  # (B, V n, C), (B, F m, C)
             tokens, colors = self.pixels(tokens, *flat, body, face, anchors.n_face)
         if sampled is not None and self.config.sampled_pixels:
             colors = mix_sampled(sampled, colors)
@@ -127,17 +128,17 @@ class LCA(nn.Module):
         n = (h // self.config.patch) * (w // self.config.patch)
         if not v:
             return images.new_zeros(b, 0, n, self.config.width)
-        features = self.encoder(images).flatten(2, 3)
+        features = self.encoder(images).flatten(2, 3)  # (B, V, rows, columns, Ce) -> (B, V, n, Ce)
         return self.project(features.to(self.project.weight.dtype))
 
     def canonical(self, encoding: Encoding, anchors: AnchorSet) -> CanonicalGaussians:
         """Decode the tokens into Gaussians around the anchors, in the template's canonical frame."""
         config = self.config
-        out = self.canonical_head(encoding.tokens)
+        out = self.canonical_head(encoding.tokens)  # (B, T, K, 14)
         offsets = (torch.sigmoid(out[..., 3:6]) - 0.5) * config.max_offset
         turn = normalize(out[..., 7:11], dim=-1)
-        frames = matrix_to_quaternion(anchors.frames)[None, :, None]
-        colors = torch.sigmoid(out[..., :3]).flatten(1, 2)
+        frames = matrix_to_quaternion(anchors.frames)[None, :, None]  # (1, T, 1, 4)
+        colors = torch.sigmoid(out[..., :3]).flatten(1, 2)  # (B, T, K, 3) -> (B, M, 3)
         if encoding.colors is not None:
             colors = encoding.colors.float() + colors - 0.5
         return CanonicalGaussians(
@@ -162,7 +163,7 @@ class LCA(nn.Module):
 
     def deltas(self, encoding: Encoding, signal: Tensor) -> Tensor:
         """signal [B,V,S] -> pose-dependent changes [B,V,M,13]: colour, mean, quaternion, log scale."""
-        return self.pose_head(encoding.tokens, signal).flatten(2, 3)
+        return self.pose_head(encoding.tokens, signal).flatten(2, 3)  # (B, V, T, K, 13) -> (B, V, M, 13)
 
     def forward(
         self,
@@ -211,14 +212,16 @@ def drive(
     expression [B,V,52], transforms [B,V,J,3,4] canonical -> posed, deltas [B,V,M,13] or None.
     """
     b, v = expression.shape[:2]
-    basis = anchors.expressions.flatten(1)
-    means = canonical.means[:, None] + (expression.reshape(b * v, -1) @ basis).view(b, v, -1, 3)
-    quats = canonical.quats[:, None]
-    log_scales, colors = canonical.log_scales[:, None], canonical.colors[:, None]
+    basis = anchors.expressions.flatten(1)  # (52, 3 M)
+    means = canonical.means[:, None] + (expression.reshape(b * v, -1) @ basis).view(
+        b, v, -1, 3
+    )  # (B, V, M, 3)
+    quats = canonical.quats[:, None]  # (B, 1, M, 4)
+    log_scales, colors = canonical.log_scales[:, None], canonical.colors[:, None]  # (B, 1, M, 3)
     if deltas is not None:
         colors = colors + deltas[..., :3]
         means = means + deltas[..., 3:6]
-        quats = normalize(quats + deltas[..., 6:10], dim=-1)
+        quats = quats + deltas[..., 6:10]
         log_scales = log_scales + deltas[..., 10:]
     means, covariances = pose(means, quats, log_scales, blend(anchors.skinning, transforms))
     return PosedGaussians(means, covariances, colors.expand(b, v, -1, -1), canonical.opacities, log_scales)

@@ -32,6 +32,7 @@ class SapiensLayer(nn.Module):
         self.ffn = nn.ModuleDict({"layers": nn.ModuleList([nn.ModuleList([up]), down])})
 
     def forward(self, x: Tensor) -> Tensor:
+        # (N, n, 3 C) -> q, k, v, each (N, nh, n, hs)
         q, k, v = (split_heads(t, self.heads) for t in self.attn["qkv"](self.ln1(x)).chunk(3, -1))
         x = x + self.attn["proj"](merge_heads(F.scaled_dot_product_attention(q, k, v)))
         (up,), down = self.ffn["layers"]
@@ -127,7 +128,7 @@ class SapiensEncoder(FrozenEncoder):
     def features(self, rgb: Tensor) -> Tensor:
         x = self.patches(rgb)
         rows, columns = x.shape[1:3]
-        x = x.flatten(1, 2) + self.positions(rows, columns)
+        x = x.flatten(1, 2) + self.positions(rows, columns)  # (N, h w, C) + (h w, C)
         for layer in self.layers:
             x = layer(x)
         return self.ln1(x).unflatten(1, (rows, columns))

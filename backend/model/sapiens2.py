@@ -30,7 +30,7 @@ def turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     """Queries or keys [N,heads,n,d] whose last tokens, as many as `turn` has, lie on the grid."""
     cos, sin = turn
     first = x.shape[2] - len(cos)
-    a, b = x[:, :, first:].float().chunk(2, -1)
+    a, b = x[:, :, first:].float().chunk(2, -1)  # 2 x (N, nh, rows columns, hs / 2)
     grid = torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
     return torch.cat([x[:, :, :first], grid.to(x.dtype)], 2)
 
@@ -58,10 +58,10 @@ class GroupedAttention(nn.Module):
         self.gamma = Scale(width)
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-        q = turned(self.q_norm(split_heads(self.wq(x), self.heads)), turn)
+        q = turned(self.q_norm(split_heads(self.wq(x), self.heads)), turn)  # (N, nh, n, hs)
         k = turned(self.k_norm(split_heads(self.wk(x), self.key_heads)), turn)
-        v = split_heads(self.wv(x), self.key_heads)
-        k, v = (t.repeat_interleave(self.heads // self.key_heads, 1) for t in (k, v))
+        v = split_heads(self.wv(x), self.key_heads)  # k, v: (N, key_heads, n, hs)
+        k, v = (t.repeat_interleave(self.heads // self.key_heads, 1) for t in (k, v))  # (N, nh, n, hs)
         return self.gamma(self.proj(merge_heads(F.scaled_dot_product_attention(q, k, v))))
 
 
@@ -113,7 +113,7 @@ class Sapiens2Encoder(FrozenEncoder):
         rows, columns, width = x.shape[1:]
         turn = tuple(t.to(x.device) for t in rotations(rows, columns, width // self.heads))
         extra = torch.cat([self.cls_token, self.storage_tokens], 1).expand(len(x), -1, -1)
-        x = torch.cat([extra, x.flatten(1, 2)], 1)
+        x = torch.cat([extra, x.flatten(1, 2)], 1)  # (N, 9 + h w, C)
         for block in self.blocks:
             x = block(x, turn)
         return self.ln1(x)[:, extra.shape[1] :].unflatten(1, (rows, columns))

@@ -109,7 +109,7 @@ def anchor_set(config: ModelConfig, anchors, samples=None, attributes: bool = Tr
 
 def fourier(x: Tensor, bands: int) -> Tensor:
     """[...,3] -> [..., 3 + 6 bands]: x, sin and cos of 2^k pi x for k < bands."""
-    waves = x[..., None] * (2.0 ** torch.arange(bands, device=x.device) * math.pi)
+    waves = x[..., None] * (2.0 ** torch.arange(bands, device=x.device) * math.pi)  # (..., 3, bands)
     return torch.cat([x, waves.sin().flatten(-2), waves.cos().flatten(-2)], -1)
 
 
@@ -135,6 +135,6 @@ class AnchorEmbedding(nn.Module):
             if sampled is None:
                 parts.append(anchors.positions.new_zeros(*shape[:2], shape[2] + 1))
             else:
-                values = torch.cat([sampled[..., :3] * 2 - 1, sampled[..., 3:] * 0.3], -1)
+                values = torch.cat([sampled[..., :3] * 2 - 1, sampled[..., 3:] * 0.3], -1)  # (B, T K, 4)
                 parts += [values.reshape(shape), values.new_ones(*shape[:2], 1)]
         return self.norm(self.linear(torch.cat(parts, -1)))

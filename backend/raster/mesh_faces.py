@@ -14,9 +14,8 @@ import numpy as np
 
 from ..native import FLOAT, INT, POINTER, Kernel
 
-_faces = Kernel("lca_mesh_faces", INT, *[POINTER] * 4, FLOAT, INT, INT, *[POINTER] * 3)
+_faces = Kernel("lca_mesh_faces", INT, *[POINTER] * 2, FLOAT, INT, INT, *[POINTER] * 3)
 _values = Kernel("lca_mesh_values", INT, INT, *[POINTER] * 5)
-IN_FRONT = 1e-6  # a smaller w is behind the camera
 
 
 class GBuffer(NamedTuple):
@@ -79,13 +78,11 @@ def _draw(homogeneous, depth, faces, width, height, near):
     if not (np.isfinite(homogeneous).all() and np.isfinite(depth).all()):
         raise ValueError("The mesh or the camera contains NaN or infinity.")
     faces = np.ascontiguousarray(faces, np.int32)
-    homogeneous, depth = np.ascontiguousarray(homogeneous), np.ascontiguousarray(depth)
-    w = homogeneous[:, 2:]
-    flat = np.divide(homogeneous[:, :2], w, out=np.zeros((len(w), 2)), where=w > IN_FRONT)
+    corners = np.column_stack([homogeneous, depth])
     made = GBuffer(
         np.full((height, width), -1, np.int32),
         np.zeros((height, width, 2), np.float32),
         np.full((height, width), np.inf, np.float32),
     )
-    _faces(len(faces), homogeneous, flat, depth, faces, near, width, height, *made)
+    _faces(len(faces), corners, faces, near, width, height, *made)
     return made

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from ..backend.avatar import Avatar, Signal
-from ..backend.body.expression import arkit_from_code
 from ..backend.errors import UserError
 from ..backend.gaussians import Gaussians
 from ..properties import ARKIT_NAMES
@@ -34,13 +33,13 @@ def evaluate(
     evaluated = original.evaluated_get(depsgraph)
     avatar = load_avatar(original)
     transforms = joint_matrices(original, avatar, depsgraph)
-    expression, gaze = face_of(evaluated)
+    signal = signal_of(evaluated, transforms)
     world = np.array(evaluated.matrix_world if matrix is None else matrix, dtype=np.float32)
-    key = (avatar.hash, *(array.tobytes() for array in (transforms, expression, gaze, world)))
+    parts = (None if part is None else part.numpy().tobytes() for part in vars(signal).values())
+    key = (avatar.hash, world.tobytes(), *parts)
     if key not in _results:
-        signal = Signal(*(torch.from_numpy(array) for array in (transforms, expression, gaze)))
         with one_thread():
-            _results[key] = place(avatar.drive(signal), world)
+            _results[key] = avatar.drive(signal, torch.from_numpy(world))
         if len(_results) > CACHED_RESULTS:
             _results.popitem(last=False)
     _results.move_to_end(key)
@@ -89,31 +88,21 @@ def joint_matrices(obj: bpy.types.Object, avatar: Avatar, depsgraph: bpy.types.D
     return np.ascontiguousarray(transforms, dtype=np.float32)
 
 
-def face_of(evaluated: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
-    """Expression [52] and gaze [2,2] (left and right eye: yaw, pitch in radians) of an evaluated object."""
+def signal_of(evaluated: bpy.types.Object, transforms: np.ndarray) -> Signal:
+    """What drives the avatar of an evaluated object: its face by the expression code or by the sliders."""
     properties = evaluated.lca
+    joints = torch.from_numpy(transforms)
+    gaze = torch.tensor(tuple(properties.gaze)).expand(2, 2).contiguous()  # both eyes alike
     if properties.use_code:
-        code = np.array(properties.code, np.float32).reshape(128)
-        expression = np.clip(np.asarray(arkit_from_code(code), np.float32), 0, 1)
-    else:
-        expression = np.array([getattr(properties.expression, name) for name in ARKIT_NAMES], np.float32)
-    return expression, np.tile(np.array(properties.gaze, np.float32), (2, 1))
+        code = torch.from_numpy(np.array(properties.code, np.float32).ravel())  # (4, 32) -> (128,)
+        return Signal.from_code(joints, code, gaze)
+    sliders = torch.tensor([getattr(properties.expression, name) for name in ARKIT_NAMES])
+    return Signal(joints, sliders, gaze)
 
 
 def binding_of(avatar: Avatar, rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
     """The backend `Binding` to an armature by (joint, bone) pairs; made again when the rest pose changes."""
     return _binding(_Key(avatar, rig, pairs))
-
-
-def place(gaussians: Gaussians, matrix: np.ndarray) -> Gaussians:
-    """Moves splats by an affine matrix [4,4]."""
-    if np.array_equal(matrix, np.eye(4)):
-        return gaussians
-    matrix = torch.from_numpy(matrix)
-    linear, offset = matrix[:3, :3].T.contiguous(), matrix[:3, 3]
-    half = (gaussians.covariances.reshape(-1, 3) @ linear).reshape(-1, 3, 3)  # rows of S Aᵀ
-    covariances = (half.transpose(1, 2).reshape(-1, 3) @ linear).reshape(-1, 3, 3)
-    return Gaussians(gaussians.means @ linear + offset, covariances, gaussians.opacities, gaussians.colors)
 
 
 def visible_avatars(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.Object, np.ndarray]]:

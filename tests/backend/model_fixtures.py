@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from lca_blender.backend.decoder import CHANGES, SLOPE
 from lca_blender.backend.model.config import ModelConfig
 from lca_blender.backend.model.tokens import AnchorSet, anchor_set
 
@@ -90,13 +91,10 @@ def signals(config: ModelConfig = TINY, batch: int = 2, views: int = 2, seed: in
     return signal, expression, transforms
 
 
-def fused_changes(
-    token_bias: torch.Tensor, decoder: dict, signal: torch.Tensor, slope: float = 0.01
-) -> torch.Tensor:
+def fused_changes(token_bias: torch.Tensor, decoder: dict, signal: torch.Tensor) -> torch.Tensor:
     """What a stored decoder answers to a signal [S]: changes [M,13], written as its layers are described."""
-    x = torch.nn.functional.leaky_relu(token_bias + signal @ decoder["signal_weight"].T, slope)
+    x = torch.nn.functional.leaky_relu(token_bias + signal @ decoder["signal_weight"].T, SLOPE)
     for i in range(sum(k.startswith("hidden") for k in decoder) // 2):
-        x = torch.nn.functional.leaky_relu(
-            x @ decoder[f"hidden{i}_weight"].T + decoder[f"hidden{i}_bias"], slope
-        )
-    return (x @ decoder["last_weight"].T + decoder["last_bias"]).reshape(-1, 13) * decoder["delta_scale"]
+        x = x @ decoder[f"hidden{i}_weight"].T + decoder[f"hidden{i}_bias"]
+        x = torch.nn.functional.leaky_relu(x, SLOPE)
+    return (x @ decoder["last_weight"].T + decoder["last_bias"]).reshape(-1, CHANGES) * decoder["delta_scale"]

@@ -12,8 +12,10 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("backend", "lca_blender", "operators")
 FLOORS = (  # of backend: a room imports from floors below its own, and nothing of its own floor but itself
     ("__init__", "errors"),
-    ("files", "jobs", "native", "recycling", "workers"),
-    ("avatar_file", "body", "gaussians"),
+    ("files", "jobs", "native", "quaternions", "recycling", "workers"),
+    ("body",),
+    ("decoder", "gaussians"),
+    ("avatar_file",),
     ("drive_cpu", "drive_torch", "ply", "raster"),
     ("avatar",),
     ("model",),

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Binding to rigs of any size, axes and rest pose, and bone maps as files."""
 
+import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,6 +141,29 @@ def test_longer_limbs_are_stretched_along_the_bone_only(factor):
     linear = binding.rest[knee][:3, :3]
     assert np.linalg.norm(linear @ axis) == pytest.approx(factor, rel=1e-6)
     assert np.linalg.norm(linear @ across) == pytest.approx(binding.scale, rel=1e-6)
+
+
+def test_mpfbs_default_rig_has_the_templates_joints():
+    """MakeHuman's rest pose against the same body's canonical joints: only rotations differ."""
+    data = json.loads((Path(__file__).parent / "data" / "mpfb_rig.json").read_text())
+    rig = Rig(data["names"], data["parents"], data["heads"], data["tails"])
+    places = {name: np.array(data[name]) for name in ("joint_heads", "joint_tails")}
+    body = dataclasses.replace(TEMPLATE, **places)
+    bone_map = map_bones(rig)
+    assert (bone_map.family, bone_map.missing, bone_map.warnings) == ("mpfb", (), [])
+    assert [bone_map.bones[f"spine{i}"] for i in (1, 2, 3)] == ["spine04", "spine02", "spine01"]
+    binding = bind(body, rig, bone_map)
+    assert binding.scale == pytest.approx(1, abs=1e-4)
+    linear = binding.rest[:, :3, :3]
+    assert np.abs(linear @ linear.transpose(0, 2, 1) - np.eye(3)).max() < 1e-3
+    for joint, bone in bone_map.bones.items():
+        j = INDEX[joint]
+        at = binding.rest[j, :3, :3] @ body.joint_heads[j] + binding.rest[j, :3, 3]
+        # the root bone begins behind the body; the forearm is laid straight from elbow to wrist
+        near = {"pelvis": 0.08, "forearm_twist.L": 0.002, "forearm_twist.R": 0.002}.get(joint, 1e-5)
+        assert np.linalg.norm(at - rig.heads[rig.index(bone)]) < near, joint
+    trunk = [INDEX[name] for name in ("pelvis", "spine1", "spine2", "spine3", "neck1", "neck2", "head")]
+    assert np.abs(binding.rest[trunk] - np.eye(4)).max() < 1e-4
 
 
 def test_bones_move_what_they_should():

@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from avatar_fixtures import make_avatar, make_signal, scattered
-from lca_blender.backend.body.expression import apply_face_joints, expression_code, gaze_vectors
-from lca_blender.backend.body.pose import pose_features
+from lca_blender.backend.body.expression import apply_face_joints
 from lca_blender.backend.drive_torch import AvatarOnDevice
 from lca_blender.backend.gaussians import Gaussians
 from lca_blender.backend.raster import look_at, rasterize
@@ -17,10 +16,10 @@ from lca_blender.backend.training.bench import gsplat_reference as gsplat
 from raster_scenes import camera_of, gaussians_of
 
 
-def inputs_of(signal):
-    parts = (pose_features(signal.transforms).flatten(), expression_code(signal.expression))
-    features = torch.cat([*parts, gaze_vectors(signal.gaze)])
-    return features, signal.expression, apply_face_joints(signal.transforms, signal.expression, signal.gaze)
+def inputs_of(avatar, signal):
+    face = (signal.expression, signal.gaze, avatar.joint_heads, avatar.template_version)
+    transforms = apply_face_joints(signal.transforms, *face)
+    return signal.features(), signal.expression, transforms
 
 
 def psnr(a, b):
@@ -36,7 +35,7 @@ def test_torch_drives_an_avatar_as_the_kernel_does(seed, order):
     avatar, signal = make_avatar(seed=seed), make_signal(seed)
     if order == "scattered":
         _, avatar = scattered(avatar)
-    made = AvatarOnDevice(avatar, "cpu").drive(*inputs_of(signal))
+    made = AvatarOnDevice(avatar, "cpu").drive(*inputs_of(avatar, signal))
     expected = avatar.drive(signal)
     torch.testing.assert_close(made.means, expected.means, atol=2e-5, rtol=0)
     scale = expected.covariances.abs().amax((1, 2), keepdim=True)
@@ -49,7 +48,7 @@ def test_another_device_is_driven_by_torch():
     """PyTorch's device `meta` computes shapes alone: every step of the path runs, none on the CPU."""
     avatar = make_avatar()
     for _ in range(2):
-        made = avatar.drive(make_signal(0), "meta")
+        made = avatar.drive(make_signal(0), device="meta")
         assert made.means.device.type == made.colors.device.type == "meta"
         assert made.covariances.shape == (len(avatar), 3, 3)
     assert len(avatar._devices) == 1

@@ -185,6 +185,6 @@ def test_the_new_avatar_is_whole_and_says_what_it_was_made_of(avatar, heavy, tmp
 
 
 def test_an_avatar_of_another_body_is_refused(avatar):
-    other = replace(avatar, offsets=avatar.offsets + 0.1)
-    with pytest.raises(UserError, match="another body"):
+    other = replace(avatar, header={**avatar.header, "template": 1})
+    with pytest.raises(UserError, match="older body"):
         reshaped(other, person())

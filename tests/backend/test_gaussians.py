@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lca_blender.backend.gaussians import Gaussians, quats_of, rotations_of
+from lca_blender.backend.gaussians import Gaussians
 from lca_blender.backend.ply import write_ply
 from lca_blender.backend.raster.normals import smallest_axes
 from ply_reader import read_columns, read_ply
@@ -22,18 +22,6 @@ def cloud(count=50, seed=0):
         0.05 + 0.9 * torch.rand(count, generator=g),
         torch.rand(count, 3, generator=g),
     )
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.floats(-1, 1), min_size=4, max_size=4).filter(lambda q: sum(v * v for v in q) > 1e-3))
-def test_quaternions_and_rotations_agree_with_scipy(q):
-    quat = torch.tensor([q], dtype=torch.float64)
-    rotation = rotations_of(quat)
-    expected = Rotation.from_quat([*q[1:], q[0]]).as_matrix()
-    np.testing.assert_allclose(rotation[0].numpy(), expected, atol=1e-12)
-    back = quats_of(rotation)
-    assert back[0, 0] >= 0
-    np.testing.assert_allclose(rotations_of(back)[0].numpy(), expected, atol=1e-12)
 
 
 def test_covariances_and_quats_scales_are_the_same_shape():

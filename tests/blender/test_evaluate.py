@@ -40,9 +40,10 @@ def test_an_unbound_avatar_stands_in_its_canonical_pose(avatar, avatar_file):
     assert same(fresh(avatar), loaded.drive(at_rest))
 
 
-def test_it_follows_its_objects_transform(avatar):
+@pytest.mark.parametrize("scale", [(1, 1, 1), (2, 2, 2), (2, 0.5, 1.3), (-1, 1, 1)])
+def test_it_follows_its_objects_transform(avatar, scale):
     before = fresh(avatar)
-    matrix = Matrix.LocRotScale((1, 2, 3), Euler((0.3, -0.2, 0.9)), (2, 2, 2))
+    matrix = Matrix.LocRotScale((1, 2, 3), Euler((0.3, -0.2, 0.9)), scale)
     avatar.matrix_world = matrix
     bpy.context.view_layer.update()
     after = fresh(avatar)
@@ -82,6 +83,15 @@ def test_an_expression_code_does_what_its_sliders_do(avatar):
     by_slider = fresh(avatar)
     assert by_code.means.numpy() == pytest.approx(by_slider.means.numpy(), abs=1e-5)
     assert not same(by_code, neutral)
+
+
+def test_an_expression_code_is_not_squeezed_through_the_sliders(avatar, avatar_file):
+    code = torch.randn(128, generator=torch.Generator().manual_seed(4))
+    avatar.lca.code, avatar.lca.use_code = code.reshape(4, 32).tolist(), True
+    bpy.context.view_layer.update()
+    loaded = Avatar.load(avatar_file)
+    at_rest = torch.eye(4).repeat(len(loaded.joint_names), 1, 1)
+    assert same(fresh(avatar), loaded.drive(Signal.from_code(at_rest, code, torch.zeros(2, 2))))
 
 
 def test_splats_move_as_blenders_own_bones_say(bound, rigid_avatar_file):

@@ -19,6 +19,7 @@ from lca_blender.backend.jobs import Cancelled
 from lca_blender.backend.model.checkpoint import load_model
 from lca_blender.backend.model.create import create_avatar, rest_signal
 from lca_blender.backend.model.lca import drive
+from lca_blender.backend.training.common import Average, learning_rate
 from lca_blender.backend.training.dataset.estimates import estimate_record
 from lca_blender.backend.training.dataset.prepare import prepare, write_arrays
 from lca_blender.backend.training.dataset.prepared import PreparedPeople, estimate_path, prepared
@@ -38,6 +39,7 @@ from lca_blender.backend.training.network.check import check, encode_batch
 from lca_blender.backend.training.network.config import BatchRecipe, TrainingConfig
 from lca_blender.backend.training.people.dataset import PeopleDataset, write_shards
 from model_fixtures import SMALL, fused_changes
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 RECIPE = BatchRecipe(people=2, photos=(1, 4), most_faces=2, target_size=(64, 48))
 CONFIG = TrainingConfig(
@@ -60,10 +62,26 @@ def run(data, tmp_path_factory):
 
 
 def test_learning_rate_warms_up_and_falls():
-    config = TrainingConfig(lr=1.0, warmup_steps=10)
-    assert training.learning_rate(config, 0, 0.0) == pytest.approx(0.1)
-    assert training.learning_rate(config, 50, 0.5) == pytest.approx(0.51)
-    assert training.learning_rate(config, 100, 1.0) == pytest.approx(0.02)
+    assert learning_rate(1.0, 0, 10, 0.0) == pytest.approx(0.1)
+    assert learning_rate(1.0, 50, 10, 0.5) == pytest.approx(0.51)
+    assert learning_rate(1.0, 100, 10, 1.0) == pytest.approx(0.02)
+
+
+def test_the_average_of_the_weights_is_that_of_torch():
+    """From the step at which the short memory of the start has grown to the decay."""
+    model = torch.nn.Linear(3, 2)
+    model.trainable = model.named_parameters
+    average, decay = Average(model, 0.6), 0.6
+    for _ in range(13):  # (1 + 14) / (10 + 14) > 0.6
+        average.update(model)
+    expected = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    expected.update_parameters(model)  # the first call copies
+    for step in range(5):
+        with torch.no_grad():
+            model.weight += step
+        average.update(model)
+        expected.update_parameters(model)
+    torch.testing.assert_close(average.weights["weight"], expected.module.weight.detach())
 
 
 def test_a_cut_target_is_what_its_camera_sees(run):

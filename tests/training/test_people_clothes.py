@@ -10,6 +10,7 @@ from lca_blender.backend.training.people import (
     accessories,
     complexion,
     garments,
+    haircuts,
     prints,
     shoes,
     strands,
@@ -67,8 +68,8 @@ def test_a_skirts_points_lie_on_trunk_and_legs(body):
 
 def test_long_hair_lies_on_the_clothes(body):
     scalp = strands.head().dressed(np.full(len(body.vertices), 3.0, np.float32))
-    style = strands.STYLES["long"]
-    hair = strands.grow(np.random.default_rng(0), scalp, style, complexion.HAIRLINE_HEIGHT, 0.0)
+    style = haircuts.STYLES["long"]
+    hair = strands.grow(np.random.default_rng(0), scalp, style, 640, complexion.HAIRLINE_HEIGHT, 0.0)
     low = hair[hair[..., 1] < -14]
     distance, _ = strands.head().clearance(low)
     assert len(low) > 500

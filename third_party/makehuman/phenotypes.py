@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""MakeHuman's phenotypes: a body is a blend of its macro targets, weighted by age, sex, build and ancestry."""
+"""MakeHuman's phenotypes: a body is a blend of its macro targets, by age, sex, build and ancestry."""
 
 from dataclasses import astuple, dataclass
 from itertools import product
@@ -73,7 +73,7 @@ def displacement(data: MakeHuman, who: Phenotype) -> np.ndarray:
 
 
 def draw(rng: np.random.Generator) -> Phenotype:
-    """A random person: a fifth are children from three years on, adults of all ages, builds and ancestries."""
+    """A random person: a fifth are children from three years on; all ages, builds and ancestries."""
     years = rng.uniform(3, 18) if rng.random() < 0.2 else 18 + 62 * rng.beta(1.2, 1.6)
     ancestry = rng.dirichlet([0.35, 0.35, 0.35])
     clipped = lambda mean, spread: float(np.clip(rng.normal(mean, spread), 0, 1))  # noqa: E731

@@ -76,7 +76,7 @@ def shape_basis(data: MakeHuman, weights, rows, soles) -> Shapes:
         np.concatenate([body, face]),
         np.concatenate([body_joints, face_joints]),
         np.stack([as_row(who) for who in people]),
-        coefficients.astype(np.float32),
+        coefficients.round(4).astype(np.float32),
     )
 
 

@@ -6,6 +6,7 @@ sparse matrix.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
@@ -90,7 +91,7 @@ def _matrix(n, quads, edges, split, coarse) -> csr_matrix:
     rim_edges = touching @ scaled((~inner).astype(float))
     rim = np.asarray(rim_edges.sum(1)).ravel() > 0
     keep, used = csr_matrix(scaled(np.ones(n))), np.zeros(n, bool)
-    used[quads] = True
+    used[quads[coarse]] = True  # elsewhere the mesh keeps its detail
     # (F + 2 R + (k - 3) P) / k inside, (M + M + 2 P) / 4 at a rim
     inside = scaled(1 / (valence * faces_at)) @ (at_vertex @ face) + scaled(2 / valence**2) @ (
         touching @ half
@@ -116,7 +117,7 @@ class _Triangles:
         return self.between[key]
 
     def _put(self, f, points):
-        for a, b in zip(points[1:], points[2:], strict=False):
+        for a, b in pairwise(points[1:]):
             corner = (points[0], a, b)
             self.faces.append([c[0] for c in corner])
             self.face_uvs.append([c[1] for c in corner])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the converted networks (`pretrained/convert.py`) in torch, on any device."""
+"""Runs the converted networks (`third_party/mediapipe/convert.py`) in torch, on any device."""
 
 import json
 import math
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent / "data"
 
 
 class Graph:
-    """A network as a list of operations over numbered tensors; see `pretrained/convert.py`."""
+    """A network as a list of operations over numbered tensors; see `third_party/mediapipe/convert.py`."""
 
     def __init__(self, path: Path, device: str = "cpu"):
         """Raises `UserError` where the file is missing or damaged."""

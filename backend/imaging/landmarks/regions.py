@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.ndimage import map_coordinates
 from torch.nn import functional
 
 STEPS = 32  # a pixel's place is rounded to 1/32, as by OpenCV's warpPerspective, which MediaPipe crops with
@@ -75,24 +76,16 @@ class Region(NamedTuple):
         Pixel (u, v) of the crop lies at the share (u / w, v / h) of the region: MediaPipe shifts by no half
         pixel.
         """
-        height, width = image.shape[:2]
         v, u = np.mgrid[0 : size[0], 0 : size[1]]
         x, y = (u / size[1] - 0.5) * self.width, (v / size[0] - 0.5) * self.height
         c, s = math.cos(self.angle), math.sin(self.angle)
-        px = np.rint((self.x + c * x - s * y) * STEPS).astype(np.int64)
-        py = np.rint((self.y + s * x + c * y) * STEPS).astype(np.int64)
-        column, row = px // STEPS, py // STEPS
-        fx, fy = (px % STEPS / STEPS)[..., None], (py % STEPS / STEPS)[..., None]
-
-        def at(rows, columns):
-            values = image[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)].astype(np.float64)
-            if border == "black":
-                values[(rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)] = 0
-            return values
-
-        upper = at(row, column) * (1 - fx) + at(row, column + 1) * fx
-        lower = at(row + 1, column) * (1 - fx) + at(row + 1, column + 1) * fx
-        whole = np.floor(upper * (1 - fy) + lower * fy + 0.5)
+        column = np.rint((self.x + c * x - s * y) * STEPS) / STEPS
+        row = np.rint((self.y + s * x + c * y) * STEPS) / STEPS
+        mode = {"edge": "nearest", "black": "grid-constant"}[border]
+        channels = [
+            map_coordinates(image[..., k], (row, column), np.float64, order=1, mode=mode) for k in range(3)
+        ]
+        whole = np.floor(np.stack(channels, -1) + 0.5)
         return (whole / 255 * (1 - low) + low).astype(np.float32)[None]
 
     def to_image(self, shares: np.ndarray) -> np.ndarray:

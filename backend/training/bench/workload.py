@@ -9,6 +9,7 @@ from ...avatar import Avatar, Signal
 from ...body.anchors import sample_anchors
 from ...body.pose import joint_transforms
 from ...body.template import load_template
+from ...decoder import CHANGES, signal_size
 from ...gaussians import Gaussians
 from ...raster import Camera, look_at
 
@@ -114,7 +115,7 @@ def avatar(tokens: int = 8192, per_token: int = 8, seed: int = 0) -> Avatar:
     rng = np.random.default_rng(seed)
     template, anchors = load_template(), sample_anchors(tokens)
     owner = np.repeat(np.arange(tokens), per_token)
-    count, width, signal = len(owner), 128, 3 * (len(template.joint_names) - 1) + 134
+    count, width, signal = len(owner), 128, signal_size(len(template.joint_names))
     spacing = anchors.spacing[owner, None] / np.sqrt(per_token)
     tangents = anchors.frames[owner][:, :, :2]
     spread = np.sqrt(per_token) * spacing * rng.uniform(-0.5, 0.5, size=(count, 2))
@@ -127,8 +128,8 @@ def avatar(tokens: int = 8192, per_token: int = 8, seed: int = 0) -> Avatar:
         "signal_weight": weights(width, signal),
         **{f"hidden{i}_weight": weights(width, width) for i in range(2)},
         **{f"hidden{i}_bias": np.zeros(width) for i in range(2)},
-        "last_weight": weights(13 * per_token, width),
-        "last_bias": np.zeros(13 * per_token),
+        "last_weight": weights(CHANGES * per_token, width),
+        "last_bias": np.zeros(CHANGES * per_token),
         "delta_scale": np.array([0.05] * 3 + [0.002] * 3 + [0.05] * 4 + [0.1] * 3),
     }
     return Avatar(

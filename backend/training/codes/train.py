@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ...body.expression import arkit_from_code
 from ...model.expression_codes import FaceEncoder, FaceReading, beyond_arkit, save_codes
+from ..common import learning_rate
 from ..network.disturb import over_grey
 from ..network.losses import ssim
 from ..network.parallel import gathered
@@ -131,8 +132,7 @@ class CodesTrainer:
 
     def step(self, batch: FaceBatch, number: int, fraction: float) -> dict[str, float]:
         """One optimiser step; warm-up, then a cosine over the run."""
-        cosine = 0.5 + 0.5 * np.cos(np.pi * min(fraction, 1.0))
-        rate = self.config.lr * min(1.0, (number + 1) / self.config.warmup_steps) * (0.02 + 0.98 * cosine)
+        rate = learning_rate(self.config.lr, number, self.config.warmup_steps, fraction)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast("cpu", torch.bfloat16):

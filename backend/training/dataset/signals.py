@@ -6,8 +6,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...body.expression import gaze_vectors
-from ...body.pose import pose_features
+from ...decoder import signal_features
 
 
 def square(transforms: np.ndarray) -> np.ndarray:
@@ -20,9 +19,4 @@ def square(transforms: np.ndarray) -> np.ndarray:
 
 def signal_of(transforms: np.ndarray, code: np.ndarray, gaze: np.ndarray) -> np.ndarray:
     """[V,S] of transforms [V,J,4,4] (jaw and eyes not turned), expression codes [V,128] and gaze [V,2,2]."""
-    features = pose_features(torch.from_numpy(transforms)).flatten(1)
-    return (
-        torch.cat([features, torch.from_numpy(code), gaze_vectors(torch.from_numpy(gaze))], -1)
-        .float()
-        .numpy()
-    )
+    return signal_features(*map(torch.from_numpy, (transforms, code, gaze))).float().numpy()

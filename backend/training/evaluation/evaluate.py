@@ -153,9 +153,11 @@ def estimated_avatar(record: dict, model: LCA, estimator, photos: Sequence[int],
 
 
 def target_signal(record: dict, view: int) -> Signal:
-    """The true skeleton, expression and gaze of a view."""
+    """The true skeleton, expression and gaze of a view, and its expression code where the record has one."""
     take = lambda key: torch.from_numpy(np.asarray(record[key][view], np.float32))  # noqa: E731
-    return Signal(torch.from_numpy(square(record["transforms"][view])), take("expression"), take("gaze"))
+    code = take("code") if "code" in record else None
+    transforms = torch.from_numpy(square(record["transforms"][view]))
+    return Signal(transforms, take("expression"), take("gaze"), code)
 
 
 @torch.no_grad()

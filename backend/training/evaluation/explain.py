@@ -76,9 +76,8 @@ def pixel_weights(
     """Attention of a token over the body's and the face's image tokens in the attention to pixels."""
     sources = [face, body] if face.shape[1] and token < n_face else [body]
     keys = torch.cat([attention.key(attention.key_norm(s)) for s in sources], 1)
-    split = lambda t: t.unflatten(-1, (attention.heads, -1)).transpose(1, 2)  # noqa: E731
-    q, k = split(attention.query(tokens[:, token : token + 1])), split(keys)
-    weights = torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), -1)[0, :, 0].mean(0)
+    query = attention.query(tokens[:, token : token + 1])
+    weights = attention.weights(query, keys)[0, :, 0].mean(0)  # (1, nh, 1, m) -> (m)
     if len(sources) == 1:
         return weights, face.new_zeros(face.shape[1])
     return weights[face.shape[1] :], weights[: face.shape[1]]

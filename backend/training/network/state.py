@@ -13,25 +13,10 @@ from ...errors import UserError
 from ...model.config import ModelConfig
 from ...model.files import read_tensors, write_tensors
 from ...model.lca import LCA
-from .parallel import part, parted, whole
+from ..common import Average
+from .parallel import parted, whole
 
 VERSION = 1
-
-
-class Average:
-    """Exponential moving average of the weights, with a short memory at the start."""
-
-    def __init__(self, model: LCA, decay: float):
-        self.decay, self.count = decay, 0
-        self.weights = {k: p.detach().clone() for k, p in model.trainable()}
-
-    @torch.no_grad()
-    def update(self, model: LCA) -> None:
-        self.count += 1
-        decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        own = dict(model.trainable())
-        averages, weights = zip(*((part(w), part(own[k])) for k, w in self.weights.items()), strict=True)
-        torch._foreach_lerp_(averages, weights, 1 - decay)
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from ...model.checkpoint import save_model
 from ...model.config import preset
 from ...model.lca import LCA, drive
 from ..codes.train import code_terms
+from ..common import Average, learning_rate
 from ..dataset.prepared import PreparedPeople, prepared
 from ..dataset.sites import make_sites
 from ..people.dataset import is_held_out
@@ -35,7 +35,7 @@ from .parallel import Processes, join, moved, share, whole
 from .perceptual import Lpips, load_lpips
 from .rendering import render_batch
 from .sheet import save_sheet
-from .state import Average, Progress, load_state, save_state, state_path
+from .state import Progress, load_state, save_state, state_path
 
 
 @dataclass
@@ -93,12 +93,6 @@ def make_optimizer(model: LCA, config: TrainingConfig) -> torch.optim.AdamW:
         betas=config.betas,
         foreach=True,
     )
-
-
-def learning_rate(config: TrainingConfig, step: int, fraction: float) -> float:
-    """Linear warm-up over steps, cosine to 2 % over the run."""
-    cosine = 0.5 + 0.5 * math.cos(math.pi * min(fraction, 1.0))
-    return config.lr * min(1.0, (step + 1) / config.warmup_steps) * (0.02 + 0.98 * cosine)
 
 
 def losses(
@@ -205,15 +199,16 @@ class Prefetch:
 
 def step_once(run: Run, batch: Batch, background: torch.Tensor) -> dict[str, float]:
     """One optimiser step; returns the loss parts as numbers."""
-    rate = learning_rate(run.config, run.progress.step, run.fraction)
+    config = run.config
+    rate = learning_rate(config.lr, run.progress.step, config.warmup_steps, run.fraction)
     for group in run.optimizer.param_groups:
         group["lr"] = rate * group["scale"]
     device = run.processes.device
     batch, background = moved(batch, device), background.to(device)
-    parts = losses(run.passes, batch, run.config, run.progress.step, background, run.perceptual)
+    parts = losses(run.passes, batch, config, run.progress.step, background, run.perceptual)
     run.optimizer.zero_grad(set_to_none=True)
     parts["loss"].backward()
-    norm = whole(nn.utils.clip_grad_norm_([p for _, p in run.model.trainable()], run.config.clip))
+    norm = whole(nn.utils.clip_grad_norm_([p for _, p in run.model.trainable()], config.clip))
     if not torch.isfinite(norm):
         return {"loss": float("nan"), "skipped": 1.0}
     run.optimizer.step()

@@ -48,6 +48,28 @@ def _rigid(shape: BodyShape, local: np.ndarray, faces: np.ndarray, material) -> 
     )
 
 
+BRIDGE, EAR = np.array([0.0, 0.2, 9.6]), np.array([7.7, 0.3, -0.8])  # of the mean head, head units
+
+
+def _worn_glasses(shape: BodyShape, local: np.ndarray, faces: np.ndarray, material) -> Piece:
+    """A part of a pair of glasses, `local` in head units of the mean head: wide and deep enough to lie on a
+    person's ears and nose, otherwise rigid."""
+    sites = shape.sites
+    piece = _rigid(shape, local, faces, material)
+    anchors = np.array([BRIDGE, EAR, EAR * [-1, 1, 1]])
+    bridge, left, right = sites.head_local(shape.carry(sites.from_head_local(anchors).astype(np.float32)))
+    ears = 0.5 * (left + right)
+    wide, deep = (left[0] - right[0]) / (2 * EAR[0]), (bridge[2] - ears[2]) / (BRIDGE[2] - EAR[2])
+    t = (local[:, 2] - EAR[2]) / (BRIDGE[2] - EAR[2])
+    placed = np.stack([
+        bridge[0] + wide * local[:, 0],
+        ears[1] + t * (bridge[1] - ears[1]) + wide * (local[:, 1] - EAR[1] - t * (BRIDGE[1] - EAR[1])),
+        ears[2] + deep * (local[:, 2] - EAR[2]),
+    ], 1)  # fmt: skip
+    piece.vertices = sites.from_head_local(placed).astype(np.float32)
+    return piece
+
+
 def make_glasses(rng: np.random.Generator, shape: BodyShape) -> list[Piece]:
     """Frames (with dark lenses in a quarter of cases) resting on nose and ears."""
     half_width, half_height = rng.uniform(2.3, 2.75), rng.uniform(1.55, 2.25)
@@ -77,12 +99,14 @@ def make_glasses(rng: np.random.Generator, shape: BodyShape) -> list[Piece]:
         (arm * mirror, False),
         (bridge, False),
     ):
-        pieces.append(_rigid(shape, *tube(path, radius, closed), frame))
+        pieces.append(_worn_glasses(shape, *tube(path, radius, closed), frame))
     if rng.random() < 0.25:
         lens = Plain(np.full(3, rng.uniform(0.03, 0.12), np.float32), 0.05, 1.0)
         for side in (rim, rim * mirror):
             fan = np.stack([np.full(36, 36), np.arange(36), (np.arange(36) + 1) % 36], 1).astype(np.int32)
-            pieces.append(_rigid(shape, np.vstack([side, side.mean(0) + np.array([0, 0, 0.15])]), fan, lens))
+            pieces.append(
+                _worn_glasses(shape, np.vstack([side, side.mean(0) + np.array([0, 0, 0.15])]), fan, lens)
+            )
     return pieces
 
 

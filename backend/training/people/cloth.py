@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import identity
@@ -22,21 +22,30 @@ class BodyShape:
     vertices: np.ndarray  # [Nv, 3]
     outward: np.ndarray  # [Nv, 3] blurred unit normals
     sites: Sites
+    scale: float = 1.0  # stature as a share of the mean template's
 
     @classmethod
     def of(cls, vertices: np.ndarray, sites: Sites) -> BodyShape:
-        return cls(vertices, smooth_normals(vertices, sites), sites)
+        mean = sites.template.vertices[sites.skin_vertices, 2]
+        scale = float(np.ptp(vertices[sites.skin_vertices, 2]) / np.ptp(mean))
+        return cls(vertices, smooth_normals(vertices, sites), sites, scale)
 
-    def carry(self, points: np.ndarray, neighbours: int = 8) -> np.ndarray:
-        """Points [p, 3] near the mean template -> the same places on this person (nearest displacements,
-        blended).
+    def moved(self, by: np.ndarray) -> BodyShape:
+        """The same body with its vertices moved by [Nv, 3], as clothes that hang loose see it."""
+        vertices = (self.vertices + by).astype(np.float32)
+        return replace(self, vertices=vertices, outward=smooth_normals(vertices, self.sites, 4))
+
+    def carry(self, points: np.ndarray, neighbours: int = 8, scale: float = 1.0) -> np.ndarray:
+        """Points [p, 3] near the mean template -> the same places on this person, `scale` times as far off the
+        skin (nearest displacements, blended).
         """
         near = self.sites.skin_vertices
         distance, index = self.sites.tree.query(points, neighbours)
         weight = 1 / (distance + 0.004) ** 2
         weight /= weight.sum(1, keepdims=True)
-        moved = self.vertices[near] - self.sites.template.vertices[near]
-        return (points + (moved[index] * weight[..., None]).sum(1)).astype(np.float32)
+        chosen, mean = near[index], self.sites.template.vertices
+        skin = (self.vertices[chosen] * weight[..., None]).sum(1)
+        return (skin + scale * (points - (mean[chosen] * weight[..., None]).sum(1))).astype(np.float32)
 
     def weights_near(self, points: np.ndarray, neighbours: int = 6) -> np.ndarray:
         """Dense skin weights [p, J] of the mean template's skin near points [p, 3]."""
@@ -47,6 +56,17 @@ class BodyShape:
         """The nearest vertex of the mean template's skin to each of the points [p, 3] -> [p, 3]."""
         _, index = self.sites.tree.query(points)
         return self.sites.template.vertices[self.sites.skin_vertices[index]]
+
+    def carry_with_skin(self, points: np.ndarray, neighbours: int = 5) -> tuple[np.ndarray, np.ndarray]:
+        """`carry` and `below` in one search."""
+        near = self.sites.skin_vertices
+        distance, index = self.sites.tree.query(points, neighbours)
+        weight = 1 / (distance + 0.004) ** 2
+        weight /= weight.sum(1, keepdims=True)
+        chosen = near[index]
+        mean = self.sites.template.vertices
+        moved = ((self.vertices[chosen] - mean[chosen]) * weight[..., None]).sum(1)
+        return (points + moved).astype(np.float32), mean[chosen[:, 0]]
 
 
 @dataclass
@@ -209,7 +229,7 @@ def hang(
         slab = vertices[chosen[np.abs(mean[chosen, 2] - height) < 0.03]]
         if middle is None:
             middle = np.array([0, 0.5 * (slab[:, 1].min() + slab[:, 1].max())])
-        reach = (out @ (slab[:, :2] - middle).T).max(1) + ease
+        reach = hull_radius(out, slab[:, :2] - middle) + ease
         widest = np.maximum(widest, reach) if i else reach
         t = i / (rows - 1)
         length = (top - bottom) * t
@@ -218,6 +238,13 @@ def hang(
         radius = widest + flare * length + depth * t**1.1 * uneven * np.sin(wave)
         rings.append(np.column_stack([middle + out * radius[:, None], np.full(columns, slab[:, 2].mean())]))
     return np.array(rings, np.float32)
+
+
+def hull_radius(directions: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Radius [c] of the convex hull of points [p, 2] round the origin in evenly spaced directions [c, 2]."""
+    support = (directions[:, None] * points).sum(2).max(1)  # not by BLAS, whose bits follow its thread count
+    cosine = (directions[:, None] * directions).sum(2)
+    return np.where(cosine > 0.2, support / np.maximum(cosine, 0.2), np.inf).min(1)
 
 
 def skirt(

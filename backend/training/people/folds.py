@@ -17,7 +17,7 @@ from .sites import Sites
 
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 WAVELENGTH = 0.042  # metres between creases
-LEAST, GAIN, MOST = 0.05, 2.4, 0.75  # slope of cloth at rest, per share of length lost, and at most
+LEAST, GAIN, MOST = 0.09, 2.4, 0.75  # slope of cloth at rest, per share of length lost, and at most
 
 
 def along_limbs(rest: np.ndarray, sites: Sites, looseness) -> np.ndarray:

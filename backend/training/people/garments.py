@@ -26,6 +26,7 @@ class Cut:
     bottom: float = 0.8
     rounds: int = 14
     hold: float = 0.016  # metres off the skin that the cloth's own stiffness keeps
+    fall: np.ndarray | None = None  # [Nv, 3] metres that it hangs off the skin, as from `drape`
 
 
 class Tape:
@@ -40,6 +41,7 @@ class Tape:
         self.t, _ = sites.along_arm(v)
         self.k = sites.k
         self.wrist = sites.arm_length
+        self.crotch = self.height(82.9)
 
     def height(self, centimetres: float) -> float:
         """A height written for a stature of 175 cm, in metres on the mean template."""
@@ -175,26 +177,14 @@ def trousers_cut(tape: Tape, waist: float, hem: float, ease: float, flare: float
     knee = tape.sites.joint("shin.L")[2]
     low = np.clip((tape.height(85) - tape.z) / max(tape.height(85) - hem, 0.05), 0, 1)
     loose = ease * (0.45 + 0.55 * np.clip((tape.height(98) - tape.z) / 0.2, 0, 1)) + flare * low**1.5
-    if flare > 0:  # legs hang from the calf: cloth does not follow the shin in to the ankle
-        hanging = (_calf_radius(tape) + ease) * (0.84 + 8 * flare)
-        loose = np.maximum(loose, np.clip(hanging - _from_shin(tape), 0, 0.05))
+    if flare > 0 and hem < tape.height(14):  # over the shoes, which stand out behind
+        over = np.where(tape.front < -tape.sites.joint("foot.L")[1], 0.024, 0.012)
+        loose = np.maximum(loose, over * np.clip((tape.height(19) - tape.z) / 0.08, 0, 1))
+        ahead = tape.height(7) - tape.sites.joint("foot.L")[1] - tape.front
+        outline = np.where(tape.z < tape.height(14), np.minimum(outline, ahead), outline)
     trims = [(waistband - (waist - tape.z), 1)] if waistband > 0 else []
     gathers = [(hem + 0.09, 0.05), (knee, 0.06), (tape.height(84), 0.05)]
     return Cut(outline, (0.005 + loose).astype(np.float32), trims, gathers, waist, hem, rounds=16, hold=0.03)
-
-
-def _from_shin(tape: Tape) -> np.ndarray:
-    """Distance [Nv] from the line between knee and ankle joint, metres; far away above the knee."""
-    knee, ankle = tape.sites.joint("shin.L"), tape.sites.joint("foot.L")
-    t = (knee[2] - tape.z) / (knee[2] - ankle[2])
-    x, y = knee[0] + t * (ankle[0] - knee[0]), knee[1] + t * (ankle[1] - knee[1])
-    return np.where((t > 0.25) & ~tape.arm, np.hypot(tape.x - x, -tape.front - y), FAR)
-
-
-def _calf_radius(tape: Tape) -> float:
-    """Mean distance of the calf's skin from the shin's line where it is thickest, metres."""
-    near = np.abs(tape.z - tape.height(34)) < 0.02
-    return float(_from_shin(tape)[near & (_from_shin(tape) < 0.12)].mean())
 
 
 def socks_cut(tape: Tape, top: float) -> Cut:

@@ -1,103 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person wears: which garments, in which layers, in which fabrics, and the skin they hide."""
+"""What a person wears: which garments, in which layers and in which fabrics."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 
 from . import garments, prints, shoes
-from .cloth import BodyShape, Folds, Piece, shell, skirt
+from .cloth import BodyShape
 from .garments import Cut, Tape
-from .sites import load_sites
+from .tailoring import BUCKLE, BUTTONS, CHEST, FLY, JEANS, NO_CLOSURE, NO_POCKETS, PATCH, WELT, ZIP
+from .wardrobe import Outfit, Wardrobe
 
-OVERLAP = 0.045  # metres an inner garment reaches under an outer one
-
-
-@dataclass
-class Outfit:
-    """Pieces to draw, how deep under cloth each template vertex lies (`cover` [Nv] metres, > 0 is under it)
-    and how far off the skin the outermost cloth is there (`thickness` [Nv] metres, 0 where bare).
-    """
-
-    pieces: list[Piece] = field(default_factory=list)
-    cover: np.ndarray | None = None
-    thickness: np.ndarray | None = None
-    names: list[str] = field(default_factory=list)
-
-
-@lru_cache(maxsize=1)
-def tape() -> Tape:
-    """The mean template's measurements, once per process."""
-    return Tape(load_sites())
-
-
-class Wardrobe:
-    """Dresses one person, outermost garment first, so that each knows what lies over it."""
-
-    def __init__(self, rng: np.random.Generator, shape: BodyShape):
-        self.rng, self.shape, self.tape = rng, shape, tape()
-        self.colours = prints.palette(rng)
-        self.over = np.full(len(shape.vertices), -garments.FAR)
-        self.roof = np.full(len(shape.vertices), garments.FAR, np.float32)
-        self.ceiling = self.roof  # the roof over what was worn last
-        self.thickness = np.zeros(len(shape.vertices), np.float32)
-        self.hidden = np.full(len(shape.vertices), -garments.FAR)
-        self.outfit = Outfit()
-        self.patterned = False
-
-    def fabric(self, lie: int, cut_top: float, cut_bottom: float, plain=False, **options) -> prints.Fabric:
-        """A fabric for one garment; beside a patterned one most others are plain."""
-        plain = plain or (self.patterned and self.rng.random() < 0.8)
-        fabric = prints.sample_fabric(
-            self.rng, self.shape.sites, lie, self.colours, cut_top, cut_bottom, plain=plain, **options
-        )
-        self.patterned |= fabric.look.pattern not in (prints.PLAIN, prints.GRADIENT)
-        return fabric
-
-    def wear(
-        self, name: str, cut: Cut, materials: list, depth: float, *, margin=0.02, outside=False, **options
-    ):
-        """Make a cut into a shell under what is worn already (`outside`: over what was worn last, as its
-        collar is, but under the rest).
-        """
-        outline = np.minimum(cut.outline, OVERLAP - self.over)
-        if not outside:
-            self.ceiling = self.roof
-        room = (0.6 if outside else 0.5) * self.ceiling
-        cut.offset = np.minimum(cut.offset, np.maximum(room, 0.002)).astype(np.float32)
-        looseness = float(np.clip(np.median(cut.offset) / 0.016, 0.2, 1))
-        folds = Folds(depth, depth, float(self.rng.uniform(0, 40)), looseness)
-        piece = shell(
-            self.shape,
-            outline,
-            cut.offset,
-            materials,
-            cut.trims,
-            folds,
-            cut.gathers,
-            rounds=cut.rounds,
-            hold=cut.hold,
-            **options,
-        )
-        if piece is None:
-            return
-        self.outfit.pieces.append(piece)
-        self.outfit.names.append(name)
-        self.over = np.maximum(self.over, cut.outline)
-        self.thickness = np.where(outline > 0, np.maximum(self.thickness, cut.offset), self.thickness)
-        self.roof = np.where(cut.outline > -0.02, np.minimum(self.roof, cut.offset), self.roof)
-        self.hidden = np.maximum(self.hidden, np.minimum(cut.outline, outline) - margin)
-
-    def trim(self, fabric: prints.Fabric) -> prints.Fabric:
-        """The same cloth without print, or a contrasting one, for cuffs and collars."""
-        look = fabric.look
-        plain = look._replace(pattern=prints.PLAIN, mark=prints.NO_MARK, weave=prints.KNIT, placket=0.0)
-        if self.rng.random() < 0.5:
-            plain = plain._replace(first=look.second)
-        return prints.Fabric(plain, fabric.place)
+SMALL = 0.9  # share of the mean stature below which a person is dressed as a child
 
 
 def _neck(rng: np.random.Generator, t: Tape) -> np.ndarray:
@@ -117,27 +31,33 @@ def _tailored(w: Wardrobe, hem: float, long: bool) -> None:
     neck = t.neckline(rng.uniform(-0.004, 0.008))
     ease = rng.uniform(0.014, 0.019)
     button, gap = t.height(rng.uniform(108, 124)), rng.uniform(0.045, 0.06)
-    cut = garments.top_cut(t, t.wrist - rng.uniform(0.0, 0.02), hem, neck, ease, 0.0)
+    cut = garments.top_cut(t, t.wrist - rng.uniform(-0.012, 0.008), hem, neck, ease, 0.0)
     closed = rng.random() < 0.5
     cut = garments.veed_front(t, cut, button, gap, 0.0 if closed else rng.uniform(0.1, 0.25))
-    fabric = w.fabric(prints.TOP, cut.top, cut.bottom, weave=weave, plain=bool(rng.random() < 0.7))
+    cut.fall = w.drape.trunk(rng.uniform(0.12, 0.3)) + w.drape.arms(rng.uniform(0.035, 0.06))
+    fabric = w.fabric(
+        prints.TOP, cut.top, cut.bottom, weave=weave, plain=bool(rng.random() < 0.7),
+        closure=BUTTONS if closed else NO_CLOSURE, pockets=WELT, pocket_z=t.height(rng.uniform(94, 100)),
+    )  # fmt: skip
     depth = rng.uniform(0.002, 0.004)
     if long:
-        skirts = prints.Fabric(fabric.look._replace(lie=prints.SKIRT), fabric.place)
+        skirts = prints.Fabric(fabric.look._replace(lie=prints.SKIRT, pockets=NO_POCKETS), fabric.place)
         below = t.height(rng.uniform(30, 62))
         opening = 0.0 if closed else rng.uniform(0.3, 0.9)
         flare = rng.uniform(0.04, 0.14)
-        piece = skirt(
-            w.shape, hem + 0.03, below, [skirts], flare, 0.016, (5, 0.006, rng.uniform(0, 6)), opening
-        )
-        w.outfit.pieces.append(piece)
+        pleats = (5, 0.006, rng.uniform(0, 6))
+        around = w.shape.moved(cut.fall * np.clip((t.z - hem + 0.1) / 0.1, 0, 1)[:, None])
+        w.hang("", hem + 0.03, below, skirts, flare, 0.018, pleats, opening, around)
         # The upper part covers the seam.
-        seam = np.where(t.arm, 0, 0.014 * np.clip(1 - (t.z - hem) / 0.1, 0, 1))
+        seam = np.where(t.arm, 0, 0.008 * np.clip(1 - (t.z - hem) / 0.1, 0, 1))
         cut.offset = (cut.offset + seam).astype(np.float32)
         cut.hold = 0.03
     name = "coat" if long else "suit jacket"
     w.wear(name, cut, [fabric], depth, margin=0.03, hem_depth=0.005)
-    plain = prints.Fabric(fabric.look._replace(pattern=prints.PLAIN, seams=0.0), fabric.place)
+    plain = prints.Fabric(
+        fabric.look._replace(pattern=prints.PLAIN, seams=0.0, closure=NO_CLOSURE, pockets=NO_POCKETS),
+        fabric.place,
+    )
     shade = prints.Fabric(plain.look._replace(first=plain.look.first * 0.93), plain.place)
     width = rng.uniform(0.045, 0.075)
     w.wear("lapels", garments.lapel_cut(t, neck, button, width, gap, ease + 0.004), [shade], 0.0,
@@ -163,7 +83,7 @@ def _jacket(w: Wardrobe, short: bool) -> None:
     neck = t.neckline(rng.uniform(-0.012, 0.004))
     cut = garments.top_cut(
         t,
-        t.wrist - rng.uniform(0.0, 0.03),
+        t.wrist - rng.uniform(-0.015, 0.008),
         hem,
         neck,
         rng.uniform(0.012, 0.019),
@@ -173,21 +93,52 @@ def _jacket(w: Wardrobe, short: bool) -> None:
     closed = rng.random() < 0.3
     if not closed:
         cut = garments.open_front(t, cut, rng.uniform(0.015, 0.045), rng.uniform(0.02, 0.16))
+    cut.fall = _top_fall(w, rng.uniform(0.03, 0.3), rng.uniform(0.03, 0.055), 0.45, hem)
     fabric = w.fabric(
-        prints.TOP, cut.top, cut.bottom, weave=int(weave), plain=bool(rng.random() < 0.8), placket=closed
-    )
+        prints.TOP, cut.top, cut.bottom, weave=int(weave), plain=bool(rng.random() < 0.8),
+        closure=int(rng.choice([ZIP, BUTTONS])) if closed else NO_CLOSURE,
+        pockets=int(rng.choice([WELT, PATCH, NO_POCKETS], p=[0.5, 0.3, 0.2])),
+        pocket_z=hem + rng.uniform(0.11, 0.15),
+    )  # fmt: skip
     w.wear("jacket", cut, [fabric, w.trim(fabric)], rng.uniform(0.003, 0.006), margin=0.03, hem_depth=0.006)
     if rng.random() < 0.75:
         collar = garments.collar_cut(
             t, neck, rng.uniform(0.02, 0.045), 0.014, 0.02 if closed else rng.uniform(0.025, 0.05)
         )
-        w.wear("jacket collar", collar, [fabric], 0.001, outside=True, hem_depth=0.005)
+        plain = prints.Fabric(
+            fabric.look._replace(closure=NO_CLOSURE, pockets=NO_POCKETS, seams=0.0), fabric.place
+        )
+        w.wear("jacket collar", collar, [plain], 0.001, outside=True, hem_depth=0.005)
+
+
+# Tapers of trunk and sleeves: metres of radius that cloth falls in per metre downwards.
+FALLS = {
+    "tee": lambda rng: (rng.uniform(0.05, 0.45), rng.uniform(0.02, 0.06)),
+    "long": lambda rng: (rng.uniform(0.15, 0.6), rng.uniform(0.05, 0.1)),
+    "tank": lambda rng: (rng.uniform(0.15, 0.6), 0.06),
+    "shirt": lambda rng: (rng.uniform(0.05, 0.35), rng.uniform(0.035, 0.06)),
+    "sweater": lambda rng: (rng.uniform(0.0, 0.3), rng.uniform(0.03, 0.055)),
+}
+
+
+def _top_fall(w: Wardrobe, taper: float, sleeve_taper: float, sleeve: float, hem: float) -> np.ndarray:
+    """How a top hangs [Nv, 3]; `sleeve` (its length) and `hem` (its height) above 0 are gathered by cuffs."""
+    t = w.tape
+    fall = w.drape.trunk(taper) + w.drape.arms(sleeve_taper)
+    keep = np.ones(len(t.z), np.float32)
+    if sleeve > 0:
+        keep = np.where(t.arm, 1 - 0.7 * np.clip((t.t - sleeve + 0.07) / 0.05, 0, 1), keep)
+    if hem > 0:
+        keep = np.where(t.arm, keep, 1 - 0.6 * np.clip((hem + 0.07 - t.z) / 0.06, 0, 1))
+    return fall * keep[:, None].astype(np.float32)
 
 
 def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> None:
     """Wear something on the upper body; its hem is no lower than `lowest`."""
     rng, t = w.rng, w.tape
-    kind = rng.choice(["tee", "long", "tank", "shirt", "sweater"], p=[0.42, 0.15, 0.10, 0.17, 0.16])
+    child = w.shape.scale < SMALL
+    chances = [0.46, 0.18, 0.0, 0.17, 0.19] if child else [0.38, 0.15, 0.08, 0.21, 0.18]
+    kind = rng.choice(["tee", "long", "tank", "shirt", "sweater"], p=chances)
     hem = max(t.height(rng.uniform(83, 95)), lowest) if not tucked else t.height(98)
     ease = {
         "tee": rng.uniform(0.004, 0.012),
@@ -199,14 +150,19 @@ def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> None:
     if tucked:
         ease *= 0.6
     sleeve = {
-        "tee": rng.uniform(0.12, 0.27), "long": t.wrist - rng.uniform(-0.01, 0.06),
+        "tee": rng.uniform(0.12, 0.27), "long": t.wrist - rng.uniform(-0.01, 0.03),
         "tank": rng.uniform(-0.05, 0.0),
-        "shirt": rng.choice([t.wrist - 0.005, 0.22, 0.42]), "sweater": t.wrist - rng.uniform(-0.01, 0.03),
+        "shirt": rng.choice([t.wrist - 0.005, 0.22, 0.42]), "sweater": t.wrist - rng.uniform(-0.015, 0.01),
     }[kind]  # fmt: skip
     neck = t.neckline(-0.014) if kind == "shirt" else _neck(rng, t)
     collar = rng.uniform(0.012, 0.022) if kind in ("tee", "long", "sweater") and rng.random() < 0.7 else 0.0
     cuff = rng.uniform(0.03, 0.06) if kind == "sweater" else 0.0
     cut = garments.top_cut(t, float(sleeve), hem, neck, ease, collar, cuff)
+    cut.fall = _top_fall(
+        w, *FALLS[kind](rng), float(sleeve) if kind == "shirt" or cuff else 0.0, hem if cuff else 0.0
+    )
+    if tucked:  # bloused a little over the waist
+        cut.fall = cut.fall * np.where(t.arm, 1, np.clip((t.z - t.height(104)) / 0.06, 0, 1))[:, None]
     if not tucked:  # room for a waistband
         low = np.where(t.arm, 0, 0.015 * np.clip((t.height(106) - t.z) / 0.06, 0, 1))
         cut.offset = np.maximum(cut.offset, low).astype(np.float32)
@@ -217,7 +173,9 @@ def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> None:
         cut.bottom,
         weave=weave,
         mark=kind in ("tee", "long", "sweater"),
-        placket=kind == "shirt",
+        closure=BUTTONS if kind == "shirt" else NO_CLOSURE,
+        pockets=CHEST if kind == "shirt" and rng.random() < 0.6 else NO_POCKETS,
+        pocket_z=t.height(123),
     )
     w.wear(
         kind,
@@ -227,7 +185,7 @@ def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> None:
         hem_depth=0.005 if kind == "sweater" else 0.003,
     )
     if kind == "shirt":
-        look = fabric.look._replace(placket=0.0)
+        look = fabric.look._replace(closure=NO_CLOSURE, pockets=NO_POCKETS, seams=0.0)
         band = garments.collar_cut(
             t, neck, rng.uniform(0.018, 0.03), 0.004 + ease, rng.uniform(0.004, 0.016),
             rng.uniform(0.022, 0.03), rng.uniform(0.015, 0.03),
@@ -240,35 +198,48 @@ def _bottom(w: Wardrobe, skirted: bool, waist: float) -> float:
     rng, t = w.rng, w.tape
     if skirted:
         return _skirt(w, waist, w.fabric(prints.SKIRT, waist, t.height(50)))
-    kind = rng.choice(["trousers", "jeans", "shorts", "leggings", "wide"], p=[0.26, 0.30, 0.22, 0.12, 0.10])
+    chances = [0.3, 0.34, 0.26, 0.0, 0.1] if w.shape.scale < SMALL else [0.28, 0.32, 0.2, 0.1, 0.1]
+    kind = rng.choice(["trousers", "jeans", "shorts", "leggings", "wide"], p=chances)
     hem = t.height(
         {"shorts": rng.uniform(48, 72), "leggings": rng.uniform(11, 30)}.get(
             kind, rng.choice([6.5, 7.5, 8.5, 9.5, 13.0])
         )
     )
-    ease = {
-        "shorts": rng.uniform(0.012, 0.024),
-        "leggings": 0.002,
-        "wide": 0.02,
-        "jeans": rng.uniform(0.006, 0.014),
-    }.get(kind, rng.uniform(0.009, 0.018))
-    flare = {"shorts": rng.uniform(0.005, 0.03), "leggings": 0.0, "wide": rng.uniform(0.025, 0.05)}.get(
-        kind, rng.uniform(0.004, 0.022)
+    ease = {"leggings": 0.002, "wide": 0.008}.get(kind, rng.uniform(0.004, 0.009))
+    flare = {"shorts": rng.uniform(0.005, 0.02), "leggings": 0.0, "wide": rng.uniform(0.01, 0.03)}.get(
+        kind, rng.uniform(0.001, 0.008)
     )
     cut = garments.trousers_cut(
         t, waist, hem, float(ease), float(flare), 0.032 if kind != "leggings" else 0.0
     )
+    if kind != "leggings":
+        low, high = {"jeans": (0.04, 0.14), "trousers": (0.02, 0.1)}.get(kind, (0.0, 0.05))
+        cut.fall = w.drape.trunk(rng.uniform(0.4, 0.9), crotch=True) + w.drape.legs(rng.uniform(low, high))
     weave = prints.DENIM if kind == "jeans" or (kind == "shorts" and rng.random() < 0.3) else None
-    fabric = w.fabric(prints.LEGS, waist, hem, weave=weave, plain=kind == "leggings")
-    belt = prints.Fabric(
-        fabric.look._replace(
-            first=np.array([0.12, 0.08, 0.06]) if rng.random() < 0.35 else fabric.look.first * 0.85,
-            pattern=prints.PLAIN,
-        ),
-        fabric.place,
+    plain = kind == "leggings"
+    fabric = w.fabric(
+        prints.LEGS, waist, hem, weave=weave, plain=plain, closure=NO_CLOSURE if plain else FLY,
+        pockets=NO_POCKETS if plain else JEANS,
+    )  # fmt: skip
+    band = prints.Fabric(
+        fabric.look._replace(first=fabric.look.first * 0.88, pattern=prints.PLAIN), fabric.place
     )
-    w.wear(kind, cut, [fabric, belt], 0.001 if kind == "leggings" else rng.uniform(0.002, 0.0045))
+    w.wear(kind, cut, [fabric, band], 0.001 if plain else rng.uniform(0.002, 0.0045))
+    if not plain and rng.random() < 0.4:
+        _belt(w, waist, cut)
     return hem
+
+
+def _belt(w: Wardrobe, waist: float, trousers: Cut) -> None:
+    """A leather belt with a buckle over the waistband."""
+    rng, t = w.rng, w.tape
+    middle, half = waist - 0.018, rng.uniform(0.013, 0.018)
+    outline = np.where(t.arm, -garments.FAR, half - np.abs(t.z - middle))
+    cut = Cut(outline, trousers.offset + np.float32(0.004), top=waist, bottom=middle - half, rounds=8)
+    fabric = w.fabric(prints.OTHER, waist, waist - 0.04, weave=prints.LEATHER, plain=True, closure=BUCKLE)
+    brown = np.array([0.16, 0.10, 0.06]) * rng.uniform(0.4, 2.2)
+    look = fabric.look._replace(first=brown, mark_z=float(middle), seams=0.0, crease=0.0)
+    w.wear("belt", cut, [prints.Fabric(look, fabric.place)], 0.0, outside=True, margin=0.05, hem_depth=0.003)
 
 
 def _skirt(w: Wardrobe, waist: float, fabric: prints.Fabric) -> float:
@@ -287,17 +258,7 @@ def _skirt(w: Wardrobe, waist: float, fabric: prints.Fabric) -> float:
         "pleated": (18, 0.014),
         "long": (int(rng.integers(6, 10)), rng.uniform(0.008, 0.022)),
     }[kind]
-    piece = skirt(
-        w.shape,
-        waist,
-        bottom,
-        [fabric],
-        float(flare),
-        0.012,
-        (*pleats, float(rng.uniform(0, 6))),
-    )
-    w.outfit.pieces.append(piece)
-    w.outfit.names.append(f"{kind} skirt")
+    w.hang(f"{kind} skirt", waist, bottom, fabric, flare, 0.01, (*pleats, float(rng.uniform(0, 6))))
     _tights(w, fabric)
     # Thighs stay: whoever sits lets one look in at the hem.
     hips = np.minimum(garments.under_skirt(t, waist - 0.02, bottom), t.z - t.height(90))
@@ -305,17 +266,18 @@ def _skirt(w: Wardrobe, waist: float, fabric: prints.Fabric) -> float:
     w.over = np.maximum(w.over, garments.under_skirt(t, waist - 0.01, bottom) + 0.03)
     tucked_in = garments.under_skirt(t, waist + 0.01, bottom) > -0.02
     w.roof = np.where(tucked_in, np.minimum(w.roof, 0.009), w.roof).astype(np.float32)
+    w.slack = np.where(tucked_in, 0, w.slack).astype(np.float32)
     return bottom
 
 
 def _tights(w: Wardrobe, skirt_fabric: prints.Fabric) -> None:
     """Short tights under a skirt, which leave no mark on the layers over it."""
-    t, over, roof = w.tape, w.over, w.roof
+    t, over, roof, slack = w.tape, w.over, w.roof, w.slack
     cut = garments.trousers_cut(t, t.height(97), t.height(74), 0.0, 0.0, 0.0)
     look = skirt_fabric.look
-    look = look._replace(lie=prints.LEGS, pattern=prints.PLAIN, first=0.4 * look.first)
+    look = look._replace(lie=prints.LEGS, pattern=prints.PLAIN, first=0.4 * look.first, seams=0.0)
     w.wear("short tights", cut, [prints.Fabric(look, skirt_fabric.place)], 0.0, fine=False, hem_depth=0.001)
-    w.over, w.roof = over, roof
+    w.over, w.roof, w.slack = over, roof, slack
 
 
 def _dress(w: Wardrobe) -> float:
@@ -328,9 +290,11 @@ def _dress(w: Wardrobe) -> float:
     fabric = w.fabric(prints.SKIRT, t.height(140), t.height(50))
     top = prints.Fabric(fabric.look._replace(lie=prints.TOP), fabric.place)
     cut = garments.top_cut(t, float(sleeve), waist - 0.02, neck, rng.uniform(0.003, 0.007), 0.0)
-    over, roof = w.over, w.roof
+    cut.fall = _top_fall(w, rng.uniform(0.3, 0.9), rng.uniform(0.03, 0.08), 0.0, 0.0)
+    cut.fall = cut.fall * np.where(t.arm, 1, np.clip((t.z - waist + 0.01) / 0.07, 0, 1))[:, None]
+    over, roof, slack = w.over, w.roof, w.slack
     hem = _skirt(w, waist, fabric)
-    w.over, w.roof = over, roof  # the bodice lies over the skirt's upper edge
+    w.over, w.roof, w.slack = over, roof, slack  # the bodice lies over the skirt's upper edge
     belt = prints.Fabric(top.look._replace(first=top.look.second, pattern=prints.PLAIN), fabric.place)
     cut.trims = [(np.where(t.arm, -1, 0.032 - (t.z - waist + 0.02)), 1)] if rng.random() < 0.4 else []
     cut.offset = np.maximum(

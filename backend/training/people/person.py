@@ -8,9 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import accessories, complexion, hair, lids, outfit, shape, skin, surface
+from . import accessories, complexion, face, facial_hair, hair, nails, outfit, rest_face, shape, skin, surface
 from .cloth import BodyShape, Piece
-from .materials import Material, srgb
+from .eyes import PUPIL, Eye
+from .landmarks import load_landmarks
+from .materials import Material
 from .sites import EYE, MOUTH, SKIN, TEETH, Sites, load_sites
 
 
@@ -51,11 +53,15 @@ def _expressions() -> tuple[np.ndarray, np.ndarray]:
     return moved, np.ascontiguousarray(deltas[:, moved], np.float32)
 
 
-def _moved(pieces: list[Piece], first: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moved(
+    pieces: list[Piece], first: np.ndarray, used: np.ndarray, openness: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Vertices of the joined mesh that expressions move, and how: of the body, whose vertices come first and
     are the template's `used`, and of pieces that say so themselves, which start at `first`."""
+    sites = load_sites()
     moved, deltas = _expressions()
-    new = np.full(len(load_sites().template.vertices), -1)
+    deltas = rest_face.close_opened_lids(deltas, moved, sites, openness)
+    new = np.full(len(sites.template.vertices), -1)
     new[used] = np.arange(len(used))
     there = new[moved] >= 0
     index, values = [new[moved[there]]], [deltas[:, there]]
@@ -86,33 +92,39 @@ def _body(body: BodyShape, cover: np.ndarray, materials: list) -> tuple[Piece, n
     return piece, used
 
 
-def _body_materials(rng: np.random.Generator, look: skin.SkinLook, sites: Sites) -> list:
+def _body_materials(
+    rng: np.random.Generator, look: skin.SkinLook, sites: Sites, ancestry: np.ndarray, years: float
+) -> list:
     """Materials in the order of the template's parts."""
-    tips, hand = skin.nail_frames(sites)
     origin = sites.head_origin.astype(np.float64)
-    names = list(complexion.IRISES)
-    dark = look.base.mean() < 0.5
-    chances = np.array([0.35, 0.5, 0.06, 0.03, 0.03, 0.03] if dark else [0.28, 0.12, 0.15, 0.13, 0.22, 0.10])
-    iris = srgb(complexion.IRISES[names[rng.choice(len(names), p=chances / chances.sum())]])
-    iris = np.clip(iris * rng.uniform(0.8, 1.2), 0, 1).astype(np.float64)
-    sclera = np.array([0.84, 0.82, 0.80]) * rng.uniform(0.93, 1.0)
+    iris, ring = complexion.sample_irises(rng, ancestry)
+    sclera = (
+        np.array([0.83, 0.81, 0.79]) * rng.uniform(0.93, 1.0) * (1 - 0.06 * look.age * np.array([0, 0.5, 2]))
+    )
     centre = sites.joint("eye.L").astype(np.float64)
-    teeth = np.array([0.88, 0.85, 0.77]) * rng.uniform(0.88, 1.0)
+    teeth = (
+        np.array([0.88, 0.85, 0.77]) * rng.uniform(0.88, 1.0) * (1 - 0.08 * look.age * np.array([0.5, 1, 2]))
+    )
     depth = {"sites_origin": float(origin[1]), "scale": sites.head_scale}
+    pupil, veins = PUPIL * rng.uniform(0.75, 1.3), rng.uniform(0.1, 0.6) * float(np.clip(years / 40, 0.2, 1))
     materials = [None] * 4
-    materials[SKIN] = skin.Skin(look, origin, sites.head_scale, tips, hand)
-    materials[EYE] = skin.Eye(iris, sclera, centre, sites.head_scale)
+    materials[SKIN] = skin.Skin(
+        look, load_landmarks(), origin, sites.head_scale, nails.nail_frames(sites), nails.hand_frame(sites)
+    )
+    materials[EYE] = Eye(iris, ring, sclera, centre, sites.head_scale, float(pupil), float(veins))
     materials[TEETH] = skin.Plain(teeth, 0.25, 0.6, fade_from=8.4, **depth)
-    materials[MOUTH] = skin.Plain(np.array(skin.MOUTH_RED), 0.45, 0.3, fade_from=8.2, **depth)
+    materials[MOUTH] = skin.Plain(np.array(face.MOUTH_RED), 0.45, 0.3, fade_from=8.2, **depth)
     return materials
 
 
-def _join(seed: int, pieces: list[Piece], used: np.ndarray, heads: np.ndarray, betas: np.ndarray) -> Person:
+def _join(
+    seed: int, pieces: list[Piece], used: np.ndarray, heads: np.ndarray, betas: np.ndarray, openness: float
+) -> Person:
     """One mesh out of the body (first) and everything worn."""
     vertex = np.cumsum([0, *(len(p.vertices) for p in pieces)])
     shelf = np.cumsum([0, *(len(p.materials) for p in pieces)])
     index, weight = surface.top_weights(np.concatenate([p.weights for p in pieces]))
-    moved, deltas = _moved(pieces, vertex, used)
+    moved, deltas = _moved(pieces, vertex, used, openness)
     return Person(
         seed=seed,
         vertices=np.concatenate([p.vertices for p in pieces]).astype(np.float32),
@@ -142,37 +154,51 @@ def sample_person(seed: int) -> Person:
     """
     rng = np.random.default_rng(seed)
     sites = load_sites()
-    masculine = float(rng.random() < 0.5)
-    age = float(np.clip(rng.beta(1.6, 2.2), 0, 1))
-    size = shape.sample_size(rng, masculine, age)
-    betas = shape.sample_betas(rng, sites.template.shape_names, masculine, age, size)
-    betas = shape.fit_size(sites.template, betas, size.stature, size.mass)
+    masculine, years = float(rng.random() < 0.5), shape.sample_years(rng)
+    size = shape.sample_size(rng, masculine, years)
+    betas, ancestry = shape.sample_betas(rng, masculine, years, size)
     vertices, heads = shape.apply_shape(sites.template, betas)
-    body = BodyShape.of(vertices + shape.individuality(rng, sites), sites)
+    vertices = vertices + shape.individuality(rng, sites)
+    vertices = rest_face.close_lips(rest_face.smile(vertices, sites, rng.uniform(*rest_face.SMILE)), sites)
+    openness = float(rng.uniform(*rest_face.OPENNESS))
+    body = BodyShape.of(rest_face.open_lids(vertices, sites, openness), sites)
 
-    tone = complexion.skin_tone(rng)
-    style, hair_look, brow_colour = hair.sample_hair(rng, masculine, age, tone[1])
-    look = complexion.sample_skin_look(rng, masculine, age, brow_colour, tone)
+    tone = complexion.skin_tone(rng, ancestry)
+    colour, grey = complexion.sample_hair_colour(rng, ancestry, years)
+    style, hair_look = _hair_style(rng, masculine, years, ancestry, colour, grey)
+    now = colour * (1 - grey) + 0.62 * grey
+    look = complexion.sample_skin_look(rng, masculine, years, now, tone)
     tint = {"bald": rng.choice([0.0, 0.25, 0.45]), "cropped": 0.9}.get(style.name, 0.85)
-    look = look._replace(
-        scalp=float(tint), scalp_colour=(0.6 * brow_colour + 0.1 * look.base).astype(np.float64)
-    )
+    look = look._replace(scalp=float(tint), scalp_colour=(0.6 * now + 0.1 * look.base).astype(np.float64))
     worn = outfit.dress(rng, body, masculine)
     hats, roots_below = [], None
     if rng.random() < 0.09 and style.name not in ("bun", "afro", "curly"):
         hats, roots_below = accessories.make_hat(rng, body)
     grown = hair.make_hair(rng, body, style, hair_look, look.hairline, roots_below, worn.thickness)
-    glasses = accessories.make_glasses(rng, body) if rng.random() < 0.3 else []
+    glasses = accessories.make_glasses(rng, body) if rng.random() < (0.12 if years < 18 else 0.3) else []
 
-    materials = _body_materials(rng, look, sites)
+    materials = _body_materials(rng, look, sites, ancestry, years)
     skinned, used = _body(body, worn.cover, materials)
-    lash_colour = np.clip(0.35 * brow_colour + 0.01, 0, 0.25)
-    lashes = lids.make_lids(
-        rng, body, materials[SKIN], lash_colour, 0.20 + 0.25 * look.lash * (1 - masculine)
-    )
-    person = _join(seed, [skinned, *lashes, *worn.pieces, *grown, *hats, *glasses], used, heads, betas)
+    bristles = facial_hair.make_facial_hair(rng, body, look._replace(brows=0.8 * colour), grey)
+    pieces = [skinned, *bristles, *worn.pieces, *grown, *hats, *glasses]
+    person = _join(seed, pieces, used, heads, betas, openness)
     person.description = {
-        "masculine": masculine, "age": age, "hair": style.name, "clothes": tuple(worn.names),
-        "hat": bool(hats), "glasses": bool(glasses),
+        "sex": "man" if masculine else "woman", "years": round(years, 1),
+        "ancestry": dict(zip(("African", "Asian", "Caucasian"), np.round(ancestry, 2).tolist(), strict=True)),
+        "stature": round(size.stature, 3), "mass": round(size.mass, 1), "hair": style.name,
+        "clothes": tuple(worn.names), "hat": bool(hats), "glasses": bool(glasses),
     }  # fmt: skip
     return person
+
+
+def _hair_style(rng, masculine: float, years: float, ancestry: np.ndarray, colour: np.ndarray, grey: float):
+    """A cut that people of that sex, age and ancestry wear, and its look in their own colour or dyed."""
+    aged, curls = float(np.clip((years - 18) / 62, 0, 1)), 9 * float(ancestry[0])
+    style, look, _ = hair.sample_hair(rng, masculine, aged, curls)
+    while style.name == "bald" and years < 25:
+        style, look, _ = hair.sample_hair(rng, masculine, aged, curls)
+    if years > 15 and rng.random() < (0.12 if masculine < 0.5 else 0.03):
+        return style, look  # as it was drawn: dyed
+    lighter = look.tip / np.maximum(look.root, 1e-6)
+    tip = np.clip(colour * np.clip(lighter, 1.0, 1.45), 0, 0.95)
+    return style, look._replace(root=colour.astype(np.float64), tip=tip.astype(np.float64), grey=grey)

@@ -12,6 +12,7 @@ import numpy as np
 from .materials import Surface, hsv, luminance
 from .noise import fbm, lattice, noise3, smoothstep
 from .sites import Sites
+from .tailoring import NO_CLOSURE, NO_POCKETS, details
 
 PLAIN, BANDS, PINSTRIPE, CHECK, DOTS, BLOCKS, GRADIENT, CAMOUFLAGE, DIAGONAL, BLOSSOM, TARTAN = range(11)
 SMOOTH, DENIM, KNIT, LEATHER, HEATHER = range(5)  # weaves
@@ -42,7 +43,10 @@ class FabricLook(NamedTuple):
     mark_size: float
     mark_code: int  # digits or letters
     mark_back: bool
-    placket: float  # half width of a button strip in front, 0 for none
+    closure: int  # see `tailoring`
+    pockets: int
+    pocket_z: float  # height of their middle
+    thread: np.ndarray  # colour of stitches
     seams: float
     wear: float  # fading and stains
     crease: float  # painted depth of small folds
@@ -87,7 +91,7 @@ def fabric_coordinates(x, y, z, lie, place):
         cy = place.leg[upper + 1, 1] + t * (place.leg[upper, 1] - place.leg[upper + 1, 1])
         return np.arctan2(abs(x) - cx, cy - y) * 0.085, z, 2
     # Panels of a trunk: round the waist by the arc of an ellipse, flat over chest and shoulders.
-    arc = np.arctan2(x / 0.16, abs(0.015 - y) / 0.115) * 0.16
+    arc = np.arctan2(x / 0.16, abs(y + 0.035) / 0.105) * 0.16
     flat = smoothstep(place.shoulder[2] - 0.14, place.shoulder[2] - 0.05, z) if lie == TOP else 0.0
     return arc + flat * (x - arc), z, 0
 
@@ -199,45 +203,48 @@ def shade_fabric(points, look, place, albedo, roughness, specular):
         fold = noise3(u * 14.0, v * 6.0, 2.7 + look.phase) + 0.6 * noise3(
             u * 23.0 + v * 16.0, v * 19.0 - u * 9.0, look.phase
         )
-        light = 1.0 + look.crease * 0.10 * fold
-        seam = 0.0
-        if look.seams > 0:
-            if look.lie == TOP:
-                seam = _edge(abs(abs(x) - place.seam_x) - 0.0018, 0.0015)
-            if piece != 1:
-                seam = max(seam, _edge(abs(abs(u) - 0.251) - 0.0018, 0.0015) if piece == 0 else 0.0)
-            if piece == 2:
-                seam = max(seam, _edge(abs(u - 0.1335) - 0.002, 0.0015))
+        light = 1.0 + look.crease * 0.06 * fold
+        dark, thread, hard, metal = details(x, y, z, u, v, piece, look, place)
         rough, spec = 0.85, 0.12
         weave = 0.0
         if look.weave == DENIM:
-            weave = 0.10 * noise3(u * 260 + v * 260, v * 90 - u * 90, 0.0) + 0.06 * noise3(u * 40, v * 8, 1.0)
+            twill = (u * 700 + v * 420) % 1.0
+            weave = (
+                0.10 * smoothstep(0.0, 0.5, abs(twill - 0.5) * 2)
+                - 0.05
+                + 0.08 * noise3(u * 900, v * 130, 0.0)
+            )
+            weave += 0.05 * noise3(u * 40, v * 8, 1.0)
             worn = np.exp(-((u / 0.05) ** 2)) if piece == 2 else 0.0
             weave += look.wear * 0.35 * worn * (0.6 + 0.6 * noise3(u * 12, v * 4, 5.0))
+            weave += 0.25 * look.wear * (dark * noise3(u * 150, v * 150, 9.0))
         elif look.weave == KNIT:
-            weave = 0.05 * np.sin(u * 2 * np.pi / 0.011 + 3 * noise3(u * 20, v * 20, 0.0))
+            # Columns of stitches, each row a V.
+            column = u / 0.0046
+            wale = abs(column % 1.0 - 0.5) * 2
+            row = (v / 0.0038 + 0.8 * wale) % 1.0
+            weave = 0.16 * smoothstep(0.0, 0.5, abs(row - 0.5) * 2) - 0.12 * smoothstep(0.75, 1.0, wale)
+            weave += 0.05 * noise3(u * 20, v * 20, 0.0) - 0.05
         elif look.weave == LEATHER:
-            weave = 0.05 * noise3(x * 150, y * 150, z * 150)
-            rough, spec = 0.42, 0.5
+            weave = 0.06 * noise3(x * 150, y * 150, z * 150) + 0.03 * noise3(x * 420, y * 420, z * 420)
+            rough, spec = 0.42 + 0.08 * noise3(x * 60, y * 60, z * 60), 0.5
         elif look.weave == HEATHER:
             weave = 0.13 * noise3(u * 330, v * 190, 0.0) + 0.05 * noise3(u * 90, v * 40, 4.0)
-        weave += look.wear * 0.05 * fbm(x * 7, y * 7, z * 7, 2)
-        if look.placket > 0 and y < 0.02 and piece == 0:
-            strip = abs(abs(x) - look.placket) - 0.0012
-            seam = max(seam, _edge(strip, 0.0012))
-            dz = (z / 0.085) % 1.0 - 0.5
-            button = np.sqrt(x * x + (dz * 0.085) ** 2) - 0.0058
         else:
-            button = 1.0
-        shade = light * (1.0 - 0.30 * seam * look.seams)
-        pressed = _edge(button, 0.001)
+            over = (np.floor(u / 0.0011) + np.floor(v / 0.0011)) % 2.0
+            weave = 0.035 * over + 0.03 * noise3(u * 600, v * 600, 0.0) - 0.02
+        weave += look.wear * 0.03 * fbm(x * 7, y * 7, z * 7, 2)
+        shade = light * (1.0 - 0.45 * dark)
         for i in range(3):
             c = look.first[i] + second * (look.second[i] - look.first[i])
             c += third * (look.third[i] - c)
             c += ink * (look.mark_colour[i] - c)
             c *= shade * (1.0 + weave)
-            c += pressed * (0.55 * look.third[i] + 0.25 - c)
+            c += 0.75 * thread * (look.thread[i] - c)
+            c += hard * (1 - dark) * ((0.62 if metal > 0 else 0.55 * look.third[i] + 0.25) - c)
             albedo[n, i] = min(max(c, 0.0), 1.0)
+        if hard > 0.5:
+            rough, spec = (0.3, 1.0) if metal > 0 else (0.35, 0.5)
         roughness[n] = rough
         specular[n] = spec
 
@@ -321,7 +328,9 @@ def sample_fabric(
     weave: int | None = None,
     plain: bool = False,
     mark: bool = False,
-    placket: bool = False,
+    closure: int = NO_CLOSURE,
+    pockets: int = NO_POCKETS,
+    pocket_z: float = 0.0,
 ) -> Fabric:
     """A random fabric in the given colours for a garment between the heights `bottom` and `top` (mean
     template).
@@ -340,6 +349,7 @@ def sample_fabric(
     printed = mark and rng.random() < (0.6 if pattern in (PLAIN, GRADIENT, BLOCKS) else 0.12)
     kind = int(rng.integers(DISC, WAVES + 1)) if printed else NO_MARK
     small = rng.random() < 0.3 and kind != WORD
+    thread = np.array([0.72, 0.5, 0.24]) if weave == DENIM and rng.random() < 0.7 else 0.8 * first + 0.08
     chest = float(sites.joint("spine3")[2]) + 0.03 * sites.k
     return Fabric(
         FabricLook(
@@ -351,7 +361,8 @@ def sample_fabric(
             mark_x=0.075 if small else 0.0, mark_z=chest + (0.04 if small else rng.uniform(-0.06, 0.02)),
             mark_size=float(rng.uniform(0.035, 0.06) if small else rng.uniform(0.11, 0.22)),
             mark_code=int(rng.integers(1, 99)), mark_back=bool(kind == NUMBER and rng.random() < 0.35),
-            placket=0.014 if placket else 0.0, seams=float(rng.uniform(0.3, 1.0)),
+            closure=closure, pockets=pockets, pocket_z=float(pocket_z), thread=thread.astype(np.float64),
+            seams=float(rng.uniform(0.3, 1.0)),
             wear=float(rng.uniform(0, 1)), crease=float(rng.uniform(0.3, 1.1)),
             top=float(top), bottom=float(bottom),
         ),

@@ -129,7 +129,8 @@ def render_posed(
     height, width = int(camera.height), int(camera.width)
     faces = np.ascontiguousarray(person.faces, np.int32)
     seen = rasterize_mesh(posed.points, faces, viewmat, K, width, height, samples)
-    attributes = np.concatenate([posed.normals, posed.points, person.template_points, posed.folds], 1)
+    axes = rest_axes(person, posed.transforms)
+    attributes = np.concatenate([posed.normals, posed.points, person.template_points, posed.folds, axes], 1)
     fine = np.concatenate([person.rest_points, posed.normals], 1)
     places = gather_places(seen, attributes, fine, faces, person.face_material, samples)
     eye = (-viewmat[:3, :3].T @ viewmat[:3, 3]).astype(np.float32)
@@ -138,6 +139,7 @@ def render_posed(
     sky = ambient_visibility(positions, normals, seen, viewmat, K, samples)
     weave = _average(places.sample_attributes[:, :3], places.place, len(places.pixel))
     crease(normals, np.ascontiguousarray(places.attributes[:, 9:13]), weave, sky)
+    _relief(person.materials, places, weave, normals)
     key = np.ones(len(positions), np.float32)
     if light.shadow > 0 and light.key.max() > 1e-4:
         key = key_visibility(positions, normals, posed.points, faces, light.key_direction)
@@ -166,6 +168,47 @@ def render_posed(
         shadow=picture(_share(_mix(places, key[:, None], first, alpha)), np.uint8)[..., 0],
         occlusion=picture(_share(_mix(places, sky[:, None], first, alpha)), np.uint8)[..., 0],
     )
+
+
+def rest_axes(person, transforms) -> np.ndarray:
+    """Where a posed person's vertices turn the X and Z axes of the rest space: [n, 6]."""
+    turns = transforms[:, :3].copy()
+    turns[:, :, 3] = 0
+    axes = np.zeros((2, len(person.vertices), 3), np.float32)
+    axes[0, :, 0] = axes[1, :, 2] = 1
+    return np.concatenate([skin_mesh(a, person.skin_indices, person.skin_weights, turns) for a in axes], 1)
+
+
+def _relief(materials, places, rest, normals):
+    """Tilts the normals [P, 3], in place, by the relief of those materials that have one (`slopes`)."""
+    material = np.zeros(len(normals), np.uint8)
+    material[places.place] = places.material
+    for i in np.unique(material):
+        if hasattr(materials[i], "slopes"):
+            chosen = np.flatnonzero(material == i)
+            slopes = materials[i].slopes(rest[chosen])
+            _tilt(normals, chosen, slopes, np.ascontiguousarray(places.attributes[chosen, 13:19]))
+
+
+@numba.njit(**_JIT)
+def _tilt(normals, chosen, slopes, axes):
+    """Unit normals [P, 3] of the places chosen [p] less the part of their slopes [p, 3] (rest space, whose X
+    and Z axes point to axes [p, 6]) that runs along the surface."""
+    g = np.empty(3, np.float32)
+    for k in range(len(chosen)):
+        n, x, z = normals[chosen[k]], axes[k, :3], axes[k, 3:]
+        along = np.float32(0)
+        for c in range(3):
+            d, e = (c + 1) % 3, (c + 2) % 3
+            y = z[d] * x[e] - z[e] * x[d]
+            g[c] = slopes[k, 0] * x[c] + slopes[k, 1] * y + slopes[k, 2] * z[c]
+            along += g[c] * n[c]
+        size = np.float32(0)
+        for c in range(3):
+            n[c] -= g[c] - along * n[c]
+            size += n[c] ** 2
+        for c in range(3):
+            n[c] /= np.sqrt(size)
 
 
 def _share(values):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shoes: small implicit shapes round the mean template's foot, meshed once per kind and process."""
+"""Shoes: grown from the mean template's foot, meshed once per kind and process, and fitted to a person's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from scipy import ndimage
 
-from ...body.implicit.operators import chain, ellipsoid, smooth_max, smooth_min
 from .cloth import BodyShape, Piece
 from .materials import Surface, hsv
 from .noise import noise3, smoothstep
@@ -23,6 +23,8 @@ OPENING = {
     "ankle boot": 15.0,
     "tall boot": 30.0,
 }  # height of the upper edge, cm
+SOLE = {"sneaker": 1.6, "loafer": 1.0, "ankle boot": 1.5, "tall boot": 1.4}  # thickness, cm
+VOXEL = 0.34
 TOES_OUT = np.deg2rad(7.0)
 _JIT = {"cache": True, "nogil": True}
 
@@ -62,37 +64,70 @@ def from_foot(points: np.ndarray, sites: Sites) -> np.ndarray:
     return np.stack([x, -z, points[:, 1]], 1) * scale + origin
 
 
-def distance(kind: str, q: np.ndarray) -> np.ndarray:
-    """Signed distance [p] of a shoe in foot centimetres."""
-    f = ellipsoid(q, (0, 3.6, -2.2), (3.8, 4.6, 4.2))
-    f = smooth_min(
-        f,
-        chain(
-            q,
-            [(0, 6.3, -0.8), (0.1, 5.4, 4.0), (-0.3, 3.8, 9.0), (-0.2, 2.7, 14.5)],
-            np.array([4.2, 3.9, 3.8, 3.1]),
+def _voxels(points: np.ndarray, axes: list[np.ndarray]) -> np.ndarray:
+    """Cells of a grid inside the surface that points [p, 3] lie on densely, filled level by level."""
+    grid = np.zeros([len(a) for a in axes], bool)
+    index = [np.rint((points[:, i] - axes[i][0]) / VOXEL).astype(int) for i in range(3)]
+    within = np.all([(i >= 0) & (i < n) for i, n in zip(index, grid.shape, strict=True)], 0)
+    grid[tuple(i[within] for i in index)] = True
+    grid = ndimage.binary_closing(grid)
+    for level in range(grid.shape[1]):
+        grid[:, level] = ndimage.binary_fill_holes(grid[:, level])
+    return grid
+
+
+def _outside(grid: np.ndarray) -> np.ndarray:
+    """Signed distance from the boundary of filled cells, foot centimetres."""
+    return VOXEL * (ndimage.distance_transform_edt(~grid) - ndimage.distance_transform_edt(grid))
+
+
+def foot_points(sites: Sites, top: float) -> np.ndarray:
+    """Points [p, 3] all over the skin of the left foot and shin up to `top` foot centimetres."""
+    v = sites.template.vertices
+    corners = v[sites.skin_faces]
+    low = (corners[..., 2].max(1) < foot_axes(sites)[1] * (top + 3)) & (corners[..., 0].min(1) > 0)
+    corners = corners[low & ~sites.is_arm(corners.mean(1))]
+    steps = [(i / 6, j / 6) for i in range(7) for j in range(7 - i)]
+    return to_foot(
+        np.concatenate(
+            [c[0] * a + c[1] * b + c[2] * (1 - a - b) for a, b in steps for c in [corners.swapaxes(0, 1)]]
         ),
-        2.5,
+        sites,
     )
-    toe = 2.9 if kind != "loafer" else 2.5
-    f = smooth_min(f, ellipsoid(q, (0.5, 2.1, 13.0), (5.1, toe, 7.3)), 2.0)
-    f = smooth_min(
-        f, chain(q, [(0, 1.5, -2.5), (1.2, 1.5, 6), (0.8, 1.5, 13)], np.array([3.8, 4.2, 4.6])), 1.2
-    )
+
+
+def volume(kind: str, sites: Sites) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Signed distance of the left shoe on a grid over foot centimetres, and the grid's axes.
+
+    The foot is closed morphologically, which bridges toes and ankle bones, and grown by the upper's
+    thickness; the sole is its outline pulled downwards.
+    """
     top = OPENING[kind]
-    if kind == "tall boot":  # round the calf
-        shaft = [(0, 6.5, -0.6), (0, 18, 0.1), (0, top + 3, 0.25)]
-        f = smooth_min(f, chain(q, shaft, np.array([4.7, 5.0, 7.0])), 1.5)
-    elif kind != "loafer":
-        radii = {"sneaker": (4.7, 5.0), "ankle boot": (4.6, 4.9)}[kind]
-        f = smooth_min(f, chain(q, [(0, 6.5, -0.6), (0.2, top + 3, -1.2)], np.array(radii)), 1.5)
-    if kind == "sneaker":  # a rubber sole that stands out
-        f = smooth_min(f, smooth_max(f - 0.45, q[:, 1] - 2.0, 0.3), 0.15)
-    else:
-        f = smooth_min(f, smooth_max(f - 0.25, q[:, 1] - 0.9, 0.2), 0.1)
-    f = smooth_max(f, -(q[:, 1] + 0.9), 0.4)
-    slope = 0.12 if kind in ("sneaker", "loafer") else 0.05
-    return smooth_max(f, q[:, 1] - top - slope * np.maximum(-q[:, 2], 0), 0.3)
+    axes = [np.arange(*span, VOXEL) for span in ((-9.0, 9.0), (-3.0, top + 3.0), (-9.5, 25.5))]
+    foot = _voxels(foot_points(sites, top), axes)
+    bridge = 2.4
+    closed = _outside(_outside(foot) < bridge) + bridge
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+    ahead = np.clip((z - 13.0) / 6.0, 0, 1)
+    thick = {"sneaker": 0.55, "loafer": 0.3, "ankle boot": 0.45, "tall boot": 0.4}[kind]
+    upper = closed - thick - 0.5 * ahead - 0.25 * np.clip((y - top + 2.5) / 2.0, 0, 1) * (kind == "sneaker")
+    # Toe caps are round: as high above the small toes as above the big one.
+    cap = np.sqrt(((x - 0.3) / 4.6) ** 2 + ((y - 0.6) / 3.2) ** 2 + ((z - 14.5) / 7.2) ** 2)
+    upper = np.minimum(upper, (cap - 1) * 3.0)
+    level = (axes[1] > -0.2) & (axes[1] < 3.5)
+    print_ = np.broadcast_to(upper[:, level].min(1)[:, None], upper.shape)
+    welt, rim = (0.3, 1.7) if kind == "sneaker" else (0.22, 0.7)
+    sole = np.maximum(print_ - welt, y - rim)
+    if kind != "sneaker":  # a heel
+        arch = np.clip(1 - np.abs(z - 3.0) / 6.0, 0, 1)
+        sole = np.maximum(sole, -(y + SOLE[kind] * (1 - 0.75 * arch)))
+    f = np.minimum(np.maximum(upper, -y), sole)
+    f = np.maximum(f, -(y + SOLE[kind]))
+    slope = 0.16 if kind in ("sneaker", "loafer") else 0.04
+    f = np.maximum(
+        f, y - top - slope * np.maximum(-z, 0) + 0.25 * np.maximum(z - 1.5, 0) * (kind == "loafer")
+    )
+    return ndimage.gaussian_filter(f, 0.9), axes
 
 
 @lru_cache(maxsize=len(KINDS))
@@ -100,18 +135,11 @@ def mesh(kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Left shoe in foot centimetres: vertices [n, 3], faces [f, 3], outside outwards."""
     from skimage.measure import marching_cubes
 
-    step = np.array([0.75, 0.55, 0.95]) if kind != "tall boot" else np.array([0.95, 1.0, 1.1])
-    low, high = np.array([-7.0, -2.0, -9.0]), np.array([8.0, OPENING[kind] + 2.0, 23.0])
-    axes = [np.arange(a, b, s) for a, b, s in zip(low, high, step, strict=True)]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
-    volume = distance(kind, grid.reshape(-1, 3).astype(np.float32)).reshape(grid.shape[:3])
-    vertices, faces, _, _ = marching_cubes(volume, 0.0)
-    vertices = vertices * step + low
-    centre = vertices[faces].mean(1)
-    flat = np.cross(
-        vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]]
-    )
-    if (flat * (centre - vertices.mean(0))).sum() < 0:
+    f, axes = volume(kind, load_sites())
+    vertices, faces, _, _ = marching_cubes(f[::2, ::2, ::2], 0.0)
+    vertices = vertices * (2 * VOXEL) + [a[0] for a in axes]
+    p = vertices[faces]
+    if np.einsum("fi,fi->", np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), p.mean(1) - vertices.mean(0)) < 0:
         faces = faces[:, ::-1]
     return vertices.astype(np.float32), faces.astype(np.int32)
 
@@ -199,11 +227,34 @@ def _pair(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return rest, faces, mean.below(rest), mean.weights_near(rest, 12)
 
 
+def fitted(shape: BodyShape, rest: np.ndarray) -> np.ndarray:
+    """Points [n, 3] round the mean template's left foot (right foot where x < 0) on a person's: the affine map
+    that takes one foot to the other, widened by what it leaves over; shafts follow the calf."""
+    sites, out = shape.sites, shape.carry(rest, 12, shape.scale)
+    mean, skin = sites.template.vertices, sites.skin_vertices
+    for side in (1, -1):
+        foot = skin[(mean[skin, 2] < 0.095 * sites.k) & (mean[skin, 0] * side > 0)]
+        foot = foot[~sites.is_arm(mean[foot])]
+        start, goal = mean[foot].mean(0), shape.vertices[foot].mean(0)
+        a, b = (mean[foot] - start).astype(np.float64), (shape.vertices[foot] - goal).astype(np.float64)
+        turn = np.linalg.solve(np.einsum("pi,pj->ij", a, a), np.einsum("pi,pj->ij", a, b))
+        left = np.abs(b - np.einsum("pi,ij->pj", a, turn))
+        half = 0.5 * np.ptp(b, axis=0)
+        grow = 1 + np.quantile(left, 0.98, axis=0) / half * [1, 1, 0.5]
+        mine = np.flatnonzero(rest[:, 0] * side > 0)
+        on_foot = np.einsum("pi,ij->pj", rest[mine] - start, turn) * grow + goal
+        shaft = np.clip((rest[mine, 2] / sites.k - 0.09) / 0.06, 0, 1)[:, None]
+        out[mine] = on_foot + shaft * (out[mine] - on_foot)
+    sole = rest[:, 2] < 0  # both lie flat on one floor
+    out[sole, 2] = shape.scale * rest[sole, 2]
+    return out
+
+
 def make_shoes(shape: BodyShape, kind: str, look: ShoeLook) -> Piece:
     """A pair of shoes on a person."""
     rest, faces, below, weights = _pair(kind)
     return Piece(
-        vertices=shape.carry(rest, 12),
+        vertices=fitted(shape, rest),
         faces=faces,
         template_points=below,
         rest_points=rest,

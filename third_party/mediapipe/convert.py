@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save_file
-from tflite_file import Operator, TFLiteFile, read_tflite
+
+from .tflite_file import Operator, TFLiteFile, read_tflite
 
 SAME = 0  # of the schema's Padding; 1 is VALID
 ACTIVATIONS = {0: None, 1: "relu", 3: "relu6"}
