@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from ..avatar import Avatar
 from ..body.anchors import nearest_on_surface
-from ..body.figure import BodyShape
+from ..body.figure import JOINTS, BodyShape
 from ..body.pose import joint_transforms
 from ..body.skeleton import INDEX
 from ..body.skinning import skin_points, unskin_points
@@ -32,6 +32,7 @@ SAMPLED = 40_000  # Gaussians that the body's shape is estimated from
 # 80 cm^2) and of the face (two millimetres, one every 3 cm^2).
 SURE, SURE_FACE = 1 / (0.01**2 * 0.008), 1 / (0.002**2 * 0.0003)
 STEPS = 6
+ROUNDED = 0.0003  # metres: error of a place on the template, by the file's half floats
 ROUNDS = 4  # of averaging over neighbours, of what the surface's linear maps are made of
 FLAT = 1e-5  # metres: keeps those maps solvable
 NEIGHBOURS = 8  # of a Gaussian, which tell how its surroundings are stretched
@@ -54,14 +55,15 @@ def reshaped(
         raise UserError("The avatar was made on an older body.", "Create it again from its photos.")
     report(0.0, "Estimating the avatar's own shape")
     triangle, barycentric = template_places(avatar, template)
-    own = own_shape(avatar, triangle, barycentric)
+    changes = AvatarOnDevice(avatar, "cpu").changes(rest_signal().features(avatar.joint_parents.numpy()))
+    own = own_shape(avatar, (avatar.means + changes[:, 3:6]).numpy(), triangle, barycentric)
     report(0.6, "Moving the Gaussians")
     linear = linear_maps(template, own.vertices, figure.vertices)
     if keep_face:
         figure, size = with_head_of(own, figure)
         linear += _head_share(template)[:, None, None] * (size * np.eye(3) - linear)
     at = lambda values: _interpolated(template, values, triangle, barycentric)  # noqa: E731
-    moved = _moved(avatar, at(own.vertices), at(figure.vertices), at(linear))
+    moved = _moved(avatar, changes, at(own.vertices), at(figure.vertices), at(linear))
     report(0.9, "Drawing the avatar")
     made_of = {"avatar": avatar.hash, "figure": name, "own_face": keep_face}
     return with_thumbnail(
@@ -74,11 +76,10 @@ def reshaped(
     )
 
 
-def _moved(avatar: Avatar, before: np.ndarray, after: np.ndarray, linear: np.ndarray) -> Avatar:
+def _moved(avatar: Avatar, changes: torch.Tensor, before, after, linear) -> Avatar:
     """Gaussians about places [N,3] of one surface, about those of another; linear [N,3,3] maps the first
-    surface's neighbourhoods to the second's. They are moved as they are drawn at rest, with what the pose
-    decoder changes then."""
-    changes = AvatarOnDevice(avatar, "cpu").changes(rest_signal().features(avatar.joint_parents.numpy()))
+    surface's neighbourhoods to the second's. They are moved as they are drawn at rest, with the changes
+    [N,13] of the pose decoder."""
     means = (avatar.means + changes[:, 3:6]).numpy()
     moved = after + np.einsum("nij,nj->ni", linear, means - before)
     places = (avatar.means - avatar.offsets.float()).numpy()
@@ -105,8 +106,8 @@ def _about_neighbours(places: np.ndarray, before: np.ndarray, after: np.ndarray,
     _, near = cKDTree(places).query(places, k=NEIGHBOURS + 1)
     edges = [points[near[:, 1:]] - points[:, None] for points in (before, after)]
     hold = (HELD * (edges[0] ** 2).sum((1, 2)) + FLAT**2)[:, None, None]
-    spread = np.einsum("nki,nkj->nij", edges[0], edges[0]) + hold * np.eye(3)
-    mixed = np.einsum("nki,nkj->nij", edges[1], edges[0]) + hold * linear
+    spread, mixed = (edge.transpose(0, 2, 1) @ edges[0] for edge in edges)
+    spread, mixed = spread + hold * np.eye(3), mixed + hold * linear
     return np.linalg.solve(spread, mixed.transpose(0, 2, 1)).transpose(0, 2, 1)
 
 
@@ -130,11 +131,17 @@ def _stretched(quats: torch.Tensor, scales: torch.Tensor, linear: torch.Tensor):
 def template_places(avatar: Avatar, template: Template) -> tuple[np.ndarray, np.ndarray]:
     """Triangle [N] and barycentric coordinates [N,3] of the template under every Gaussian."""
     points = (avatar.means - avatar.offsets.float()).numpy().astype(np.float64)
-    found = [nearest_on_surface(points, template, mouth) for mouth in (False, True)]
-    away = [np.linalg.norm(_interpolated(template, template.vertices, *f) - points, axis=1) for f in found]
-    inner = away[1] < away[0]
-    triangle = np.where(inner, found[1][0], found[0][0])
-    return triangle, np.where(inner[:, None], found[1][1], found[0][1])
+    away = lambda found, of: np.linalg.norm(  # noqa: E731
+        _interpolated(template, template.vertices, *found) - of, axis=1
+    )
+    triangle, barycentric = nearest_on_surface(points, template)
+    outer = away((triangle, barycentric), points)
+    rows = np.flatnonzero(outer > ROUNDED)
+    if len(rows):
+        inside = nearest_on_surface(points[rows], template, mouth=True)
+        nearer = away(inside, points[rows]) < outer[rows]
+        triangle[rows[nearer]], barycentric[rows[nearer]] = (values[nearer] for values in inside)
+    return triangle, barycentric
 
 
 def _interpolated(template, values, triangle, barycentric) -> np.ndarray:
@@ -143,9 +150,9 @@ def _interpolated(template, values, triangle, barycentric) -> np.ndarray:
     return sum(values[corners[:, k]] * weight[:, k] for k in range(3))
 
 
-def own_shape(avatar: Avatar, triangle: np.ndarray, barycentric: np.ndarray) -> BodyShape:
-    """The body under an avatar's clothes and hair, in its canonical space: coefficients of the template's
-    shapes by least squares with unit prior, linear in the shapes about the mean (Gauss-Newton).
+def own_shape(avatar: Avatar, means: np.ndarray, triangle: np.ndarray, barycentric: np.ndarray) -> BodyShape:
+    """The body under an avatar's clothes and hair, in its canonical space, where it has its Gaussians at rest
+    at means [N,3]: coefficients of the template's shapes by least squares with unit prior (Gauss-Newton).
     """
     template = load_template()
     heads = avatar.joint_heads.numpy()
@@ -155,7 +162,7 @@ def own_shape(avatar: Avatar, triangle: np.ndarray, barycentric: np.ndarray) -> 
     at = lambda values: _interpolated(template, values, triangle, barycentric)  # noqa: E731
     to_avatar = joint_transforms(template, np.zeros_like(heads), joint_heads=heads)
     skinning = (a[rows].numpy() for a in (avatar.skin_indices, avatar.skin_weights.float()))
-    surface = unskin_points(avatar.means.numpy()[rows], *skinning, to_avatar)
+    surface = unskin_points(means[rows], *skinning, to_avatar)
     weight = _areas(template, triangle) * (SURE + (SURE_FACE - SURE) * at(template.face_mask))
     basis = np.stack([at(delta) for delta in _basis()]).reshape(len(_basis()), -1)
     weighted = basis * np.repeat(weight, 3).astype(np.float32)
@@ -187,9 +194,15 @@ def in_template_pose(betas: np.ndarray) -> np.ndarray:
 
 @cache
 def _basis() -> np.ndarray:
-    """[S,Nv,3] what one standard deviation of every shape moves where the bones keep their lengths."""
-    mean = load_template().vertices
-    return np.stack([in_template_pose(one) - mean for one in np.eye(len(load_template().shape_names))])
+    """[S,Nv,3] derivatives of `in_template_pose` at the mean body."""
+    template = load_template()
+    skin = [torch.from_numpy(np.array(a)) for a in (template.skin_indices, template.skin_weights)]
+    mean, rest, out = torch.from_numpy(np.array(template.vertices)), np.zeros((JOINTS, 3), np.float32), []
+    for delta, joints in zip(template.shape_deltas, template.shape_joint_deltas, strict=True):
+        matrices = joint_transforms(template, rest, joint_heads=template.joint_heads + joints)
+        lengthened = skin_points(mean, *skin, torch.from_numpy(np.asarray(matrices)))
+        out.append(delta - (lengthened - mean).numpy())
+    return np.stack(out)
 
 
 def with_head_of(own: BodyShape, figure: BodyShape) -> tuple[BodyShape, float]:
