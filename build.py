@@ -235,7 +235,7 @@ def test(options: argparse.Namespace) -> None:
         run(python, "-m", "ruff", "check", ".")
         run(python, "-m", "ruff", "format", "--check", ".")
     if "backend" in wanted:
-        run(python, "-m", "pytest", "tests/backend", "tests/training")
+        run(python, "-m", "pytest", "tests/backend", "tests/training", "tests/third_party")
     if "blender" in wanted or "package" in wanted:
         pythons = [python, *filter(None, [older_environment()])]
     if "blender" in wanted:

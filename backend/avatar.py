@@ -137,7 +137,8 @@ class Avatar:
 
     @cached_property
     def hash(self) -> str:
-        """sha256 over the joint names, the template's version and all tensors but the thumbnails: equal hash, equal splats."""
+        """sha256 over joint names, the template's version and all tensors but the thumbnails: equal hash,
+        equal splats."""
         digest = hashlib.sha256(json.dumps(self.joint_names).encode())
         if self.template_version > 1:
             digest.update(f"template {self.template_version}".encode())

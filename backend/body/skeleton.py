@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names, parents and places of the template's 58 joints."""
+"""Names and parents of the template's 58 joints."""
 
 import numpy as np
 
@@ -42,28 +42,3 @@ def mirror_joints():
     return np.array(
         [INDEX[n[:-2] + swap[n[-2:]]] if n[-2:] in swap else i for i, n in enumerate(JOINT_NAMES)]
     )
-
-
-def joint_places(body):
-    """Heads and tails [58, 3] of an implicit body, in its centimetres."""
-    frame, face = body.frame, body.parameters.face
-    at = dict(frame.joints)
-    at["eye"] = body.from_head(np.array([face.eye_x, 0, 7.02]))
-    at["jaw"] = body.from_head(np.array([0, -2.0, -0.2]))
-    end = {
-        "head": at["head"] + (0, 14 * frame.head_scale, 0),
-        "jaw": body.from_head(np.array([0, -10.5 * face.length, 8.5])),
-        "eye": body.from_head(np.array([face.eye_x, 0, 9.0])),
-        "hand": at["middle1"],
-        "toe": at["toe_end"],
-        **{f"{finger}3": at[f"{finger}_end"] for finger in FINGERS},
-    }
-    heads, tails = [], []
-    for name in JOINT_NAMES:
-        base, flip = name.split(".")[0], np.array([-1, 1, 1]) if name.endswith(".R") else np.ones(3)
-        tail = end.get(base)
-        if tail is None:
-            tail = at[NEXT[name].split(".")[0]]
-        heads.append(at[base] * flip)
-        tails.append(tail * flip)
-    return np.array(heads), np.array(tails)

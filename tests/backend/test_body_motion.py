@@ -21,6 +21,8 @@ from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.body.skinning import skin, skin_points
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.errors import UserError
+from lca_blender.backend.raster.camera import look_at
+from lca_blender.backend.raster.mesh_faces import rasterize_mesh
 
 T = load_template()
 REST = np.zeros((58, 3), np.float32)
@@ -87,7 +89,7 @@ def test_zero_pose_is_identity():
 
 
 def test_a_persons_skeleton_carries_the_mean_there():
-    heads = T.joint_heads + 2 * T.shape_joint_deltas[T.shape_names.index("leg_length")]
+    heads = T.joint_heads + 1.5 * T.shape_joint_deltas[T.shape_names.index("body01")]
     transforms = joint_transforms(T, REST, joint_heads=heads)
     carried = np.einsum("jab,jb->ja", transforms[:, :3, :3], T.joint_heads) + transforms[:, :3, 3]
     assert np.allclose(carried, heads, atol=1e-5)
@@ -124,6 +126,25 @@ def arm_axis():
 def test_bending_keeps_the_volume(rotations, low, high):
     v = posed(rotations)
     assert low < volume(v) / volume(T.vertices) < high
+
+
+SITTING = both("thigh", [np.deg2rad(-90), 0, 0]) + both("shin", [np.deg2rad(90), 0, 0])
+SQUAT = both("thigh", [np.deg2rad(-115), 0, 0]) + both("shin", [np.deg2rad(130), 0, 0])
+ARMS_UP = both("upper_arm", [0, np.deg2rad(-110), 0]) + both("clavicle", [0, np.deg2rad(-20), 0])
+
+
+@pytest.mark.parametrize(
+    ("rotations", "most"),
+    [(both("upper_arm", [0, -np.pi / 4, 0]), 1.5), (ARMS_UP, 2.0), (SITTING, 1.6), (SQUAT, 1.8)],
+    ids=["T-pose", "arms up", "sitting", "squat"],
+)
+def test_hard_poses_do_not_tear_the_skin(rotations, most):
+    v = posed(rotations)
+    edges = T.faces[(T.part[T.faces] == 0).all(1)][:, [0, 1]]
+    before, after = (np.linalg.norm(u[edges[:, 0]] - u[edges[:, 1]], axis=1) for u in (T.vertices, v))
+    stretch = after / np.maximum(before, 5e-4)
+    assert stretch.max() < most
+    assert (stretch > 1.6).mean() < 0.01
 
 
 def test_elbow_skin_is_not_torn():
@@ -169,31 +190,75 @@ def test_lids_close_on_blinking():
     assert 0.4 * neutral < eye_opening(posed(REST, arkit=shapes(eyeSquintLeft=1))) < 0.9 * neutral
 
 
-def lip_gap(arkit):
-    """Height in cm between upper and lower lip at the middle."""
-    moved = T.head_local(posed(REST, arkit=arkit))
-    q = T.head_local(T.vertices)
-    jaw = (T.skin_weights * (T.skin_indices == INDEX["jaw"])).sum(1)
-    front = (T.part == 0) & (np.abs(q[:, 0]) < 0.6) & (q[:, 2] > 9.2) & (np.abs(q[:, 1] + 7.04) < 0.25)
-    return moved[front & (jaw < 0.2), 1].min() - moved[front & (jaw > 0.8), 1].max()
+def mouth_opening(arkit):
+    """Height in cm of the widest gap between the lips seen from the front, within 1 cm of the middle."""
+    q = T.head_local(posed(REST, arkit=arkit))
+    lips = T.region("lips") > 0.3
+    jaw = (T.skin_weights * (T.skin_indices == INDEX["jaw"])).sum(1) > 0.5
+    near = lips & (np.abs(q[:, 0]) < 1.2)
+    gaps = []
+    for x in np.linspace(-1, 1, 9):
+        upper, lower = (near & side & (np.abs(q[:, 0] - x) < 0.35) for side in (~jaw, jaw))
+        gaps.append(q[upper, 1].min() - q[lower, 1].max())
+    return max(gaps)
 
 
 def test_mouth_opens_and_closes():
-    assert abs(lip_gap(shapes())) < 0.12
-    assert lip_gap(shapes(jawOpen=1)) > 2.5
-    assert abs(lip_gap(shapes(jawOpen=1, mouthClose=1))) < 0.5
-    assert lip_gap(shapes(mouthUpperUpLeft=1, mouthUpperUpRight=1)) > lip_gap(shapes()) + 0.15
+    assert mouth_opening(shapes()) < 0.05
+    assert 2.5 < mouth_opening(shapes(jawOpen=1)) < 4.5
+    assert mouth_opening(shapes(jawOpen=1, mouthClose=1)) < 0.1
+    assert mouth_opening(shapes(mouthUpperUpLeft=1, mouthUpperUpRight=1)) > 0.25
+    assert mouth_opening(shapes(mouthLowerDownLeft=1, mouthLowerDownRight=1)) > 0.25
+
+
+def seen_parts(arkit, half_width, low, high):
+    """The share of every part of the body in what is seen from the front in a box, head-local cm."""
+    v = posed(REST, arkit=arkit)
+    eye = T.joint_heads[INDEX["eye.L"]]
+    centre = np.array([0, eye[1], eye[2] + (low + high) / 200 * T.head_scale])
+    viewmat = look_at(centre - np.array([0, 1.0, 0]), centre, (0, 0, 1))
+    height = (high - low) / 100 * T.head_scale
+    focal = 200 / height
+    K = np.array([[focal, 0, 100], [0, focal, 100], [0, 0, 1.0]])
+    face = rasterize_mesh(v, T.faces, viewmat, K, 200, 200).face
+    columns = np.abs(np.arange(200) - 99.5) < half_width / 100 * T.head_scale * focal
+    face = face[:, columns]
+    parts = T.part[T.faces[face[face >= 0]]].max(1)
+    return {part: (parts == part).mean() for part in range(4)}
+
+
+def test_closed_lips_hide_the_mouth_and_people_of_other_shapes_too():
+    assert seen_parts(shapes(), 2.2, -8.5, -6.5)[0] == 1
+    rng = np.random.default_rng(3)
+    for _ in range(4):
+        beta = rng.normal(0, 1, len(T.shape_names))
+        q = T.head_local(T.vertices + np.tensordot(beta, T.shape_deltas, 1))
+        rest = T.head_local(T.vertices)
+        lips = (T.region("lips") > 0.3) & (np.abs(rest[:, 0]) < 1.5)
+        jaw = (T.skin_weights * (T.skin_indices == INDEX["jaw"])).sum(1) > 0.5
+        upper, lower = (np.flatnonzero(lips & side) for side in (~jaw, jaw))
+        for x in (-1, 0, 1):
+            above, below = (rows[np.abs(rest[rows, 0] - x) < 0.35] for rows in (upper, lower))
+            assert q[above, 1].min() - q[below, 1].max() < 0.12
+
+
+def test_the_tongue_comes_out_between_the_lips():
+    tongue = (T.part == 3) & (np.linalg.norm(T.expression_deltas[ARKIT_INDEX["tongueOut"]], axis=1) > 0.03)
+    lips = T.region("lips") > 0.5
+    assert tongue.sum() > 10
+    moved = posed(REST, arkit=shapes(tongueOut=1, jawOpen=0.4))
+    assert moved[tongue, 1].min() < moved[lips, 1].min() - 0.006
+    assert seen_parts(shapes(tongueOut=1, jawOpen=0.4), 2, -10, -6.5)[3] > 0.1
 
 
 def test_the_corner_of_the_open_mouth_does_not_tear():
+    """Edges of the skin about the corners: none is longer than a lip is high."""
     moved = posed(REST, arkit=shapes(jawOpen=1))
-    q = T.head_local(T.vertices)
-    skin_faces = T.faces[(T.part[T.faces] == 0).all(1)]
-    near = skin_faces[
-        (np.abs(np.abs(q[skin_faces].mean(1)[:, 0]) - 2.9) < 0.5)
-        & (np.abs(q[skin_faces].mean(1)[:, 1] + 7.05) < 0.6)
-    ]
-    length = np.linalg.norm(moved[near[:, 0]] - moved[near[:, 1]], axis=1)
+    faces = T.faces[(T.part[T.faces] == 0).all(1)]
+    corner = np.abs(T.vertices[T.region("lips") > 0.5][:, 0]).max()
+    at = T.vertices[np.flatnonzero((T.region("lips") > 0.5) & (T.vertices[:, 0] > corner - 1e-3))].mean(0)
+    near = faces[np.linalg.norm(T.vertices[faces].mean(1) - at, axis=1) < 0.008]
+    length = np.linalg.norm(moved[near] - moved[np.roll(near, 1, axis=1)], axis=2)
     assert len(near) > 20
     assert length.max() < 0.012
 
@@ -234,6 +299,8 @@ def test_expressions_stay_in_the_face_and_are_different():
     assert (moved.max(1) > 3e-4).all()
     far = T.head_local(T.vertices)[:, 1] < -16.5
     assert moved[:, far].max() == 0
+    behind = T.head_local(T.vertices)[:, 2] < -3
+    assert moved[:, behind].max() < 0.002
     flat = T.expression_deltas.reshape(52, -1)
     flat = flat / np.linalg.norm(flat, axis=1, keepdims=True)
     assert (flat @ flat.T)[~np.eye(52, dtype=bool)].max() < 0.999  # looking in and out are opposites

@@ -16,7 +16,7 @@ JAW = {  # units of which the jaw's joint does a part -> how the jaw stands mean
 }
 CLOSE_REACH = 0.012  # metres from the lips' rims
 BLINK_REACH, BLINK_OVERLAP = 0.007, 0.0012  # metres
-TONGUE_TIP = np.array([-0.017, -0.005])  # metres ahead of and above the lower lip's rim in tongueOut
+TONGUE_TIP = np.array([-0.022, -0.008])  # metres ahead of and above the lower lip's rim in tongueOut
 TONGUE_OVER = 0.0055  # metres of the tongue's middle above the teeth and the lip that it lies on
 PARTED = ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from lca_blender.backend.body.canonical_pose import canonical_transforms
+from lca_blender.backend.body.skeleton import JOINT_NAMES
 
-from .archive import FACE_GROUPS, MakeHuman
+from .archive import COUNT, FACE_GROUPS, MakeHuman
 from .phenotypes import Phenotype, as_row, displacement, draw
 from .skeleton import joint_places
 
@@ -17,6 +18,7 @@ PEOPLE, SEED = 1600, 5
 BODY_SHAPES, FACE_SHAPES = 24, 40
 LOCAL_SPREAD = 0.14  # of a slider; at 0.35 faces become caricatures
 ADULT = 0.55  # the age of eighteen
+PARTS = 10  # pieces that large products are made in, for the memory's sake
 LEFT_OUT = (  # sliders that move the whole head, or one side of the face only
     "head/head-angle", "head/head-trans", "neck/neck-trans", "mouth/mouth-trans-out", "nose/nose-trans-out",
 )  # fmt: skip
@@ -53,39 +55,50 @@ def shape_basis(data: MakeHuman, weights, rows, soles) -> Shapes:
     """The basis on all vertices of the base mesh; variances are measured on `rows`."""
     rng = np.random.default_rng(SEED)
     people = [draw(rng) for _ in range(PEOPLE)]
-    bodies = [canonical(data, data.vertices + displacement(data, who), weights, soles) for who in people]
-    vertices, heads, tails = (np.stack([body[i] for body in bodies]) for i in range(3))
+    vertices = np.empty((PEOPLE, COUNT, 3), np.float32)
+    heads, tails = np.empty((2, PEOPLE, len(JOINT_NAMES), 3))
+    for i, who in enumerate(people):
+        body = data.vertices + displacement(data, who)
+        vertices[i], heads[i], tails[i] = canonical(data, body, weights, soles)
     adult = np.array([who.age >= ADULT for who in people])
-    mean, heads_mean, tails_mean = (part[adult].mean(0) for part in (vertices, heads, tails))
-    offsets, joints = vertices - mean, heads - heads_mean
-    left = _components(offsets[:, rows].reshape(len(people), -1), BODY_SHAPES)  # [p, S], unit columns
-    to_shape = left.T / np.sqrt(len(people))
-    coefficients = left * np.sqrt(len(people))
-    body = np.tensordot(to_shape, offsets, 1)
-    body_joints = np.tensordot(to_shape, joints, 1)
+    mean = vertices[adult].mean(0, dtype=np.float64)
+    heads_mean, tails_mean = heads[adult].mean(0), tails[adult].mean(0)
+    coefficients = _components(vertices - mean.astype(np.float32), rows, BODY_SHAPES) * np.sqrt(PEOPLE)
+    # projections on the coefficients, whose mean square is one
+    body = _combined(coefficients / PEOPLE, vertices) - coefficients.mean(0)[:, None, None] * mean
+    body_joints = np.tensordot(coefficients.T / PEOPLE, heads - heads_mean, 1)
     local, local_joints = _local_changes(data, weights, soles)
-    left = _components(local[:, rows].reshape(len(local), -1), FACE_SHAPES)
-    face, face_joints = np.tensordot(left.T, local, 1), np.tensordot(left.T, local_joints, 1)
-    names = tuple(f"body{i + 1:02d}" for i in range(BODY_SHAPES))
-    names += tuple(f"face{i + 1:02d}" for i in range(FACE_SHAPES))
+    left = _components(local, rows, FACE_SHAPES)
+    names = [f"body{i + 1:02d}" for i in range(BODY_SHAPES)] + [
+        f"face{i + 1:02d}" for i in range(FACE_SHAPES)
+    ]
     return Shapes(
         mean,
         heads_mean,
         tails_mean,
-        names,
-        np.concatenate([body, face]),
-        np.concatenate([body_joints, face_joints]),
+        tuple(names),
+        np.concatenate([body, _combined(left, local)]),
+        np.concatenate([body_joints, np.tensordot(left.T, local_joints, 1)]),
         np.stack([as_row(who) for who in people]),
         coefficients.round(4).astype(np.float32),
     )
 
 
-def _components(rows: np.ndarray, count: int) -> np.ndarray:
-    """The first left singular vectors [n, count] of rows [n, m], with a sign that does not depend on the
-    machine."""
-    _, vectors = np.linalg.eigh(rows @ rows.T)
-    vectors = vectors[:, ::-1][:, :count]
+def _components(offsets: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """The first left singular vectors [p, count] of displacements [p,n,3] of some rows, with a sign that does
+    not depend on the machine."""
+    gram = np.zeros((len(offsets),) * 2)
+    for some in np.array_split(rows, PARTS):
+        part = offsets[:, some].reshape(len(offsets), -1).astype(np.float64)
+        gram += part @ part.T
+    vectors = np.linalg.eigh(gram)[1][:, ::-1][:, :count]
     return vectors * np.sign(vectors[np.abs(vectors).argmax(0), np.arange(count)])
+
+
+def _combined(shares: np.ndarray, bodies: np.ndarray) -> np.ndarray:
+    """[s,n,3]: sums of bodies [p,n,3] by their shares [p,s]."""
+    parts = np.array_split(bodies, PARTS, axis=1)
+    return np.concatenate([np.tensordot(shares.T, part.astype(np.float64), 1) for part in parts], axis=1)
 
 
 def _local_changes(data: MakeHuman, weights, soles):
@@ -100,4 +113,4 @@ def _local_changes(data: MakeHuman, weights, soles):
         moved, moved_heads, _ = canonical(data, at + 0.5 * LOCAL_SPREAD * change, weights, soles)
         out.append(moved - vertices)
         joints.append(moved_heads - heads)
-    return np.stack(out), np.stack(joints)
+    return np.stack(out).astype(np.float32), np.stack(joints)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The template's 58 joints out of MakeHuman's default rig."""
 
+from functools import cache
+
 import numpy as np
 from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, NEXT
 from scipy.sparse import csr_matrix
@@ -40,6 +42,7 @@ def joint_of_bone(bone: str) -> str:
     return "head"
 
 
+@cache
 def joint_carriers(data: MakeHuman) -> csr_matrix:
     """[116,19158]: heads, then tails of the joints, as means of the base mesh's vertices."""
     heads, tails = {}, {}

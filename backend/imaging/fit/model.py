@@ -164,8 +164,8 @@ class BodyFit:
     """One photo's answer, in the camera's axes (x right, y down, z forward, metres).
 
     local [J,3,3] joint-local rotations, the pelvis' into the camera's axes; translation [3] of the pelvis;
-    focal in pixels; centre (x, y); betas [S] of the template's shapes; expression [52] ARKit values; gaze [2,2] as
-    `Signal.gaze`; residual: robust mean cost, 0 to 1.
+    focal in pixels; centre (x, y); betas [S] of the template's shapes; expression [52] ARKit values; gaze
+    [2,2] as `Signal.gaze`; residual: robust mean cost, 0 to 1.
     """
 
     local: np.ndarray

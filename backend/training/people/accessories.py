@@ -119,14 +119,14 @@ def make_hat(rng: np.random.Generator, shape: BodyShape) -> tuple[list[Piece], f
     weave = int(rng.choice([prints.SMOOTH, prints.DENIM])) if cap else prints.KNIT
     colours = prints.palette(rng)
     material = prints.sample_fabric(rng, shape.sites, prints.OTHER, colours, 1.7, 1.6, weave=weave)
-    edge, tilt = (4.9, 0.22) if cap else (3.9, 0.26)
+    edge, tilt = (3.7, 0.22) if cap else (2.9, 0.26)
     line = edge + tilt * local[:, 2] * 0.5
     outline = np.where(local[:, 1] > -4, (local[:, 1] - line), -1.0) * shape.sites.head_scale
     outline = np.where(
         np.abs(local[:, 0]) > 7.9, np.minimum(outline, (local[:, 1] - 2.0) * shape.sites.head_scale), outline
     )
     crown = np.clip((local[:, 1] - edge) / 6, 0, 1)
-    offset = (0.009 + 0.008 * crown + (0.006 * crown if not cap else 0)).astype(np.float32)
+    offset = (0.012 + (0.013 if cap else 0.02) * crown).astype(np.float32)
     trims = [] if cap else [(0.035 - outline, 1)]
     piece = shell(shape, outline, offset, [material, material], trims, rounds=10, fine=False, hem_depth=0.004)
     if piece is None:
@@ -143,7 +143,7 @@ def make_hat(rng: np.random.Generator, shape: BodyShape) -> tuple[list[Piece], f
     pieces = [piece]
     if cap:
         pieces.append(_visor(shape, material, edge, tilt))
-    return pieces, edge - 1.5
+    return pieces, edge - 0.4
 
 
 def _visor(shape: BodyShape, material, edge: float, tilt: float) -> Piece:

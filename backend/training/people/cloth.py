@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
 from scipy.sparse import identity
 from scipy.spatial import cKDTree
@@ -22,7 +23,7 @@ class BodyShape:
     vertices: np.ndarray  # [Nv, 3]
     outward: np.ndarray  # [Nv, 3] blurred unit normals
     sites: Sites
-    scale: float = 1.0  # stature as a share of the mean template's
+    scale: float = 1.0  # stature over the mean template's
 
     @classmethod
     def of(cls, vertices: np.ndarray, sites: Sites) -> BodyShape:
@@ -33,11 +34,11 @@ class BodyShape:
     def moved(self, by: np.ndarray) -> BodyShape:
         """The same body with its vertices moved by [Nv, 3], as clothes that hang loose see it."""
         vertices = (self.vertices + by).astype(np.float32)
-        return replace(self, vertices=vertices, outward=smooth_normals(vertices, self.sites, 4))
+        return replace(self, vertices=vertices, outward=smooth_normals(vertices, self.sites, 2))
 
     def carry(self, points: np.ndarray, neighbours: int = 8, scale: float = 1.0) -> np.ndarray:
-        """Points [p, 3] near the mean template -> the same places on this person, `scale` times as far off the
-        skin (nearest displacements, blended).
+        """Points [p, 3] near the mean template -> the same places on this person, `scale` times as far off
+        the skin (nearest displacements, blended).
         """
         near = self.sites.skin_vertices
         distance, index = self.sites.tree.query(points, neighbours)
@@ -160,12 +161,16 @@ def shell(
         at_edge = np.clip(patch.carry(outline) / 0.035, 0.2, 1)
         lift = np.maximum(fold_height(rest, sites, folds, gathers) * at_edge, -0.45 * off)
         vertices = vertices + outward * lift[:, None]
-    weights = patch.carry(sites.dense_weights)
+    near = np.unique(patch.blend.indices)
+    joints = np.flatnonzero(sites.dense_weights[near].any(0))
+    weights = patch.carry(sites.dense_weights[:, joints])
     for _ in range(3):
         weights = 0.4 * weights + 0.6 * (average @ weights)
     columns = np.column_stack([vertices, rest, weave, weights])
     columns, faces, material = _paint(columns, patch.faces, [index for _, index in trims])
     vertices, rest, weave, weights = np.split(columns, [3, 6, 9 + len(trims)], axis=1)
+    dense = np.zeros((len(columns), sites.dense_weights.shape[1]), np.float32)
+    dense[:, joints] = weights
     vertices, extra, source = surface.hem(vertices, faces, hem_depth)
     owner = np.zeros(len(columns), np.uint8)
     owner[faces] = material[:, None]
@@ -175,7 +180,7 @@ def shell(
         faces=np.concatenate([faces, extra]).astype(np.int32),
         template_points=rest[every],
         rest_points=weave[every, :3],
-        weights=weights[every],
+        weights=dense[every],
         material=np.concatenate([material, owner[extra[:, 0]]]),
         materials=materials,
         folds=None if folds is None else along_limbs(rest, sites, folds.looseness)[every],
@@ -232,19 +237,31 @@ def hang(
         reach = hull_radius(out, slab[:, :2] - middle) + ease
         widest = np.maximum(widest, reach) if i else reach
         t = i / (rows - 1)
-        length = (top - bottom) * t
+        level = slab[:, 2].mean()
+        highest = max(level, rings[0][0, 2]) if rings else level
+        length = highest - level
         wave = count * angle + phase + 0.6 * np.sin(2 * angle + phase) + 0.25 * np.sin(3 * t + 2 * phase)
         uneven = 1 + 0.45 * np.sin(2 * angle + 2 * phase) + 0.3 * np.sin(5 * angle - phase)
         radius = widest + flare * length + depth * t**1.1 * uneven * np.sin(wave)
-        rings.append(np.column_stack([middle + out * radius[:, None], np.full(columns, slab[:, 2].mean())]))
+        rings.append(np.column_stack([middle + out * radius[:, None], np.full(columns, level)]))
     return np.array(rings, np.float32)
 
 
+@numba.njit(cache=True, nogil=True)
 def hull_radius(directions: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Radius [c] of the convex hull of points [p, 2] round the origin in evenly spaced directions [c, 2]."""
-    support = (directions[:, None] * points).sum(2).max(1)  # not by BLAS, whose bits follow its thread count
-    cosine = (directions[:, None] * directions).sum(2)
-    return np.where(cosine > 0.2, support / np.maximum(cosine, 0.2), np.inf).min(1)
+    count = len(directions)
+    support, out = np.zeros(count), np.full(count, np.inf)
+    for c in range(count):
+        for p in range(len(points)):
+            reach = directions[c, 0] * points[p, 0] + directions[c, 1] * points[p, 1]
+            support[c] = max(support[c], reach)
+    for c in range(count):
+        for d in range(count):
+            cosine = directions[c, 0] * directions[d, 0] + directions[c, 1] * directions[d, 1]
+            if cosine > 0.2:
+                out[c] = min(out[c], support[d] / cosine)
+    return out
 
 
 def skirt(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random skin, hair colour and eyes, as ancestry and age have them: tone, lips, brows, beard, make-up, freckles
-and lines.
+"""Random skin, hair colour and eyes, as ancestry and age have them: tone, lips, brows, beard, make-up,
+freckles and lines.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MONK_TONES = (
     "#a07e56", "#825c43", "#604134", "#3a312a", "#292420",
 )  # fmt: skip
 # Places on that scale, mean and standard deviation, by ancestry: African, Asian, Caucasian.
-PLACES = ((7.1, 0.9), (3.4, 1.1), (1.9, 1.2))
+PLACES = ((7.1, 0.9), (3.1, 0.9), (1.7, 1.1))
 # Iris and the ring round its pupil, and chances by ancestry.
 IRISES = {
     "dark": ("#2a1712", "#33200f", (0.62, 0.50, 0.08)),
@@ -68,18 +68,18 @@ def skin_tone(rng: np.random.Generator, ancestry: np.ndarray) -> tuple[np.ndarra
     little.
     """
     (mean, spread) = np.einsum("a,ac->c", ancestry, np.array(PLACES))
-    place = float(np.clip(rng.normal(mean, spread), 0.2, 8.6))
+    place = float(np.clip(mean + spread * np.clip(rng.normal(), -1.8, 1.8), 0.2, 8.6))
     tones = np.stack([srgb(t) for t in MONK_TONES])
     i = int(place)
     tone = tones[i] + (tones[min(i + 1, 9)] - tones[i]) * (place - i)
     tone = tone * np.array([1.0, 0.955, 0.93]) ** (0.5 + rng.uniform(0.3, 1.1))
     warm = tone * np.array([0.95, 0.815, 0.735]) if place < 4 else tone
-    mix = np.clip((4.5 - place) / 3, 0, 0.75)
+    mix = np.clip((4.5 - place) / 3, 0, 0.62)
     tone = tone + (warm - tone) * mix
-    tone = tone * (1 + np.array([0.03, -0.05, -0.02]) * np.exp(-(((place - 4.0) / 1.6) ** 2)))
-    tone[2] *= 1 + 0.14 * np.exp(-(((place - 4.0) / 2.0) ** 2))
+    tone = tone * (1 + np.array([0.0, -0.015, -0.02]) * np.exp(-(((place - 4.0) / 1.6) ** 2)))
+    tone[2] *= 1 + 0.06 * np.exp(-(((place - 4.0) / 2.0) ** 2))
     lift = np.array([0.11, 0.055, 0.03]) * np.clip((place - 5.5) / 2, 0, 1)
-    return np.clip(tone + lift + rng.normal(0, 0.012, 3), 0.05, 1), place
+    return np.clip(tone + lift + rng.normal(0, 0.008, 3), 0.05, 1), place
 
 
 def sample_skin_look(
@@ -108,7 +108,8 @@ def sample_skin_look(
     some = rng.uniform(0.25, 0.5)
     beard = {"stubble": some, "full": 1.0, "goatee": 0.9}.get(style, 0.0)
     moustache = {"stubble": some, "full": 0.95, "goatee": 0.8, "moustache": 1.0}.get(style, 0.0)
-    shadow = rng.uniform(0, 0.8) * (1 - 0.3 * (place > 5)) if style != "none" or rng.random() < 0.75 else 0.0
+    shaved = style != "none" or rng.random() < 0.75
+    shadow = rng.uniform(0, 0.8) * (1 - 0.3 * (place > 5)) if shaved else 0.0
     palm = (
         base * 0.35 + np.array([0.80, 0.58, 0.50]) * 0.65 if place > 4 else base * np.array([1, 0.94, 0.93])
     )
@@ -126,7 +127,7 @@ def sample_skin_look(
         redness=float(rng.uniform(0.4, 1.2) * (0.45 if dark else 1.0)),
         mottle=float(rng.uniform(0.5, 1.2) * (1 - 0.45 * young)),
         freckles=float(rng.uniform(0.35, 1.0)) if freckled else 0.0,
-        spots=float(np.clip(old * 1.3 - 0.35 + rng.normal(0, 0.15), 0, 1)),
+        spots=float(np.clip(old - 0.3 + rng.normal(0, 0.15), 0, 0.8)),
         mole=float(rng.uniform(0, 50)),
         age=float(np.clip(old * rng.uniform(0.75, 1.25), 0, 1)),
         pores=float(rng.uniform(0.6, 1.1) * (1 - 0.55 * young) * (1 + 0.3 * masculine + 0.4 * old)),

@@ -18,8 +18,8 @@ COLUMNS = 48
 
 @numba.njit(**_JIT)
 def body_rings(along, radius, turn, step):
-    """Largest radius [rings, COLUMNS] of points with a position along the axis (0 is the first ring), a radius
-    and a turn, each [n]; gaps are filled from their neighbours."""
+    """Largest radius [rings, COLUMNS] of points with a position along the axis (0 is the first ring), a
+    radius and a turn, each [n]; gaps are filled from their neighbours."""
     rings = int(along.max() / step) + 1
     grid = np.zeros((rings, COLUMNS))
     for i in range(len(along)):
@@ -150,7 +150,7 @@ class Drape:
             off = off * np.clip((t.crotch - t.z[chosen]) / 0.07, 0, 1)
             moved = across * (off / (np.linalg.norm(across, axis=1) + 1e-6))[:, None]
             # The legs' tubes stay apart.
-            room = np.maximum(v[chosen, 0] * side - 0.006, 0)
+            room = np.maximum(v[chosen, 0] * side - 0.006 * self.shape.scale, 0)
             moved[:, 0] = side * np.maximum(moved[:, 0] * side, -room)
             out[chosen, :2] = moved
         return out

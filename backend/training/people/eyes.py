@@ -40,7 +40,7 @@ def shade_eye(points, centre, scale, iris, ring, sclera, pupil_size, veins, albe
         wander = fbm(x * 2.0 + 3.0 * side, y * 2.0, z * 2.0, 2)
         vein = np.exp(-((noise3(turn * 5.0 + 1.2 * wander, angle * 1.3, side) / 0.06) ** 2))
         vein += 0.6 * np.exp(-((noise3(turn * 11.0 + wander, angle * 3.0, 4.0 + side) / 0.07) ** 2))
-        red = veins * vein * smoothstep(0.45, 0.9, angle) + 0.8 * smoothstep(0.75, 1.15, angle)
+        red = veins * vein * smoothstep(0.45, 0.9, angle) + 0.9 * smoothstep(0.62, 1.1, angle)
         # The upper lid and its lashes keep light off the top of the ball.
         lid = (1.0 - 0.5 * smoothstep(0.05, 0.42, y)) * (1.0 - 0.12 * smoothstep(-0.3, -0.62, y))
         # Light that enters the cornea from above gathers in the iris below.
@@ -53,7 +53,7 @@ def shade_eye(points, centre, scale, iris, ring, sclera, pupil_size, veins, albe
             value = max(colour, 0.0) + white * (ball - max(colour, 0.0))
             albedo[n, i] = min(max(value * lid, 0.0), 1.0)
         roughness[n] = 0.09
-        specular[n] = 0.75 * (0.55 + 0.45 * (1 - smoothstep(0.1, 0.5, y)))
+        specular[n] = 0.38 * (0.4 + 0.6 * (1 - smoothstep(0.1, 0.5, y)))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colour and relief of the face at points of the mean head, by its landmarks: lips, lids, brows, lines of age."""
+"""Colour and relief of the face at points of the mean head, by its landmarks."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def wrinkles(x, y, z, marks):
     if -0.1 < t < 1.15:
         line = marks.wing[0] + 0.15 + (marks.mouth + 0.95 - marks.wing[0]) * max(t, 0.0) ** 0.8
         there = smoothstep(-0.1, 0.1, t) * smoothstep(1.15, 0.75, t)
-        out = max(out, there * _valley(ax - line - 0.3 * sway, 0.2))
+        out = max(out, 0.8 * there * _valley(ax - line - 0.3 * sway, 0.26))
     t = (marks.lip_seam[-1] - 0.1 - y) / 2.2
     if 0.0 < t < 1.0 and ax < 4.5:
         there = smoothstep(0.0, 0.2, t) * smoothstep(1.0, 0.5, t)
@@ -127,7 +127,7 @@ def wrinkles(x, y, z, marks):
     above = y - interp(marks.lip_top, ax / marks.mouth)
     if 0.0 < above < 1.0 and ax < marks.mouth:  # upright ones over the lips
         fan = x * 2.6 + 0.8 * sway
-        out = max(out, 0.45 * _valley(fan - np.rint(fan), 0.14) * smoothstep(1.0, 0.2, above))
+        out = max(out, 0.25 * _valley(fan - np.rint(fan), 0.16) * smoothstep(1.0, 0.2, above))
     return out
 
 
@@ -137,7 +137,7 @@ def height(x, y, z, look, marks):
     creases."""
     coarse = noise3(x * 7.0, y * 7.0, z * 7.0)
     fine = noise3(x * 17.0, y * 17.0, z * 17.0)
-    out = look.pores * (0.0035 * coarse + 0.0022 * fine)
+    out = look.pores * (0.0042 * coarse + 0.0032 * fine)
     if look.age > 0.02:
         out -= 0.06 * look.age * wrinkles(x, y, z, marks)
     lips = lip_mask(x, y, z, marks)
@@ -167,8 +167,8 @@ def _darken(c, amount):
 
 @numba.njit(**_JIT)
 def _paint_lips(x, y, z, look, marks, c):
-    """Paints the lips into c [3]; returns their mask and how far inside the mouth the point lies, each
-    0..1."""
+    """Paints the lips into c [3]; returns their mask and how far inside the mouth or deep between the
+    lips the point lies, each 0..1."""
     lips = lip_mask(x, y, z, marks)
     t = abs(x) / marks.mouth
     behind = interp(marks.lip_front, t) - z
@@ -181,11 +181,11 @@ def _paint_lips(x, y, z, look, marks, c):
     part = np.exp(-((seam / 0.13) ** 2)) * (1 - inner)
     rim = smoothstep(0.95, 0.5, lips)
     for i in range(3):
-        red = look.lips[i] * streak * (1 - 0.35 * part) * (0.94 if seam > 0 else 1.03)
+        red = look.lips[i] * streak * (1 - 0.5 * part) * (0.94 if seam > 0 else 1.03)
         red += rim * 0.3 * (c[i] - red)
         c[i] += 0.92 * lips * (red - c[i])
-        c[i] += inner * (MOUTH_RED[i] * (1 - 0.75 * smoothstep(0.3, 1.2, behind)) - c[i])
-    return lips, inner
+        c[i] += inner * (MOUTH_RED[i] * (0.75 - 0.55 * smoothstep(0.3, 1.2, behind)) - c[i])
+    return lips, max(inner, min(2.0 * part * lips, 1.0))
 
 
 @numba.njit(**_JIT)
@@ -248,7 +248,8 @@ def _zones(x, y, z, look, marks, c):
     """Blood: cheeks, nose, ears, chin, knuckles of the face; shade: nostrils, folds, below the lip."""
     ax = abs(x)
     blotch = 0.75 + 0.5 * noise3(x * 0.9, y * 0.9, z * 0.9)
-    red = 0.55 * bell(ax, y, z, marks.cheek, 1.7, 1.5, 2.5) + 0.25 * bell(ax, y, z, marks.chin, 1.5, 1.0, 2.0)
+    red = 0.4 * bell(ax, y, z, marks.cheek, 1.7, 1.5, 2.5)
+    red += 0.25 * bell(ax, y, z, marks.chin, 1.5, 1.0, 2.0)
     red += 0.75 * bell(ax, y, z, marks.nose_tip, 1.2, 0.9, 1.4) + 0.5 * bell(
         ax, y, z, marks.wing, 0.5, 0.6, 1.0
     )
@@ -264,12 +265,27 @@ def _zones(x, y, z, look, marks, c):
             ax, y, z, (marks.cheek[0], marks.cheek[1] + 0.9, marks.cheek[2]), 1.5, 1.0, 2.5
         )
         for i in range(3):
-            c[i] += 0.35 * where * ((0.86, 0.42, 0.42)[i] * (0.4 + 0.6 * look.base[0]) - c[i])
+            c[i] += 0.2 * where * ((0.86, 0.42, 0.42)[i] * (0.4 + 0.6 * look.base[0]) - c[i])
     n = marks.nostril
     hole = bell(ax, y, z, (n[0], n[1] + 0.05, n[2] + 0.1), 0.26, 0.2, 0.42)
     fold = 0.35 * bell(ax, y, z, (marks.wing[0] + 0.05, marks.wing[1], marks.wing[2] - 0.1), 0.14, 0.5, 0.4)
     sulcus = 0.14 * bell(ax, y, z, (0.0, marks.lip_bottom[0] - 0.25, marks.lip_front[0] - 0.4), 1.3, 0.2, 0.8)
     _darken(c, 1.5 * hole + fold + sulcus)
+
+
+@numba.njit(**_JIT)
+def _paint_beard(x, y, z, look, marks, grain, dots, c):
+    """The shade of a shaved beard and the ground of a full one; returns how much the latter covers."""
+    jaw, moustache, chin = beard_masks(x, y, z, marks)
+    shave = look.shadow * max(jaw, moustache) * (0.65 + 0.35 * grain + 0.35 * dots)
+    c[0] *= 1 - 0.26 * shave
+    c[1] *= 1 - 0.21 * shave
+    c[2] *= 1 - 0.15 * shave
+    beard = max(look.beard * (chin if look.goatee > 0.5 else jaw), look.moustache * moustache)
+    cover = smoothstep(0.1, 0.9, beard * (0.35 + 0.5 * grain + 0.5 * dots)) if beard > 0.02 else 0.0
+    for i in range(3):
+        c[i] += 0.85 * cover * (look.beard_colour[i] * (0.7 + 0.5 * grain) - c[i])
+    return cover
 
 
 @numba.njit(**_JIT)
@@ -279,25 +295,22 @@ def head_colour(x, y, z, look, marks, scalp, c):
     _zones(x, y, z, look, marks, c)
     _blemishes(x, y, z, look, marks, c)
     if look.age > 0.02:
-        _darken(c, 0.26 * look.age * wrinkles(x, y, z, marks))
-    grain = 0.5 + 0.5 * noise3(x * 9.0, y * 5.0 + z * 3.0, z * 9.0)
-    dots = spots(x * 8.0, y * 8.0, z * 8.0, 0.85, 0.12, 0.24)
-    jaw, moustache, chin = beard_masks(x, y, z, marks)
-    shave = look.shadow * max(jaw, moustache) * (0.65 + 0.35 * grain + 0.35 * dots)
-    c[0] *= 1 - 0.26 * shave
-    c[1] *= 1 - 0.21 * shave
-    c[2] *= 1 - 0.15 * shave
-    beard = max(look.beard * (chin if look.goatee > 0.5 else jaw), look.moustache * moustache)
-    cover = smoothstep(0.1, 0.9, beard * (0.35 + 0.5 * grain + 0.5 * dots)) if beard > 0.02 else 0.0
-    tint = 0.0
-    if y > -9.0:
-        rough_line = scalp + 0.35 * noise3(x * 2.0, y * 2.0, z * 2.0)
-        tint = min(look.scalp * smoothstep(-0.6, 0.9, rough_line) * (0.55 + 0.3 * grain + 0.25 * dots), 0.95)
+        _darken(c, 0.16 * look.age * wrinkles(x, y, z, marks))
+    cover, tint = 0.0, 0.0
+    bearded = y < 0.0 and max(look.shadow, max(look.beard, look.moustache)) > 0
+    rooted = y > -9.0 and scalp > -1.0
+    if bearded or rooted:
+        grain = 0.5 + 0.5 * noise3(x * 9.0, y * 5.0 + z * 3.0, z * 9.0)
+        dots = spots(x * 8.0, y * 8.0, z * 8.0, 0.85, 0.12, 0.24)
+        if bearded:
+            cover = _paint_beard(x, y, z, look, marks, grain, dots, c)
+        if rooted:
+            line = scalp + 0.35 * noise3(x * 2.0, y * 2.0, z * 2.0)
+            tint = min(look.scalp * smoothstep(-0.6, 0.9, line) * (0.55 + 0.3 * grain + 0.25 * dots), 0.95)
     brow = look.brow_density * brow_mask(x, y, z, marks, look.brow_width, look.brow_lift)
-    stroke = noise3(abs(x) * 3.0 + y * 2.4, (y - 0.55 * abs(x)) * 13.0, z * 1.5)
-    brow *= 0.45 + 0.25 * stroke
+    if brow > 0:
+        brow *= 0.6 + 0.3 * noise3(abs(x) * 3.0 + y * 2.4, (y - 0.55 * abs(x)) * 13.0, z * 1.5)
     for i in range(3):
-        c[i] += 0.85 * cover * (look.beard_colour[i] * (0.7 + 0.5 * grain) - c[i])
         c[i] += tint * (look.scalp_colour[i] - c[i])
         c[i] += brow * (look.brows[i] - c[i])
     lips, inner = _paint_lips(x, y, z, look, marks, c)
@@ -307,7 +320,7 @@ def head_colour(x, y, z, look, marks, scalp, c):
     )
     rough = 0.50 - 0.09 * min(oily, 1.0) - 0.14 * lips * (1 - inner) - 0.3 * moist
     rough += 0.06 * noise3(x * 5.0, y * 5.0, z * 5.0)
-    spec = (0.45 * look.shine + 0.1 * lips + 0.4 * moist) * (1 - inner) * (1 - 0.6 * max(cover, tint))
+    spec = (0.37 * look.shine + 0.1 * lips + 0.4 * moist) * (1 - inner) * (1 - 0.6 * max(cover, tint))
     spec *= 1 - min(1.0, 1.2 * bell(abs(x), y, z, marks.nostril, 0.3, 0.3, 0.5))
     return max(rough, 0.12), spec
 
@@ -316,10 +329,10 @@ def head_colour(x, y, z, look, marks, scalp, c):
 def mottle(x, y, z, look, c):
     """Uneven melanin and blood over the whole body: colours c [3] in place."""
     brown = look.mottle * (
-        0.07 * fbm(x * 0.3, y * 0.3, z * 0.3, 2) + 0.045 * fbm(x * 2.3, y * 2.3, z * 2.3, 2)
+        0.05 * fbm(x * 0.3, y * 0.3, z * 0.3, 2) + 0.05 * fbm(x * 2.3, y * 2.3, z * 2.3, 2)
     )
     blood = look.redness * (
-        0.35 * noise3(x * 0.5 + 9, y * 0.5, z * 0.5) + 0.3 * fbm(x * 3.1, y * 3.1, z * 3.1, 2)
+        0.35 * noise3(x * 0.5 + 9, y * 0.5, z * 0.5) + 0.38 * fbm(x * 3.1, y * 3.1, z * 3.1, 2)
     )
     c[0] *= 1 - 0.6 * brown
     c[1] *= 1 - 1.0 * brown

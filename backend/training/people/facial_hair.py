@@ -21,7 +21,7 @@ from .noise import lattice
 from .sites import EYE, Sites, load_sites
 from .skin import SkinLook
 
-UPPER_LASHES, LOWER_LASHES, BROW_HAIRS, BEARD_HAIRS = 62, 30, 620, 5200
+UPPER_LASHES, LOWER_LASHES, BROW_HAIRS, BEARD_HAIRS = 62, 30, 950, 6500
 _JIT = {"cache": True, "nogil": True}
 
 
@@ -104,7 +104,7 @@ def _brow(rng: np.random.Generator, sites: Sites, marks: Landmarks, look: SkinLo
     along -= 0.85 * (along * roots.outward).sum(1, keepdims=True) * roots.outward
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     start, end = along + 0.35 * roots.outward, along + 0.05 * roots.outward - np.array([0, 0.12, 0])
-    return roots, start, end, rng.uniform(0.5, 0.85, n), 0.026
+    return roots, start, end, rng.uniform(0.5, 0.85, n), 0.019
 
 
 @numba.njit(**_JIT)

@@ -19,7 +19,7 @@ from .noise import fbm_points, noise3, smoothstep
 from .sites import Sites
 from .strands import Head, grow, head, scalp_heights, tail_strands, volume_at
 
-_JIT = {"cache": True, "nogil": True}
+_JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 UNDER = 0.82  # brightness of the locks beneath the strands
 MASS = 0.74  # and of the mass beneath these
 
@@ -120,7 +120,7 @@ def scalp_mass(
     rough = fbm_points((local * np.float32(1.6) + np.float32(seed)).astype(np.float32), 2)
     heights = scalp_heights(local, hairline)
     volume = volume_at(style, local, heights)
-    heights = np.minimum(heights - 0.45 + 0.35 * rough, below + 1.0 - local[:, 1])
+    heights = np.minimum(heights - 0.45 + 0.35 * rough, below + 0.3 - local[:, 1])
     heights = np.where(local[:, 1] > -9, heights, -5).astype(np.float32)
     bumps = fbm_points((local * np.float32(0.55) + np.float32(seed)).astype(np.float32), 3)
     share = max(0.66, style.start + 0.1)

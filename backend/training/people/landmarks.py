@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the features of the face lie on the mean template, measured from its mesh, regions and expressions.
 
-Skin is coloured by the mean template's points, which every person's vertices carry: what is found here once is
-right on every face. All lengths are head units (about centimetres: `Sites.head_local`).
+Skin is coloured by the mean template's points, which every person's vertices carry: what is found here once
+is right on every face. All lengths are head units (about centimetres: `Sites.head_local`).
 """
 
 from __future__ import annotations
@@ -39,12 +39,11 @@ class Landmarks(NamedTuple):
     brow_line: np.ndarray
     nostril: np.ndarray  # [3]
     nose_tip: np.ndarray  # [3]
-    wing: np.ndarray  # [3] where the nose's wing meets the cheek
+    wing: np.ndarray  # [3] the widest point of the nose
     cheek: np.ndarray  # [3] the middle of what a smile lifts
     chin: np.ndarray  # [3] the foremost point below the lips
     ear: np.ndarray  # [3] middle
     ear_size: np.ndarray  # [3] half extents
-    jaw_angle: np.ndarray  # [3]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -126,7 +125,6 @@ def find_landmarks(sites: Sites) -> Landmarks:
         _nostril(sites, local, nose), local[nose][local[nose][:, 2].argmax()], _wing(local, nose),
         _moved_most(template, local, skin, "cheekSquintLeft"), local[below][local[below][:, 2].argmax()],
         0.5 * (ear.max(0) + ear.min(0)), 0.5 * np.ptp(ear, axis=0),
-        _jaw_angle(local, skin, ear),
     )  # fmt: skip
 
 
@@ -172,7 +170,6 @@ def _nostril(sites: Sites, local, nose):
 
 
 def _wing(local, nose):
-    """The widest point of the nose, where its wing is thickest."""
     wide = nose & (local[:, 1] < -3.2) & (local[:, 2] > 9.2)
     return local[wide][local[wide][:, 0].argmax()]
 
@@ -181,12 +178,3 @@ def _moved_most(template, local, skin, name):
     strength = np.linalg.norm(template.expression_deltas[template.expression_names.index(name)], axis=1) ** 4
     weight = strength * skin
     return (local * weight[:, None]).sum(0) / weight.sum()
-
-
-def _jaw_angle(local, skin, ear):
-    """The corner of the jaw: straight below the ear, level with the mouth's lower half."""
-    near = (
-        skin & (np.abs(local[:, 1] - (ear[:, 1].min() - 2.5)) < 0.6) & (local[:, 2] < 4.5) & (local[:, 0] > 4)
-    )
-    z = 0.5 * (ear[:, 2].max() + ear[:, 2].mean())
-    return local[near][np.abs(local[near][:, 2] - z).argmin()]

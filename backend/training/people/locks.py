@@ -100,7 +100,8 @@ def braid_mesh(path: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray,
     i, j = np.meshgrid(np.arange(m - 1), np.arange(sides), indexing="ij")
     p, q = i * sides + j, i * sides + (j + 1) % sides
     one = np.concatenate([
-        np.stack([p, q, p + sides], -1).reshape(-1, 3), np.stack([q, q + sides, p + sides], -1).reshape(-1, 3),
+        np.stack([p, q, p + sides], -1).reshape(-1, 3),
+        np.stack([q, q + sides, p + sides], -1).reshape(-1, 3),
     ])  # fmt: skip
     faces = np.concatenate([one + strand * m * sides for strand in range(3)])
     return (

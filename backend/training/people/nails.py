@@ -21,7 +21,7 @@ def nail_frames(sites: Sites) -> np.ndarray:
     names = template.joint_names
     out = []
     for region, ends in (("fingernails", "thumb index middle ring pinky"), ("toenails", "")):
-        own = (template.region(region) > 0.35) & (template.vertices[:, 0] > 0)
+        own = (template.region(region) > 0.3) & (template.vertices[:, 0] > 0)
         faces = template.faces[own[template.faces].all(1)]
         _, label = connected_components(adjacency(len(own), faces), directed=False)
         used = np.unique(faces)
@@ -29,7 +29,7 @@ def nail_frames(sites: Sites) -> np.ndarray:
         for piece in np.unique(label[used]):
             rows = used[label[used] == piece]
             points, middle = template.vertices[rows], template.vertices[rows].mean(0)
-            if len(rows) < 4:
+            if len(rows) < 3:
                 continue
             out_of = template.normals[rows].mean(0)
             along = np.array([0.0, -1.0, 0.0])
@@ -64,11 +64,8 @@ def paint_nails(px, py, pz, look, frames, c):
             continue
         a, o, size = frames[f, 1], frames[f, 2], frames[f, 3]
         u = (ex * a[0] + ey * a[1] + ez * a[2]) / size[0]
-        w = (
-            ex * (o[1] * a[2] - o[2] * a[1])
-            + ey * (o[2] * a[0] - o[0] * a[2])
-            + ez * (o[0] * a[1] - o[1] * a[0])
-        ) / size[1]
+        w = ex * (o[1] * a[2] - o[2] * a[1]) + ey * (o[2] * a[0] - o[0] * a[2])
+        w = (w + ez * (o[0] * a[1] - o[1] * a[0])) / size[1]
         v = (ex * o[0] + ey * o[1] + ez * o[2]) / size[2]
         if v < -1.3:
             continue

@@ -29,16 +29,17 @@ def _tailored(w: Wardrobe, hem: float, long: bool) -> None:
     rng, t = w.rng, w.tape
     weave = int(rng.choice([prints.SMOOTH, prints.HEATHER, prints.DENIM], p=[0.5, 0.42, 0.08]))
     neck = t.neckline(rng.uniform(-0.004, 0.008))
-    ease = rng.uniform(0.014, 0.019)
+    ease = rng.uniform(0.01, 0.014)
     button, gap = t.height(rng.uniform(108, 124)), rng.uniform(0.045, 0.06)
     cut = garments.top_cut(t, t.wrist - rng.uniform(-0.012, 0.008), hem, neck, ease, 0.0)
     closed = rng.random() < 0.5
     cut = garments.veed_front(t, cut, button, gap, 0.0 if closed else rng.uniform(0.1, 0.25))
-    cut.fall = w.drape.trunk(rng.uniform(0.12, 0.3)) + w.drape.arms(rng.uniform(0.035, 0.06))
+    cut.fall = w.drape.trunk(rng.uniform(0.12, 0.3)) + w.drape.arms(rng.uniform(0.1, 0.16))
     fabric = w.fabric(
         prints.TOP, cut.top, cut.bottom, weave=weave, plain=bool(rng.random() < 0.7),
         closure=BUTTONS if closed else NO_CLOSURE, pockets=WELT, pocket_z=t.height(rng.uniform(94, 100)),
     )  # fmt: skip
+    fabric = prints.Fabric(fabric.look._replace(sleeves_second=False), fabric.place)
     depth = rng.uniform(0.002, 0.004)
     if long:
         skirts = prints.Fabric(fabric.look._replace(lie=prints.SKIRT, pockets=NO_POCKETS), fabric.place)
@@ -93,7 +94,7 @@ def _jacket(w: Wardrobe, short: bool) -> None:
     closed = rng.random() < 0.3
     if not closed:
         cut = garments.open_front(t, cut, rng.uniform(0.015, 0.045), rng.uniform(0.02, 0.16))
-    cut.fall = _top_fall(w, rng.uniform(0.03, 0.3), rng.uniform(0.03, 0.055), 0.45, hem)
+    cut.fall = _top_fall(w, rng.uniform(0.03, 0.3), rng.uniform(0.055, 0.09), t.wrist, hem)
     fabric = w.fabric(
         prints.TOP, cut.top, cut.bottom, weave=int(weave), plain=bool(rng.random() < 0.8),
         closure=int(rng.choice([ZIP, BUTTONS])) if closed else NO_CLOSURE,
@@ -113,11 +114,11 @@ def _jacket(w: Wardrobe, short: bool) -> None:
 
 # Tapers of trunk and sleeves: metres of radius that cloth falls in per metre downwards.
 FALLS = {
-    "tee": lambda rng: (rng.uniform(0.05, 0.45), rng.uniform(0.02, 0.06)),
+    "tee": lambda rng: (rng.uniform(0.05, 0.45), rng.uniform(0.03, 0.08)),
     "long": lambda rng: (rng.uniform(0.15, 0.6), rng.uniform(0.05, 0.1)),
     "tank": lambda rng: (rng.uniform(0.15, 0.6), 0.06),
-    "shirt": lambda rng: (rng.uniform(0.05, 0.35), rng.uniform(0.035, 0.06)),
-    "sweater": lambda rng: (rng.uniform(0.0, 0.3), rng.uniform(0.03, 0.055)),
+    "shirt": lambda rng: (rng.uniform(0.05, 0.35), rng.uniform(0.06, 0.1)),
+    "sweater": lambda rng: (rng.uniform(0.0, 0.3), rng.uniform(0.055, 0.09)),
 }
 
 
@@ -133,8 +134,8 @@ def _top_fall(w: Wardrobe, taper: float, sleeve_taper: float, sleeve: float, hem
     return fall * keep[:, None].astype(np.float32)
 
 
-def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> None:
-    """Wear something on the upper body; its hem is no lower than `lowest`."""
+def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> float:
+    """Wear something on the upper body; returns the height of its hem, which is no lower than `lowest`."""
     rng, t = w.rng, w.tape
     child = w.shape.scale < SMALL
     chances = [0.46, 0.18, 0.0, 0.17, 0.19] if child else [0.38, 0.15, 0.08, 0.21, 0.18]
@@ -191,14 +192,19 @@ def _top(w: Wardrobe, tucked: bool, lowest: float = 0.0) -> None:
             rng.uniform(0.022, 0.03), rng.uniform(0.015, 0.03),
         )  # fmt: skip
         w.wear("collar", band, [prints.Fabric(look, fabric.place)], 0.0, outside=True, hem_depth=0.003)
+    return hem
 
 
-def _bottom(w: Wardrobe, skirted: bool, waist: float) -> float:
-    """Wear trousers, shorts, leggings or a skirt; returns the height of the hem."""
+def _bottom(w: Wardrobe, skirted: bool, waist: float, over: float = np.inf) -> float:
+    """Wear trousers, shorts, leggings or a skirt; returns the height of the hem.
+
+    `over` is the hem of the top that hangs over it: leggings go with a long one.
+    """
     rng, t = w.rng, w.tape
     if skirted:
         return _skirt(w, waist, w.fabric(prints.SKIRT, waist, t.height(50)))
-    chances = [0.3, 0.34, 0.26, 0.0, 0.1] if w.shape.scale < SMALL else [0.28, 0.32, 0.2, 0.1, 0.1]
+    leggings = 0.15 if over < t.height(89) and w.shape.scale >= SMALL else 0.0
+    chances = [0.43 - leggings, 0.3, 0.2, leggings, 0.07]
     kind = rng.choice(["trousers", "jeans", "shorts", "leggings", "wide"], p=chances)
     hem = t.height(
         {"shorts": rng.uniform(48, 72), "leggings": rng.uniform(11, 30)}.get(
@@ -206,7 +212,7 @@ def _bottom(w: Wardrobe, skirted: bool, waist: float) -> float:
         )
     )
     ease = {"leggings": 0.002, "wide": 0.008}.get(kind, rng.uniform(0.004, 0.009))
-    flare = {"shorts": rng.uniform(0.005, 0.02), "leggings": 0.0, "wide": rng.uniform(0.01, 0.03)}.get(
+    flare = {"shorts": rng.uniform(0.005, 0.02), "leggings": 0.0, "wide": rng.uniform(0.004, 0.018)}.get(
         kind, rng.uniform(0.001, 0.008)
     )
     cut = garments.trousers_cut(
@@ -258,6 +264,7 @@ def _skirt(w: Wardrobe, waist: float, fabric: prints.Fabric) -> float:
         "pleated": (18, 0.014),
         "long": (int(rng.integers(6, 10)), rng.uniform(0.008, 0.022)),
     }[kind]
+    fabric = prints.Fabric(fabric.look._replace(bottom=float(bottom)), fabric.place)
     w.hang(f"{kind} skirt", waist, bottom, fabric, flare, 0.01, (*pleats, float(rng.uniform(0, 6))))
     _tights(w, fabric)
     # Thighs stay: whoever sits lets one look in at the hem.
@@ -291,7 +298,6 @@ def _dress(w: Wardrobe) -> float:
     top = prints.Fabric(fabric.look._replace(lie=prints.TOP), fabric.place)
     cut = garments.top_cut(t, float(sleeve), waist - 0.02, neck, rng.uniform(0.003, 0.007), 0.0)
     cut.fall = _top_fall(w, rng.uniform(0.3, 0.9), rng.uniform(0.03, 0.08), 0.0, 0.0)
-    cut.fall = cut.fall * np.where(t.arm, 1, np.clip((t.z - waist + 0.01) / 0.07, 0, 1))[:, None]
     over, roof, slack = w.over, w.roof, w.slack
     hem = _skirt(w, waist, fabric)
     w.over, w.roof, w.slack = over, roof, slack  # the bodice lies over the skirt's upper edge
@@ -307,7 +313,7 @@ def _dress(w: Wardrobe) -> float:
 
 def _feet(w: Wardrobe, hem: float) -> None:
     rng, t, shape = w.rng, w.tape, w.shape
-    kind = str(rng.choice([*shoes.KINDS, "barefoot"], p=[0.52, 0.18, 0.12, 0.10, 0.08]))
+    kind = str(rng.choice([*shoes.KINDS, "barefoot"], p=[0.54, 0.19, 0.13, 0.10, 0.04]))
     bare_legs = hem > t.height(32)
     if kind == "tall boot" and not bare_legs:
         kind = "ankle boot"
@@ -349,8 +355,8 @@ def dress(rng: np.random.Generator, shape: BodyShape, masculine: float) -> Outfi
             _top(w, True)
         else:
             # A fitted hem cannot hang over a flared skirt: it ends just below the waist.
-            _top(w, False, lowest=waist - 0.035 if skirted else 0.0)
-            hem = _bottom(w, skirted, waist)
+            over = _top(w, False, lowest=waist - 0.035 if skirted else 0.0)
+            hem = _bottom(w, skirted, waist, over)
     _feet(w, hem)
     w.outfit.cover = w.hidden
     w.outfit.thickness = w.thickness

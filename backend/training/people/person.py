@@ -99,7 +99,7 @@ def _body_materials(
     origin = sites.head_origin.astype(np.float64)
     iris, ring = complexion.sample_irises(rng, ancestry)
     sclera = (
-        np.array([0.83, 0.81, 0.79]) * rng.uniform(0.93, 1.0) * (1 - 0.06 * look.age * np.array([0, 0.5, 2]))
+        np.array([0.79, 0.765, 0.74]) * rng.uniform(0.93, 1.0) * (1 - 0.06 * look.age * np.array([0, 0.5, 2]))
     )
     centre = sites.joint("eye.L").astype(np.float64)
     teeth = (
@@ -160,6 +160,9 @@ def sample_person(seed: int) -> Person:
     vertices, heads = shape.apply_shape(sites.template, betas)
     vertices = vertices + shape.individuality(rng, sites)
     vertices = rest_face.close_lips(rest_face.smile(vertices, sites, rng.uniform(*rest_face.SMILE)), sites)
+    eyes = [sites.template.joint_names.index(f"eye.{side}") for side in "LR"]
+    apart = [np.linalg.norm(at[eyes[0]] - at[eyes[1]]) for at in (heads, sites.template.joint_heads)]
+    vertices = rest_face.lower_teeth(vertices, sites, apart[0] / apart[1])
     openness = float(rng.uniform(*rest_face.OPENNESS))
     body = BodyShape.of(rest_face.open_lids(vertices, sites, openness), sites)
 

@@ -18,7 +18,7 @@ PLAIN, BANDS, PINSTRIPE, CHECK, DOTS, BLOCKS, GRADIENT, CAMOUFLAGE, DIAGONAL, BL
 SMOOTH, DENIM, KNIT, LEATHER, HEATHER = range(5)  # weaves
 TOP, LEGS, SKIRT, OTHER = range(4)  # how cloth lies round the body
 NO_MARK, DISC, RING, STAR, BAR, TRIANGLE, NUMBER, WORD, WAVES = range(9)  # what is printed on a chest
-_JIT = {"cache": True, "nogil": True}
+_JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 # Digits 0-9 on a 3 x 5 grid, rows from the top, most significant bit left.
 _DIGITS = np.array([31599, 11415, 29671, 29647, 23497, 31183, 31215, 29257, 31727, 31695], np.int64)
 
@@ -197,7 +197,7 @@ def shade_fabric(points, look, place, albedo, roughness, specular):
         if look.sleeves_second and piece == 1:
             second, third = 1.0 - second, 0.0
         ink = 0.0
-        if look.mark != NO_MARK and piece == 0 and (y > 0.02) == look.mark_back:
+        if look.mark != NO_MARK and piece == 0 and (y > -0.035) == look.mark_back:
             ink = mark_mask(-x if look.mark_back else x, z, look)
         # Small folds: dark where cloth runs in, along the limb on trunk and legs, round it on sleeves.
         fold = noise3(u * 14.0, v * 6.0, 2.7 + look.phase) + 0.6 * noise3(
@@ -214,10 +214,8 @@ def shade_fabric(points, look, place, albedo, roughness, specular):
                 - 0.05
                 + 0.08 * noise3(u * 900, v * 130, 0.0)
             )
-            weave += 0.05 * noise3(u * 40, v * 8, 1.0)
             worn = np.exp(-((u / 0.05) ** 2)) if piece == 2 else 0.0
             weave += look.wear * 0.35 * worn * (0.6 + 0.6 * noise3(u * 12, v * 4, 5.0))
-            weave += 0.25 * look.wear * (dark * noise3(u * 150, v * 150, 9.0))
         elif look.weave == KNIT:
             # Columns of stitches, each row a V.
             column = u / 0.0046

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The face at rest: lips that touch, whatever the shape made of them, and lids as far open as people's are."""
+"""The face at rest: lips that touch, whatever the shape made of them, and lids as far open as people's."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from .sites import SKIN, TEETH, Sites, load_sites
 
 OPENNESS = (0.15, 0.95)  # share of eyeWide in a face at rest: the template's lids hang low
 SMILE = (0.0, 0.22)  # share of a smile in a face at rest: the template's looks sullen
-OVERLAP = 0.0004  # metres that closed lips press into each other
-COLUMNS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # head units across the mouth
+OVERLAP = 0.0012  # metres that closed lips press into each other
+TEETH_DROPS = (0.34, 0.46)  # head units, of the upper and the lower row
+COLUMNS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # head units across the mouth
 
 
 @lru_cache(maxsize=1)
@@ -40,7 +41,7 @@ def _closing() -> tuple[np.ndarray, np.ndarray]:
     x, y, z = sites.head_local(sites.template.vertices).T
     across = np.linspace(0, marks.mouth, len(marks.lip_seam))
     above = y - np.interp(np.abs(x), across, marks.lip_seam)
-    share = np.clip(1 - np.abs(above) / 1.1, 0, 1) * np.clip((marks.mouth - np.abs(x)) / 0.8, 0, 1)
+    share = np.clip(1 - np.abs(above) / 1.1, 0, 1) * np.clip((marks.mouth - np.abs(x)) / 0.35, 0, 1)
     share *= (z > np.interp(np.abs(x), across, marks.lip_front) - 1.2) & (sites.template.part != TEETH)
     rows = np.flatnonzero(share > 0)
     return rows, -0.5 * np.sign(above[rows]) * share[rows]
@@ -53,6 +54,18 @@ def close_lips(vertices: np.ndarray, sites: Sites) -> np.ndarray:
     x = sites.head_local(sites.template.vertices[rows])[:, 0]
     out = vertices.copy()
     out[rows, 2] += np.interp(x, COLUMNS, np.clip(gaps, 0, 0.006)) * share
+    return out
+
+
+def lower_teeth(vertices: np.ndarray, sites: Sites, scale: float) -> np.ndarray:
+    """A person's vertices [Nv, 3] with teeth that show where lips part: the upper row a little lower, the
+    lower one just under it; `scale` of the person's head beside the mean one."""
+    template = sites.template
+    jaw = template.joint_names.index("jaw")
+    below = (template.skin_weights * (template.skin_indices == jaw)).sum(1) > 0.5
+    out, teeth = vertices.copy(), template.part == TEETH
+    for row, drop in zip((teeth & ~below, teeth & below), TEETH_DROPS, strict=True):
+        out[row, 2] -= np.float32(drop * scale * sites.head_scale)
     return out
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random bodies and faces: age, stature and mass as people have them, a body from the table of phenotypes that
-comes close, and what no shape holds.
+"""Random bodies and faces: age, stature and mass as people have them, a body out of the table of phenotypes
+that comes close, and what no shape holds.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ OPENING = {
     "tall boot": 30.0,
 }  # height of the upper edge, cm
 SOLE = {"sneaker": 1.6, "loafer": 1.0, "ankle boot": 1.5, "tall boot": 1.4}  # thickness, cm
-VOXEL = 0.34
+VOXEL = 0.42
 TOES_OUT = np.deg2rad(7.0)
 _JIT = {"cache": True, "nogil": True}
 
@@ -228,9 +228,11 @@ def _pair(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def fitted(shape: BodyShape, rest: np.ndarray) -> np.ndarray:
-    """Points [n, 3] round the mean template's left foot (right foot where x < 0) on a person's: the affine map
-    that takes one foot to the other, widened by what it leaves over; shafts follow the calf."""
-    sites, out = shape.sites, shape.carry(rest, 12, shape.scale)
+    """Points [n, 3] round the mean template's left foot (right foot where x < 0) on a person's: the affine
+    map that takes one foot to the other, widened by what it leaves over; shafts follow the calf."""
+    sites, out = shape.sites, rest.copy()
+    shaft = np.clip((rest[:, 2] / sites.k - 0.09) / 0.06, 0, 1)
+    out[shaft > 0] = shape.carry(rest[shaft > 0], 8, shape.scale)
     mean, skin = sites.template.vertices, sites.skin_vertices
     for side in (1, -1):
         foot = skin[(mean[skin, 2] < 0.095 * sites.k) & (mean[skin, 0] * side > 0)]
@@ -243,8 +245,7 @@ def fitted(shape: BodyShape, rest: np.ndarray) -> np.ndarray:
         grow = 1 + np.quantile(left, 0.98, axis=0) / half * [1, 1, 0.5]
         mine = np.flatnonzero(rest[:, 0] * side > 0)
         on_foot = np.einsum("pi,ij->pj", rest[mine] - start, turn) * grow + goal
-        shaft = np.clip((rest[mine, 2] / sites.k - 0.09) / 0.06, 0, 1)[:, None]
-        out[mine] = on_foot + shaft * (out[mine] - on_foot)
+        out[mine] = on_foot + shaft[mine, None] * (out[mine] - on_foot)
     sole = rest[:, 2] < 0  # both lie flat on one floor
     out[sole, 2] = shape.scale * rest[sole, 2]
     return out

@@ -85,7 +85,7 @@ def shade_skin(points, origin, scale, look, marks, nails, hand, albedo, roughnes
         for i in range(3):
             c[i] = look.base[i]
         mottle(x, y, z, look, c)
-        rough, spec = 0.54, 0.35 * look.shine
+        rough, spec = 0.55, 0.33 * look.shine
         if y > -17.0 and abs(x) < 10.5:
             rough, spec = head_colour(x, y, z, look, marks, scalp_height(x, y, z, look.hairline), c)
         elif abs(px) > hand[0, 0] - 0.03 and pz < hand[0, 2] + 0.06:

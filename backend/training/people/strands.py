@@ -199,7 +199,7 @@ def grow(
 
 
 def _at_height(x, distance, out, stand, gone, style, hangs):
-    """Points x [n, 3] moved to the height at which strands of length `gone` lie, and which were pushed out."""
+    """Points x [n, 3] moved to the height at which strands of length `gone` lie; which were pushed out."""
     want = np.maximum(stand * np.minimum(1, (gone + 0.3) / (1.3 * stand + 0.3)), 0.25)
     if hangs:
         want = np.maximum(want * np.clip((x[:, 1] + 14) / 8, 0.35, 1), 0.4)
@@ -279,7 +279,7 @@ def settled(scalp: Head, strands: np.ndarray, side: np.ndarray) -> np.ndarray:
     return lie_on(scalp, s)
 
 
-def lie_on(scalp: Head, strands: np.ndarray, gap: float = 0.45) -> np.ndarray:
+def lie_on(scalp: Head, strands: np.ndarray, gap: float = 0.35) -> np.ndarray:
     """Lifts what hangs below the chin [n, m, 3] to `gap` head units over skin and clothes."""
     flat = strands.reshape(-1, 3)
     low = np.flatnonzero(flat[:, 1] < -9)

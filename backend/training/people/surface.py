@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from scipy.sparse import csr_matrix, diags, identity, vstack
 from scipy.sparse.csgraph import connected_components
+
+_JIT = {"cache": True, "nogil": True}
 
 
 @dataclass
@@ -140,24 +143,51 @@ def border_edges(faces: np.ndarray) -> np.ndarray:
     return edges[first[count == 1]]
 
 
+@numba.njit(**_JIT)
+def _normal_sums(vertices, faces):
+    out = np.zeros((len(vertices), 3))
+    for t in range(len(faces)):
+        a, b, c = vertices[faces[t, 0]], vertices[faces[t, 1]], vertices[faces[t, 2]]
+        ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+        vx, vy, vz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+        x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for i in faces[t]:
+            out[i, 0] += x
+            out[i, 1] += y
+            out[i, 2] += z
+    return out
+
+
 def normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Area-weighted unit vertex normals [n, 3]."""
-    p = vertices[faces]
-    n = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
-    out = np.stack([np.bincount(faces.ravel(), np.repeat(n[:, k], 3), len(vertices)) for k in range(3)], 1)
+    out = _normal_sums(vertices, faces)
     return (out / (np.linalg.norm(out, axis=1, keepdims=True) + 1e-12)).astype(np.float32)
+
+
+@numba.njit(**_JIT)
+def _largest(dense, keep):
+    index = np.zeros((len(dense), keep), np.int16)
+    weight = np.zeros((len(dense), keep), np.float32)
+    for i in range(len(dense)):
+        for j in range(dense.shape[1]):
+            w = dense[i, j]
+            if w <= weight[i, keep - 1]:
+                continue
+            k = keep - 1
+            while k > 0 and weight[i, k - 1] < w:
+                weight[i, k], index[i, k] = weight[i, k - 1], index[i, k - 1]
+                k -= 1
+            weight[i, k], index[i, k] = w, j
+    return index, weight
 
 
 def top_weights(dense: np.ndarray, keep: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Dense skin weights [n, J] -> the `keep` largest: indices [n, keep] int16, weights [n, keep] summing
     to 1.
     """
-    index = np.argpartition(-dense, keep - 1, axis=1)[:, :keep]
-    weight = np.take_along_axis(dense, index, 1)
-    order = np.argsort(-weight, axis=1, kind="stable")
-    index, weight = np.take_along_axis(index, order, 1), np.take_along_axis(weight, order, 1)
+    index, weight = _largest(np.ascontiguousarray(dense, np.float32), keep)
     weight = np.where(weight < 0.003, 0, weight)
-    return index.astype(np.int16), (weight / weight.sum(1, keepdims=True)).astype(np.float32)
+    return index, (weight / weight.sum(1, keepdims=True)).astype(np.float32)
 
 
 def shell_average(count: int, faces: np.ndarray) -> tuple[csr_matrix, csr_matrix]:

@@ -10,18 +10,22 @@ from .noise import smoothstep
 
 NO_CLOSURE, BUTTONS, ZIP, FLY, BUCKLE = range(5)
 NO_POCKETS, CHEST, WELT, JEANS, PATCH = range(5)
-_JIT = {"cache": True, "nogil": True}
+_JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
 @numba.njit(**_JIT)
 def line(distance, half):
     """1 on a line of that half width, soft over a millimetre."""
+    if abs(distance) > half + 0.0006:
+        return 0.0
     return smoothstep(half + 0.0006, half - 0.0006, abs(distance))
 
 
 @numba.njit(**_JIT)
 def stitches(distance, along):
     """A row of stitches, 4 mm each."""
+    if abs(distance) > 0.0015:
+        return 0.0
     return line(distance, 0.0009) * (1.0 if (along / 0.004) % 1.0 < 0.65 else 0.25)
 
 
@@ -33,24 +37,22 @@ def _box(u, v, half_width, half_height):
 
 
 @numba.njit(**_JIT)
-def _pocket(x, y, u, v, piece, look):
+def _pocket(x, y, u, v, look):
     """(dark line, stitch) of the pockets."""
-    if look.pockets == NO_POCKETS or piece != 0:
-        return 0.0, 0.0
     if look.pockets == CHEST:
-        if y > 0.0 or x < 0:
+        if y > -0.035 or x < 0:
             return 0.0, 0.0
         d = _box(u - 0.092, v - look.pocket_z, 0.042, 0.05)
         return line(d, 0.0008), stitches(d + 0.004, u + v)
     if look.pockets == WELT:
-        if y > 0.03:
+        if y > -0.035:
             return 0.0, 0.0
         a, b = abs(u) - 0.115, v - look.pocket_z
         along, off = 0.45 * a + 0.89 * b, 0.89 * a - 0.45 * b
         inside = smoothstep(0.078, 0.074, abs(along))
         return inside * max(line(off, 0.0012), 0.6 * line(off - 0.016, 0.0008)), 0.0
     if look.pockets == PATCH:
-        if y > 0.03:
+        if y > -0.035:
             return 0.0, 0.0
         d = _box(abs(u) - 0.105, v - look.pocket_z, 0.07, 0.075)
         flap = line(v - look.pocket_z - 0.03, 0.0012) if d < 0 else 0.0
@@ -66,10 +68,8 @@ def _pocket(x, y, u, v, piece, look):
 
 
 @numba.njit(**_JIT)
-def _closure(x, y, z, piece, look):
+def _closure(x, z, look):
     """(dark line, stitch, weight of a button or metal, is it metal) down the middle of the front."""
-    if look.closure == NO_CLOSURE or y > 0.02 or piece != 0:
-        return 0.0, 0.0, 0.0, 0.0
     if look.closure == BUTTONS:
         edge = line(x - 0.015, 0.0009)
         step = (z / 0.085) % 1.0 - 0.5
@@ -110,9 +110,12 @@ def _closure(x, y, z, piece, look):
 def details(x, y, z, u, v, piece, look, place):
     """(dark, stitch, hard, metal) at a point: depth of seams and edges, weight of stitching in a contrasting
     thread, weight of a button or metal, and whether it is metal."""
-    dark, thread, hard, metal = _closure(x, y, z, piece, look)
-    line_, row = _pocket(x, y, u, v, piece, look)
-    dark, thread = max(dark, line_), max(thread, row)
+    dark, thread, hard, metal = 0.0, 0.0, 0.0, 0.0
+    if piece == 0 and look.closure != NO_CLOSURE and y < 0.02 and abs(x) < 0.125:
+        dark, thread, hard, metal = _closure(x, z, look)
+    if piece == 0 and look.pockets != NO_POCKETS:
+        edge, row = _pocket(x, y, u, v, look)
+        dark, thread = max(dark, edge), max(thread, row)
     if look.seams > 0:
         if look.lie == 0:
             d = abs(x) - place.seam_x
