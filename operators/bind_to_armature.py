@@ -73,14 +73,19 @@ class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
 def bound(avatar: bpy.types.Object, armature: bpy.types.Object, bones: dict[str, str] | None = None):
     """(BoneMap, Binding) of an avatar object on an armature; `bones` replaces the search. UserError."""
     need_torch()
+    from ..scene.avatar_data import load_avatar
+
+    return binding_to(load_avatar(avatar), armature, bones)
+
+
+def binding_to(data, armature: bpy.types.Object, bones: dict[str, str] | None = None):
+    """(BoneMap, Binding) of a loaded `Avatar`, as `bound`."""
     from ..backend.body.binding import bind
     from ..backend.body.bone_map import BoneMap, map_bones
     from ..scene.armature import rig_of
-    from ..scene.avatar_data import load_avatar
 
     if not armature.data.bones:
         raise BoneError(f"\u201c{armature.name}\u201d has no bones.", "Choose another armature.")
-    data = load_avatar(avatar)
     rig = rig_of(armature)
     try:
         bone_map = BoneMap(dict(bones)) if bones else map_bones(rig)

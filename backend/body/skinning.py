@@ -3,6 +3,7 @@
 
 import dataclasses
 
+import numpy as np
 import torch
 
 
@@ -18,6 +19,14 @@ def skin_points(points, skin_indices, skin_weights, transforms):
     """Points [N, 3] of the canonical pose -> posed."""
     matrix = blend(skin_indices, skin_weights, transforms)
     return (matrix[:, :, :3] @ points[:, :, None])[:, :, 0] + matrix[:, :, 3]
+
+
+def unskin_points(points, skin_indices, skin_weights, transforms):
+    """The inverse of `skin_points`, of numpy arrays: float32 [N, 3]."""
+    tensors = (torch.from_numpy(np.array(a)) for a in (skin_indices, skin_weights))
+    matrix = blend(*tensors, torch.from_numpy(np.asarray(transforms, np.float32))).numpy().astype(np.float64)
+    away = points - matrix[:, :, 3]
+    return np.linalg.solve(matrix[:, :, :3], away[..., None])[..., 0].astype(np.float32)
 
 
 def skin(gaussians, skin_indices, skin_weights, transforms):

@@ -10,7 +10,7 @@ import torch
 from ..avatar import Signal
 from ..body.expression import apply_face_joints
 from ..body.pose import joint_transforms
-from ..body.skinning import blend
+from ..body.skinning import blend, unskin_points
 from ..body.template import load_template
 from ..imaging.fit.face_warp import FaceWarp, face_warp
 from ..imaging.fit.model import BodyFit
@@ -107,6 +107,4 @@ def fitted_surface(places: Places, fit: BodyFit) -> np.ndarray:
     shaped = template.vertices + np.tensordot(fit.betas.astype(np.float32), template.shape_deltas, (0, 0))
     rest = np.zeros((len(template.joint_names), 3), np.float32)
     to_person = joint_transforms(template, rest, joint_heads=fit.joint_heads.astype(np.float32))
-    matrix = blended(places, torch.from_numpy(np.asarray(to_person, np.float32))).astype(np.float64)
-    away = places.at(shaped) - matrix[:, :, 3]
-    return np.linalg.solve(matrix[:, :, :3], away[..., None])[..., 0].astype(np.float32)
+    return unskin_points(places.at(shaped), places.skin_indices, places.skin_weights, to_person)

@@ -10,8 +10,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..backend.errors import UserError
 from .armature import bone_names
-from .avatar_data import relative_if_saved
+from .avatar_data import PACKED, PACKED_HASH, load_avatar, relative_if_saved
 
 PROXY_VERTICES = 3000
 MODIFIER = "LCA Armature"
@@ -27,9 +28,8 @@ def create_avatar_object(
     mesh.shade_smooth()
     obj = bpy.data.objects.new(name, mesh)
     obj.location = location
-    obj.lca.filepath = relative_if_saved(Path(filepath))
-    obj.lca.hash = avatar.hash
-    obj.lca.warnings = "\n".join(avatar.header.get("warnings", ()))
+    _name_avatar(obj, avatar, filepath)
+    move_proxy(obj, None, avatar.joint_heads.numpy())
     # Blender does not store a group without any value set, and Blender 5 then loses overrides inside it.
     obj.lca.expression.jawOpen = 0.0
     context.collection.objects.link(obj)
@@ -38,6 +38,22 @@ def create_avatar_object(
     context.view_layer.objects.active = obj
     obj.select_set(True)
     return obj
+
+
+def change_avatar(obj: bpy.types.Object, avatar, filepath: Path | str) -> None:
+    """Lets an object name another avatar; one that is bound is to be bound again."""
+    for name in (PACKED, PACKED_HASH):
+        obj.data.pop(name, None)
+    _name_avatar(obj, avatar, filepath)
+    if obj.lca.armature is None:
+        move_proxy(obj, None, avatar.joint_heads.numpy())
+    obj.update_tag()
+
+
+def _name_avatar(obj: bpy.types.Object, avatar, filepath: Path | str) -> None:
+    obj.lca.filepath = relative_if_saved(Path(filepath))
+    obj.lca.hash = avatar.hash
+    obj.lca.warnings = "\n".join(avatar.header.get("warnings", ()))
 
 
 def bind_proxy(obj: bpy.types.Object, armature: bpy.types.Object, binding, bone_map: dict[str, str]) -> None:
@@ -49,7 +65,7 @@ def bind_proxy(obj: bpy.types.Object, armature: bpy.types.Object, binding, bone_
     from ..backend.body.template import load_template
 
     resting = np.tile(np.eye(4, dtype=np.float32), (len(armature.data.bones), 1, 1))
-    move_proxy(obj, np.asarray(binding.transforms(resting), np.float64))
+    move_proxy(obj, np.asarray(binding.transforms(resting), np.float64), _joint_heads(obj))
     names = bone_names(armature)
     weigh_proxy(obj, [names[bone] if bone >= 0 else None for bone in binding.bones])
     modifier = obj.modifiers.get(MODIFIER) or obj.modifiers.new(MODIFIER, "ARMATURE")
@@ -76,15 +92,33 @@ def unbind_proxy(obj: bpy.types.Object) -> None:
     obj.matrix_world = world
     obj.lca.armature = None
     obj.lca.bone_map.clear()
-    move_proxy(obj, None)
+    move_proxy(obj, None, _joint_heads(obj))
     obj.update_tag()
 
 
-def move_proxy(obj: bpy.types.Object, transforms: np.ndarray | None) -> None:
-    """Poses the proxy's vertices by transforms [J,4,4], canonical to rest pose; None: the canonical pose."""
+def _joint_heads(obj: bpy.types.Object) -> np.ndarray:
+    """[J,3] of an object's avatar; the template's where the file is missing."""
+    from ..backend.body.template import load_template
+
+    try:
+        return load_avatar(obj).joint_heads.numpy()
+    except UserError:
+        return load_template().joint_heads
+
+
+def move_proxy(obj: bpy.types.Object, transforms: np.ndarray | None, joint_heads: np.ndarray) -> None:
+    """Gives the proxy the skeleton [J,3] of its avatar, and poses it by transforms [J,4,4], canonical to rest
+    pose; None: the canonical pose."""
+    from ..backend.body.pose import joint_transforms
+    from ..backend.body.template import load_template
+
     vertices, _, indices, weights = proxy_body()
     if len(obj.data.vertices) != len(vertices):
         return  # the proxy was edited by hand: keep it
+    template = load_template()
+    if not np.array_equal(joint_heads, template.joint_heads):
+        to_person = joint_transforms(template, np.zeros_like(joint_heads), joint_heads=joint_heads)
+        transforms = to_person if transforms is None else transforms @ to_person
     if transforms is not None:
         blended = np.einsum("nk,nkab->nab", weights, transforms[indices])
         vertices = np.einsum("nab,nb->na", blended[:, :3, :3], vertices) + blended[:, :3, 3]

@@ -152,6 +152,7 @@ class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):
             paragraph(box, problem.remedy)
         for line in avatar.lca.warnings.splitlines():
             paragraph(layout, line, "INFO")
+        layout.operator("lca.use_character_shape", icon="MOD_MESHDEFORM")
         layout.operator("lca.export_ply", icon="EXPORT")
 
 

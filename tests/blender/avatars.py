@@ -7,7 +7,7 @@ import torch
 from lca_blender.backend.avatar import Avatar
 from lca_blender.backend.body.anchors import sample_anchors
 from lca_blender.backend.body.pose import pose_features
-from lca_blender.backend.body.template import load_template
+from lca_blender.backend.body.template import VERSION, load_template
 
 from lca_blender.scene.evaluate import evaluate
 
@@ -59,7 +59,7 @@ def write_avatar(path, detail=1.0):
         expression_basis=np.repeat(anchors.expression_deltas, CHILDREN, 1),
         token_bias=random.normal(size=(TOKENS, WIDTH)) * detail,
         decoder=decoder,
-        header={"name": "Test", "warnings": ["The back was not seen."]},
+        header={"name": "Test", "template": VERSION, "warnings": ["The back was not seen."]},
     )
     avatar.save(path)
     return path

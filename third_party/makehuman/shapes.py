@@ -7,11 +7,12 @@ All coefficients have unit variance among the people drawn; the mean body is the
 from dataclasses import dataclass
 
 import numpy as np
+from lca_blender.backend.body.canonical_pose import canonical_transforms
 from lca_blender.backend.body.skeleton import JOINT_NAMES
 
 from .archive import COUNT, FACE_GROUPS, MakeHuman
 from .phenotypes import Phenotype, as_row, displacement, draw
-from .skeleton import canonical_transforms, joint_places
+from .skeleton import joint_places
 
 PEOPLE, SEED = 1600, 5
 BODY_SHAPES, FACE_SHAPES = 24, 40

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The template's 58 joints out of MakeHuman's default rig, and the canonical pose."""
+"""The template's 58 joints out of MakeHuman's default rig."""
+
+from functools import cache
 
 import numpy as np
-from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, NEXT, joint_parents
+from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, NEXT
+from scipy.sparse import csr_matrix
 
 from .archive import COUNT, MakeHuman
 
@@ -23,18 +26,6 @@ JOINTS_OF_BONES = (  # start of a bone's name -> joint, the first that fits
     ("upperarm", "upper_arm"), ("lowerarm01", "forearm"), ("lowerarm02", "forearm_twist"), ("wrist", "hand"),
     ("metacarpal", "hand"), ("upperleg", "thigh"), ("lowerleg", "shin"), ("foot", "foot"), ("toe", "toe"),
 )  # fmt: skip
-# Directions of the left side's bones in the canonical pose: arms 45 degrees below the horizontal, the palm
-# towards the thigh, fingers slightly bent, legs straight.
-CANONICAL = {
-    "upper_arm": (0.71, 0.02, -0.71), "forearm": (0.7, -0.09, -0.7), "forearm_twist": (0.7, -0.09, -0.7),
-    "hand": (0.71, -0.16, -0.69), "thumb1": (0.3, -0.54, -0.79), "thumb2": (0.43, -0.32, -0.84),
-    "thumb3": (0.52, -0.19, -0.84), "index1": (0.53, -0.1, -0.84), "index2": (0.32, -0.03, -0.95),
-    "index3": (0.16, 0.02, -0.99), "middle1": (0.55, -0.03, -0.83), "middle2": (0.34, 0.03, -0.94),
-    "middle3": (0.18, 0.08, -0.98), "ring1": (0.57, 0.03, -0.82), "ring2": (0.35, 0.09, -0.93),
-    "ring3": (0.19, 0.13, -0.97), "pinky1": (0.58, 0.11, -0.81), "pinky2": (0.37, 0.17, -0.91),
-    "pinky3": (0.2, 0.2, -0.96), "thigh": (0.02, -0.01, -1.0), "shin": (0.01, 0.09, -1.0),
-}  # fmt: skip
-TOES_OUT = np.radians(7.0)  # the foot's turn from straight ahead
 
 
 def joint_of_bone(bone: str) -> str:
@@ -51,24 +42,27 @@ def joint_of_bone(bone: str) -> str:
     return "head"
 
 
-def joint_places(data: MakeHuman, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Heads and tails [58,3] of a body with these vertices [19158,3]."""
-    heads, tails = [], []
+@cache
+def joint_carriers(data: MakeHuman) -> csr_matrix:
+    """[116,19158]: heads, then tails of the joints, as means of the base mesh's vertices."""
+    heads, tails = {}, {}
     for name in JOINT_NAMES:
         stem, side = name.split(".")[0], name[-2:] if name[-2] == "." else ""
-        bone = HEADS[stem] + side
-        heads.append(data.bone_end(vertices, bone, "head"))
-        tails.append(data.bone_end(vertices, bone, "tail"))
-    heads, tails = np.array(heads), np.array(tails)
+        heads[name], tails[name] = (data.bone_end(HEADS[stem] + side, end) for end in ("head", "tail"))
     # MakeHuman's root bone begins behind the body: the pelvis turns about the middle of the hips
-    heads[INDEX["pelvis"]] = (heads[INDEX["thigh.L"]] + heads[INDEX["thigh.R"]]) / 2
-    for i, name in enumerate(JOINT_NAMES):
-        after, side = NEXT.get(name), name[-2:]
-        if after:
-            tails[i] = heads[INDEX[after]]
-        elif name.startswith("hand"):
-            tails[i] = heads[INDEX["middle1" + side]]
-    return heads, tails
+    heads["pelvis"] = np.concatenate([heads["thigh.L"], heads["thigh.R"]])
+    for name in JOINT_NAMES:
+        after = "middle1" + name[-2:] if name.startswith("hand") else NEXT.get(name)
+        tails[name] = heads[after] if after else tails[name]
+    rows = [*heads.values(), *tails.values()]
+    starts = np.cumsum([0, *map(len, rows)])
+    shares = np.concatenate([np.full(len(row), 1 / len(row)) for row in rows])
+    return csr_matrix((shares, np.concatenate(rows), starts), (len(rows), COUNT))
+
+
+def joint_places(data: MakeHuman, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Heads and tails [58,3] of a body with these vertices [19158,3]."""
+    return tuple(np.split(joint_carriers(data) @ vertices, 2))
 
 
 def skinning_weights(data: MakeHuman) -> np.ndarray:
@@ -78,35 +72,3 @@ def skinning_weights(data: MakeHuman) -> np.ndarray:
         rows = np.reshape(rows, (-1, 2))
         weights[rows[:, 0].astype(int), INDEX[joint_of_bone(bone)]] += rows[:, 1]
     return weights
-
-
-def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The smallest rotation [3,3] that turns direction a into b (Rodrigues)."""
-    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    v, c = np.cross(a, b), a @ b
-    cross = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
-    return np.eye(3) + cross + cross @ cross / (1 + c)
-
-
-def canonical_transforms(heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
-    """Skinning matrices [58,4,4] that take a body with these joints from MakeHuman's rest pose to the
-    canonical one; the trunk stays."""
-    turn, place = np.zeros((58, 3, 3)), np.zeros((58, 3))
-    for j, (name, parent) in enumerate(zip(JOINT_NAMES, joint_parents(), strict=True)):
-        above = np.eye(3) if parent < 0 else turn[parent]
-        place[j] = heads[j] if parent < 0 else place[parent] + above @ (heads[j] - heads[parent])
-        stem, flip = name.split(".")[0], np.array([-1 if name.endswith(".R") else 1, 1, 1])
-        direction = above @ (tails[j] - heads[j])
-        if stem in CANONICAL:
-            turn[j] = _between(direction, CANONICAL[stem] * flip) @ above
-        elif stem == "foot":
-            # the sole stays level: the leg's turn is undone, and the foot turns about the vertical only
-            ahead = (tails[j] - heads[j]) * (1, 1, 0)
-            wanted = np.array([np.sin(TOES_OUT), -np.cos(TOES_OUT), 0]) * flip
-            turn[j] = _between(ahead, wanted)
-        else:
-            turn[j] = above
-    out = np.tile(np.eye(4), (58, 1, 1))
-    out[:, :3, :3] = turn
-    out[:, :3, 3] = place - np.einsum("jab,jb->ja", turn, heads)
-    return out
