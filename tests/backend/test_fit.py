@@ -45,7 +45,7 @@ def test_points_move_as_skinning_says():
     rotations = random_pose(np.random.default_rng(3)).rotations.astype(np.float32)
     matrices = joint_transforms(template, rotations, np.array([0.1, 0.2, 0.3], np.float32))
     local = np.asarray(rotation_matrices(rotations), np.float64)
-    fit = BodyFit(local, np.array([0.1, 0.2, 0.3]), 1.0, (0, 0), np.zeros(len(SHAPES)))
+    fit = BodyFit(local, np.array([0.1, 0.2, 0.3]), 1.0, (0, 0), np.zeros(len(template.shape_names)))
     outer = fit_model().outer
     tensors = (np.array(a[outer]) for a in (template.vertices, template.skin_indices, template.skin_weights))
     points, indices, weights = (torch.from_numpy(a) for a in tensors)
