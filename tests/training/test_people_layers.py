@@ -3,15 +3,15 @@
 
 import numpy as np
 import pytest
-from lca_blender.backend.people import poses
-from lca_blender.backend.people.figure import Figure
-from lca_blender.backend.people.person import sample_person
-from lca_blender.backend.people.prints import Fabric
-from lca_blender.backend.people.render import pose_person
-from lca_blender.backend.people.shoes import ShoeMaterial
-from lca_blender.backend.people.sites import SKIN
 from lca_blender.backend.raster.camera import look_at
 from lca_blender.backend.raster.mesh_faces import rasterize_mesh
+from lca_blender.backend.training.people import poses
+from lca_blender.backend.training.people.figure import Figure
+from lca_blender.backend.training.people.person import sample_person
+from lca_blender.backend.training.people.prints import Fabric
+from lca_blender.backend.training.people.render import pose_person
+from lca_blender.backend.training.people.shoes import ShoeMaterial
+from lca_blender.backend.training.people.sites import SKIN
 
 WIDTH, HEIGHT = 160, 240
 
