@@ -59,7 +59,7 @@ def test_missing_or_damaged_places_are_one_sentence(tmp_path):
     with pytest.raises(UserError, match="There is no file of places"):
         load_places(tmp_path / "none.safetensors")
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match="no file of places or is cut off"):
         load_places(tmp_path / "bad.safetensors")
 
 
