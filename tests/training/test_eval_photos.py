@@ -28,7 +28,7 @@ def test_photos_without_a_truth(folder, tmp_path, capfd):
     scores = json.loads(printed)
     assert (scores["used"], scores["asked"]) == (1, 2)
     assert "wall.png" in said
-    assert scores["own_pose_psnr_body"] > 18
+    assert scores["own_pose_psnr_body"] > 17
     assert scores["own_pose_psnr_face"] > 17
     assert 0.1 < scores["sharpness_face"] < 1.2
     assert scores["identity_front"] is None

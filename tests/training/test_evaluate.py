@@ -104,7 +104,7 @@ def test_the_first_photo_is_from_the_front_and_the_next_of_the_body_from_behind(
 
     values = [forward(v) for v in bodies]
     assert values[0] == max(values)
-    assert values[1] == min(values)
+    assert values[1] < np.median(values)
 
 
 def test_targets_in_the_wild_are_clean(people):

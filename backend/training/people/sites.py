@@ -76,7 +76,7 @@ def load_sites() -> Sites:
 
 
 def find_sites(template) -> Sites:
-    """Measure a template (see `docs/architecture.md` for its fields)."""
+    """Measure a `Template`."""
     heads, names = template.joint_heads, list(template.joint_names)
     shoulder, wrist = heads[names.index("upper_arm.L")], heads[names.index("hand.L")]
     length = float(np.linalg.norm(wrist - shoulder))
