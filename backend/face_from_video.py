@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -14,6 +15,11 @@ from .errors import UserError
 from .imaging.movies import is_movie, movie_frames
 from .imaging.photos import Photo, load_photo
 from .jobs import Cancelled
+
+if TYPE_CHECKING:  # it imports torch
+    from .imaging.sighting import Sighting
+
+KEYS, FIRST_PASS = 5, 0.1  # pictures that decide the shape; share of the work
 
 
 @dataclass(frozen=True)
@@ -59,48 +65,66 @@ class FacePerformance:
 def face_from_video(
     pictures: Sequence[str | Path],
     rate: float,
-    codes: str | Path | None = None,
     progress: Callable[..., None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> FacePerformance:
     """Reads one movie, about `rate` frames a second of it, or pictures in order, `rate` a second.
 
-    codes: a file of expression codes, the bundled one if None.
-    Raises UserError where nothing can be read or no picture shows a face, `Cancelled` when `cancelled()`.
+    The body is fitted to every picture with one shape, which a few of them decide. Raises UserError where
+    nothing can be read or no picture shows a face, `Cancelled` when `cancelled()`.
     """
-    from .imaging.correspondence import Estimator
-    from .imaging.faces import read_face
-    from .model.expression_codes import bundled_codes, load_codes
+    from .imaging.fit.solve import fit_bodies, follow
 
-    remarks: list[str] = []
-    source = _pictures([Path(p) for p in pictures], rate, remarks)
-    encoder = load_codes(codes or bundled_codes())
-    estimator = Estimator()
-    times, readings = [], []
-    for seconds, share, photo in source:
-        if cancelled is not None and cancelled():
-            raise Cancelled
-        if progress is not None:
-            progress(share, f"Reading {photo.name}")
-        times.append(seconds)
-        try:
-            readings.append(read_face(encoder, estimator, photo))
-        except UserError:
-            readings.append(None)
-    seen = [n for n, reading in enumerate(readings) if reading is not None]
-    if not seen:
+    def watched(source: Iterator[tuple[float, float, Photo]], begin: float, end: float):
+        for seconds, share, photo in source:
+            if cancelled is not None and cancelled():
+                raise Cancelled
+            if progress is not None:
+                progress(begin + (end - begin) * share, f"Reading {photo.name}")
+            yield seconds, share, photo
+
+    paths, remarks = [Path(p) for p in pictures], []
+    keys = _key_frames(watched(_pictures(paths, rate, []), 0, FIRST_PASS))
+    if not keys:
         raise UserError(
             "No picture shows a face well enough to read it.", "Film the face larger and from the front."
         )
-    found = FacePerformance(
-        np.array(times)[seen],
-        np.stack([readings[n].arkit.numpy() for n in seen]),
-        np.stack([readings[n].gaze.mean(0).numpy() for n in seen]),
-        len(times) - len(seen),
-        tuple(remarks),
+    fits = [fit for _, fit in fit_bodies(keys)]
+    times, found, last = [], [], fits[:1]
+    for seconds, _, photo in watched(_pictures(paths, rate, remarks), FIRST_PASS, 1):
+        times.append(seconds)
+        seen = _with_face(photo)
+        if seen is not None:
+            last = [follow(seen, fits + last)]
+            found.append((seconds, last[0].expression, last[0].gaze.mean(0)))
+    read = FacePerformance(
+        *(np.stack(part) for part in zip(*found, strict=True)), len(times) - len(found), tuple(remarks)
     )
     every = np.array(times)
-    return replace(found, seconds=every, arkit=found._at(every, "arkit"), gaze=found._at(every, "gaze"))
+    return replace(read, seconds=every, arkit=read._at(every, "arkit"), gaze=read._at(every, "gaze"))
+
+
+def _key_frames(source: Iterable[tuple[float, float, Photo]]) -> list[Sighting]:
+    """Up to `KEYS` pictures with a face, spread over the whole: what the shape is read from."""
+    keys, due = [], 0.0
+    for _, share, photo in source:
+        if share >= due and (seen := _with_face(photo)) is not None:
+            keys.append(seen)
+            due = share + 1 / KEYS
+        if len(keys) == KEYS:
+            break
+    return keys
+
+
+def _with_face(photo: Photo) -> Sighting | None:
+    """The most prominent person, or None where no face is seen."""
+    from .imaging.sighting import NoPersonError, see
+
+    try:
+        seen = see(photo.rgb, photo.alpha, photo.name)
+    except NoPersonError:
+        return None
+    return None if seen.face is None else seen
 
 
 def _pictures(paths: list[Path], rate: float, remarks: list[str]) -> Iterator[tuple[float, float, Photo]]:

@@ -93,7 +93,7 @@ class LCA_ObjectProperties(PropertyGroup):
     )
     code: FloatVectorProperty(
         name="Code",
-        description="Expression code, as `lca codes read --with-codes` gives it",
+        description="Expression code, as a network with an expression encoder reads it from a face",
         size=(4, 32),
         override=OVERRIDABLE,
         update=tag,

@@ -14,14 +14,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def kinds_of(subparsers, command: str, help: str):
-    """What the kinds of a command (`lca codes read`) are added to; the modules that add them share it."""
-    if command not in subparsers.choices:
-        parser = subparsers.add_parser(command, help=help)
-        parser.kinds = parser.add_subparsers(required=True, metavar="kind")
-    return subparsers.choices[command].kinds
-
-
 def add_network(parser) -> None:
     """The options of a command that uses a trained network: `args.model` and `args.encoder`."""
     parser.add_argument("--model", default="starter", help="a preset's name or a file")

@@ -1,20 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faces in photos, straightened, and what they show: ARKit's values, the gaze and expression codes."""
+"""Crops of faces in photos, straightened: what expression codes are read from."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..body.arkit import ARKIT_NAMES
-from ..errors import UserError
-from ..model.expression_codes import SIZE, FaceEncoder, FaceReading
-from ..model.views import masked
-from .photos import Photo, load_photo
+from ..model.expression_codes import SIZE
 
 MIDDLE, RADIUS = (0.0, -0.10, 1.555), 0.085  # metres on the template: from the brows to the chin
 FRONT = -0.07  # metres: points behind are no face
@@ -60,33 +53,3 @@ def face_crop(rgba: np.ndarray, frame: np.ndarray, room: float = 1.0) -> np.ndar
     crop = F.adaptive_avg_pool2d(crop, side)[0]
     color = crop[:3] / crop[3:].clamp(min=1e-3)
     return (torch.cat([color, crop[3:]]).clamp(0, 1) * 255 + 0.5).byte().permute(1, 2, 0).numpy()
-
-
-@torch.inference_mode()
-def read_face(encoder: FaceEncoder, estimator, photo: Photo) -> FaceReading:
-    """What the largest person's face in a photo shows: code [128], gaze [2,2]. `UserError` where none is seen
-    well enough.
-    """
-    found = estimator.estimate(photo.rgb, photo.alpha, photo.name)
-    frame = face_frame(found.matte, found.points)
-    if frame is None:
-        raise UserError(f"{photo.name} shows no face well enough to read it.")
-    rgba = (np.dstack([found.seen.rgb, found.matte]).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    crop = masked(face_crop(rgba, frame).astype(np.float32) / 255)
-    reading = encoder(torch.from_numpy(crop).permute(2, 0, 1)[None])
-    return FaceReading(reading.code[0], reading.gaze[0])
-
-
-def read_photos(encoder: FaceEncoder, photos: Iterable[str | Path], estimator, with_code: bool = False):
-    """Yields (path, row) of each photo: `arkit` by name, `gaze` in radians, `code` if asked for; or `problem`
-    where no face can be read."""
-    for path in photos:
-        try:
-            reading = read_face(encoder, estimator, load_photo(path))
-        except UserError as error:
-            yield path, {"problem": str(error)}
-            continue
-        values = zip(ARKIT_NAMES, reading.arkit.tolist(), strict=True)
-        row = {"arkit": {k: round(v, 3) for k, v in values}}
-        row["gaze"] = np.round(reading.gaze.numpy().astype(float), 3).tolist()
-        yield path, row | ({"code": reading.code.tolist()} if with_code else {})

@@ -16,7 +16,7 @@ from lca_blender.backend.imaging.fit.face_ties import load_ties, visible_landmar
 from lca_blender.backend.imaging.fit.face_warp import face_warp
 from lca_blender.backend.imaging.fit.model import EXPRESSIONS, BodyFit, fit_model
 from lca_blender.backend.imaging.fit.pose_prior import load_prior
-from lca_blender.backend.imaging.fit.solve import fit_bodies
+from lca_blender.backend.imaging.fit.solve import fit_bodies, follow
 from lca_blender.backend.training.people.poses import random_pose
 from sightings import known, observed, shape
 
@@ -144,6 +144,22 @@ def test_a_smile_is_an_expression_and_not_the_face():
     assert smiles[1] > smiles[0] + 0.3
     assert jaws[1] > jaws[0] + 0.2
     assert np.corrcoef(a.betas[face], betas[face])[0, 1] > 0.4
+
+
+def test_a_frame_is_followed_with_the_shape_held():
+    """From a plain face to a smile, turned by 20 degrees, in a picture of twice the size."""
+    size, betas = (640, 480), shape(tall=1.0)
+    plain = one(observed(known(2, betas=betas, size=size), size=size))
+    before = plain.expression.copy(), plain.local.copy()
+    truth = known(2, 20.0, betas, smile(), (1280, 960))
+    fit = follow(observed(truth, size=(1280, 960)), [one(observed(known(5, 180.0))), plain])
+    assert np.array_equal(fit.betas, plain.betas)
+    assert joint_error(fit, truth) < 0.05
+    rise = fit.expression - plain.expression
+    assert rise[ARKIT_INDEX["mouthSmileLeft"]] > 0.3
+    assert rise[ARKIT_INDEX["jawOpen"]] > 0.15
+    assert np.array_equal(plain.expression, before[0])
+    assert np.array_equal(plain.local, before[1])
 
 
 def test_the_gaze_is_found():

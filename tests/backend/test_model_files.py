@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.model.checkpoint import CheckpointError, load_model, save_model
 from lca_blender.backend.model.config import ModelConfig
-from lca_blender.backend.model.expression_codes import bundled_codes, load_codes
 from lca_blender.backend.model.lca import LCA
 from lca_blender.backend.model.matching import SiteColors, combine, match_pixels, pixel_size, site_colors
 from lca_blender.backend.model.sapiens import SapiensEncoder
@@ -128,9 +127,8 @@ def test_a_header_that_is_no_models_is_one_sentence(checkpoint, odd, tmp_path):
 
     path = tmp_path / "m.safetensors"
     path.write_bytes(save(load(checkpoint), {"header": json.dumps(odd)}))
-    for read in (load_model, load_codes):
-        with pytest.raises(UserError):
-            read(path)
+    with pytest.raises(UserError):
+        load_model(path)
 
 
 @pytest.mark.parametrize(
@@ -175,9 +173,8 @@ def test_no_value_of_a_configuration_is_more_than_a_sentence(name, value):
         return
 
 
-def test_the_bundled_networks_load():
+def test_the_bundled_network_loads():
     assert load_model("starter").config.width == 192
-    assert load_codes(bundled_codes()).read[-1].out_features == 132
 
 
 def test_weights_that_are_no_numbers_are_not_written(tmp_path):

@@ -48,7 +48,7 @@ def test_it_holds_the_data_that_run_time_reads_and_nothing_that_trains(extension
     for data in (
         "body/data/template", "imaging/fit/data/face_ties", "imaging/fit/data/pose_prior",
         "imaging/landmarks/data/pose_landmark_full", "likeness/data/places",
-        "model/data/codes", "model/data/starter",
+        "model/data/starter",
     ):  # fmt: skip
         assert (extension / "backend" / f"{data}.safetensors").is_file(), data
     assert not (extension / "backend" / "training").exists()
@@ -63,6 +63,5 @@ def test_every_module_imports_without_what_is_not_shipped(extension):
 
 def test_its_command_line_has_the_commands_that_ship(extension):
     text = run(extension, "-m", "extension.backend.cli", "--help")
-    assert [name for name in ("create", "inspect", "codes") if f"\n    {name} " not in text] == []
+    assert [name for name in ("create", "inspect") if f"\n    {name} " not in text] == []
     assert "\n    train " not in text
-    assert "train" not in run(extension, "-m", "extension.backend.cli", "codes", "--help")

@@ -4,6 +4,9 @@
 The scale of robustness shrinks as the fit settles (graduated non-convexity, Blake & Zisserman 1987).
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from ...body.pose import rotation_matrices
@@ -27,6 +30,8 @@ from .terms import (
 )
 
 SCALES = (8.0, 6.0, 6.0, 5.0, 4.0, 4.0, 3.5, 3.0, 3.0, 2.5, 2.5, 2.0, 2.0, 2.0)  # by round
+FILM_SCALES = (4.0, 3.5, 3.0, 2.5, 2.0, 2.0)  # of a frame that starts from another one's fit
+BOUND_ROUNDS = 8
 RIGID_ROUNDS, RIGID_SCALE, TOGETHER = 6, 8.0, 6
 # Right landmarks explain 39 photos of people better than swapped ones by 15 to 390, or nobody can tell.
 MUCH_BETTER, LEGS_OFF, ASIDE = 15.0, 0.08, 0.7  # of energy; metres; cosine
@@ -58,6 +63,26 @@ def fit_bodies(photos: list[Sighting]) -> list[tuple[Sighting, BodyFit]]:
         for scale in SCALES[-TOGETHER:]:
             _step(evidence, fits, scale)
     return [(seen, fit) for seen, _, fit in found]
+
+
+def follow(seen: Sighting, others: Sequence[BodyFit]) -> BodyFit:
+    """The person in a frame of a film. others: fits to other frames, of one shape, which is kept; the fit
+    starts from the one that explains this frame best.
+    """
+    evidence = gather(seen)
+    fit = min((_in_frame(other, seen.size) for other in others), key=lambda start: energy(evidence, start))
+    for _ in range(RIGID_ROUNDS):
+        _rigid_step(evidence, fit)
+    for scale in FILM_SCALES:
+        _own_step(evidence, fit, scale)
+    return fit
+
+
+def _in_frame(fit: BodyFit, size: tuple[int, int]) -> BodyFit:
+    """A copy for a photo of size (H, W)."""
+    height, width = size
+    focal = fit.focal * max(size) / (2 * max(fit.centre))
+    return replace(fit, local=fit.local.copy(), focal=focal, centre=(width / 2, height / 2))
 
 
 def _fit_one(seen: Sighting) -> tuple[Sighting, Evidence, BodyFit]:
@@ -196,10 +221,7 @@ def _step(photos: list[Evidence], fits: list[BodyFit], scale: float) -> None:
     schur, right = shape_prior(fits[0].betas)
     solved = []
     for evidence, fit in zip(photos, fits, strict=True):
-        hessian, gradient = _normal_equations(evidence, fit, scale)
-        _hold_at_bounds(fit, hessian, gradient)
-        diagonal = np.diag_indices(len(hessian))
-        hessian[diagonal] = 1.001 * hessian[diagonal] + 1e-3
+        hessian, gradient = _damped_equations(evidence, fit, scale)
         a, b, c = hessian[:own, :own], hessian[:own, own:], hessian[own:, own:]
         both = np.linalg.solve(a, np.column_stack([gradient[:own], b]))
         solved.append(both)
@@ -208,6 +230,35 @@ def _step(photos: list[Evidence], fits: list[BodyFit], scale: float) -> None:
     shape_step = np.linalg.solve(schur, right)
     for fit, both in zip(fits, solved, strict=True):
         _move(fit, np.concatenate([both[:, 0] - both[:, 1:] @ shape_step, shape_step]))
+
+
+def _own_step(evidence: Evidence, fit: BodyFit, scale: float) -> None:
+    """One damped step of one photo, in place, that leaves the shape as it is. Expressions that would leave
+    0 to 1 stop there, and the rest of the step is solved again: sliders that look alike depend on each other.
+    """
+    own, first = fit_model().own, fit_model().focal + 4
+    hessian, gradient = _damped_equations(evidence, fit, scale)
+    hessian, gradient = hessian[:own, :own], gradient[:own]
+    low, high = np.full(own, -np.inf), np.full(own, np.inf)
+    low[first : first + EXPRESSIONS], high[first : first + EXPRESSIONS] = -fit.expression, 1 - fit.expression
+    step, free = np.zeros(own), np.ones(own, bool)
+    for _ in range(BOUND_ROUNDS):
+        pull = gradient[free] - hessian[np.ix_(free, ~free)] @ step[~free]
+        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], pull)
+        inside = (step >= low) & (step <= high)
+        step, free = np.clip(step, low, high), free & inside
+        if inside.all():
+            break
+    _move(fit, np.append(step, np.zeros(len(fit.betas))))
+
+
+def _damped_equations(evidence: Evidence, fit: BodyFit, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """`_normal_equations` of a damped step that keeps expressions within their bounds."""
+    hessian, gradient = _normal_equations(evidence, fit, scale)
+    _hold_at_bounds(fit, hessian, gradient)
+    diagonal = np.diag_indices(len(hessian))
+    hessian[diagonal] = 1.001 * hessian[diagonal] + 1e-3
+    return hessian, gradient
 
 
 def _hold_at_bounds(fit: BodyFit, hessian: np.ndarray, gradient: np.ndarray) -> None:

@@ -35,9 +35,6 @@ def add(subparsers) -> None:
         p.add_argument("--from", dest="weights", help="the network to start from: a file or a preset's name")
         add_encoder(p)
         p.add_argument(
-            "--codes", type=Path, help="expression codes that such a network starts from (bundled)"
-        )
-        p.add_argument(
             "--features", type=Path, help="keep that encoder's features of undisturbed photos here"
         )
         p.add_argument("--minutes", type=float, help="length of the whole run, without pauses")
@@ -99,7 +96,6 @@ def _start(args, config):
     from ...errors import UserError
     from ...model.checkpoint import load_encoder, load_model
     from ...model.config import preset
-    from ...model.expression_codes import bundled_codes, load_codes
     from ...model.lca import LCA
     from ..network.state import state_path
 
@@ -119,6 +115,4 @@ def _start(args, config):
     torch.manual_seed(config.seed)
     model = LCA(preset(config.model))
     load_encoder(model, args.encoder, args.features)
-    if model.codes is not None:
-        model.codes.load_state_dict(load_codes(args.codes or bundled_codes()).state_dict())
     return model

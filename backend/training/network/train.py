@@ -19,7 +19,6 @@ from ...errors import UserError
 from ...model.checkpoint import save_model
 from ...model.config import preset
 from ...model.lca import LCA, drive
-from ..codes.train import code_terms
 from ..common import Average, learning_rate
 from ..dataset.prepared import PreparedPeople, prepared
 from ..dataset.sites import make_sites
@@ -27,6 +26,7 @@ from ..people.dataset import is_held_out
 from .anchor_pool import PooledAnchors, anchor_pool, whole_anchors
 from .batches import Batch, make_batch
 from .check import check
+from .codes import code_terms
 from .config import TrainingConfig
 from .journal import Journal
 from .losses import acap, asap, image_loss, over, region_weights, surface_distance, transparency
