@@ -200,9 +200,7 @@ def shade_fabric(points, look, place, albedo, roughness, specular):
         if look.mark != NO_MARK and piece == 0 and (y > -0.035) == look.mark_back:
             ink = mark_mask(-x if look.mark_back else x, z, look)
         # Small folds: dark where cloth runs in, along the limb on trunk and legs, round it on sleeves.
-        fold = noise3(u * 14.0, v * 6.0, 2.7 + look.phase) + 0.6 * noise3(
-            u * 23.0 + v * 16.0, v * 19.0 - u * 9.0, look.phase
-        )
+        fold = 1.3 * noise3(u * 16.0 + v * 7.0, v * 9.0 - u * 4.0, 2.7 + look.phase)
         light = 1.0 + look.crease * 0.06 * fold
         dark, thread, hard, metal = details(x, y, z, u, v, piece, look, place)
         rough, spec = 0.85, 0.12
@@ -231,7 +229,7 @@ def shade_fabric(points, look, place, albedo, roughness, specular):
         else:
             over = (np.floor(u / 0.0011) + np.floor(v / 0.0011)) % 2.0
             weave = 0.035 * over + 0.03 * noise3(u * 600, v * 600, 0.0) - 0.02
-        weave += look.wear * 0.03 * fbm(x * 7, y * 7, z * 7, 2)
+        weave += look.wear * 0.04 * noise3(x * 9, y * 9, z * 9)
         shade = light * (1.0 - 0.45 * dark)
         for i in range(3):
             c = look.first[i] + second * (look.second[i] - look.first[i])
