@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from ..model.expression_codes import SIZE
 
-MIDDLE, RADIUS = (0.0, -0.10, 1.555), 0.085  # metres on the template: from the brows to the chin
-FRONT = -0.07  # metres: points behind are no face
+MIDDLE, RADIUS = (0.0, -0.143, 1.535), 0.085  # metres on the template: from the brows to the chin
+FRONT = -0.113  # metres: points behind are no face
 MIN_PIXELS = 100
 FLATTEST = 0.25  # height over width of a circle on a face that is turned away as far as one can read it
 

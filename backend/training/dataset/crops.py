@@ -7,7 +7,7 @@ import numpy as np
 
 from ...imaging.crops import Box, crop
 
-HEAD_HEIGHT = 1.5  # metres: template points above belong to the head
+HEAD_HEIGHT = 1.48  # metres: template points above belong to the head
 BODY_MARGIN, FACE_MARGIN = 0.05, 0.22  # of the box, on every side
 ROOM = 1.25  # stored crops are larger than the network's by this factor, for jitter
 MIN_HEAD_PIXELS = 60
