@@ -69,6 +69,33 @@ class SaveDialog:
         return Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), self.suffix))
 
 
+def beside_blend(name: str) -> Path:
+    """A file of that name beside the .blend, numbered where one exists. UnsavedFile without a .blend."""
+    if not bpy.data.filepath:
+        raise UnsavedFile(
+            "The avatar is written beside the .blend file, which is not saved yet.",
+            "Save the .blend, or give a file path.",
+        )
+    return unused(Path(bpy.data.filepath).parent / name)
+
+
+def unused(path: Path) -> Path:
+    """The path, with a number appended where the file exists."""
+    free, number = path, 1
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}_{number}{path.suffix}")
+    return free
+
+
+def writable(path: Path) -> Path:
+    """The path; UserError for a folder that cannot be written to."""
+    from ..backend.files import require_writable
+
+    require_writable(path)
+    return path
+
+
 def refuse(operator: bpy.types.Operator, context: bpy.types.Context, error: UserError) -> set[str]:
     """Reports an error, stores it for the panel, and cancels the operator."""
     properties = context.scene.lca

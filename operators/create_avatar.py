@@ -10,7 +10,7 @@ from ..backend.errors import UserError
 from ..backend.jobs import Target
 from ..preferences import preferences, torch_device
 from .added import add_avatar
-from .common import SaveDialog, UnsavedFile, need_torch
+from .common import SaveDialog, beside_blend, need_torch, writable
 from .photo_report import chosen_people, report_folder, show_report
 from .photos import waiting_photos
 from .running import LongWork
@@ -79,28 +79,8 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
 
     def _path(self, photos: list[Path]) -> Path:
         """The file to write; UserError before any work for a folder that cannot be written to."""
-        if self.filepath:
-            path = self.path()
-        elif bpy.data.filepath:
-            path = unused(Path(bpy.data.filepath).parent / f"{photos[0].parent.name or 'avatar'}{SUFFIX}")
-        else:
-            raise UnsavedFile(
-                "The avatar is written beside the .blend file, which is not saved yet.",
-                "Save the .blend, or give a file path.",
-            )
-        from ..backend.files import require_writable
-
-        require_writable(path)
-        return path
-
-
-def unused(path: Path) -> Path:
-    """The path, with a number appended where the file exists."""
-    free, number = path, 1
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem}_{number}{path.suffix}")
-    return free
+        path = self.path() if self.filepath else beside_blend(f"{photos[0].parent.name or 'avatar'}{SUFFIX}")
+        return writable(path)
 
 
 CLASSES = (LCA_OT_create_avatar,)

@@ -12,8 +12,8 @@ from ..scene.avatar_data import PACKED, active_avatar, avatar_path, is_avatar, l
 from ..scene.avatar_object import bind_proxy, change_avatar
 from ..scene.figures import is_figure, rest_vertices
 from .bind_to_armature import binding_to, kept_map
-from .common import SaveDialog, UnsavedFile, need_torch, needs_avatar
-from .create_avatar import SUFFIX, unused
+from .common import SaveDialog, beside_blend, need_torch, needs_avatar, unused, writable
+from .create_avatar import SUFFIX
 from .running import LongWork
 
 
@@ -134,18 +134,9 @@ class LCA_OT_use_character_shape(LongWork, SaveDialog, bpy.types.Operator):
         elif PACKED not in avatar.data:
             old = avatar_path(avatar)
             path = unused(old.with_name(f"{old.stem}_{bpy.path.clean_name(character.name)}{SUFFIX}"))
-        elif bpy.data.filepath:
-            name = bpy.path.clean_name(f"{avatar.name}_{character.name}")
-            path = unused(Path(bpy.data.filepath).parent / f"{name}{SUFFIX}")
         else:
-            raise UnsavedFile(
-                "The avatar is written beside the .blend file, which is not saved yet.",
-                "Save the .blend, or give a file path.",
-            )
-        from ..backend.files import require_writable
-
-        require_writable(path)
-        return path
+            path = beside_blend(bpy.path.clean_name(f"{avatar.name}_{character.name}") + SUFFIX)
+        return writable(path)
 
 
 def _bones(avatar: bpy.types.Object, rig: bpy.types.Object) -> dict[str, str]:
