@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 from scipy.sparse import csr_matrix
 
 from ..errors import UserError
+from ..tensor_file import REINSTALL, TensorFile
 from .canonical_pose import canonical_transforms
 from .skeleton import INDEX, JOINT_NAMES
 from .template import SKIN, Template, load_template
@@ -20,10 +19,9 @@ from .template import SKIN, Template, load_template
 FILE = Path(__file__).parent / "data" / "figure.safetensors"
 BODY = 13380  # vertices of the body, which come first
 COUNTS = (BODY, 19158)  # of the body alone, and with the helpers that MPFB2 hides
-UNLIKE = (
-    0.35  # root mean square distance to the mean figure, by that figure's size, that no order of vertices
-)
-# but MakeHuman's reaches
+# Root mean square distance to the mean figure, by that figure's size, that only MakeHuman's order of vertices
+# stays below.
+UNLIKE = 0.35
 JOINTS = len(JOINT_NAMES)
 
 
@@ -65,8 +63,9 @@ def by_helpers(carriers: csr_matrix) -> np.ndarray:
 @cache
 def load_figure_reader(path: Path = FILE) -> FigureReader:
     """The built-in reader. `UserError` where the file is missing or damaged."""
+    file = TensorFile(path, "data for MakeHuman figures", REINSTALL)
+    t = file.arrays()
     try:
-        t = load_file(path)
         matrices = (
             csr_matrix(
                 tuple(t[f"{name}_{part}"] for part in ("shares", "columns", "starts")), (rows, columns)
@@ -77,11 +76,8 @@ def load_figure_reader(path: Path = FILE) -> FigureReader:
             )
         )
         return FigureReader(t["mean"], *matrices, t["offsets"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise UserError(
-            f"The data for reading MakeHuman figures ({path.name}) is missing or damaged.",
-            "Install the extension again; in a source checkout run build.py.",
-        ) from error
+    except (KeyError, ValueError) as error:
+        raise file.wrong(f"{path.name} is damaged: {error}.") from error
 
 
 def figure_shape(vertices: np.ndarray) -> BodyShape:
