@@ -32,7 +32,9 @@ def save_model(path: str | Path, model: LCA, **notes) -> None:
     """
     tensors = {k: v.detach().to("cpu", torch.float16) for k, v in model.trainable()}
     if not all(torch.isfinite(t).all() for t in tensors.values()):
-        raise CheckpointError("The network's weights do not fit fp16 or are no numbers; nothing was written.")
+        raise CheckpointError(
+            "The network's weights do not fit fp16 or contain NaN or infinity; nothing was written."
+        )
     header = {"lca_model": VERSION, "config": model.config.to_json(), "notes": notes}
     write_tensors(path, tensors, header=header)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every number of the network, in one frozen record that a checkpoint carries."""
+"""The configuration of the network, stored in its checkpoint."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class InputViews:
                     f"The {name} photos have the shape {array.shape}, not [views, height, width, 4]."
                 )
             if not np.isfinite(array).all():
-                raise UserError(f"The {name} photos hold values that are no numbers.")
+                raise UserError(f"The {name} photos contain NaN or infinity.")
         if not len(self.body):
             raise UserError(
                 "There is no photo that shows the person's body.", "Add at least one photo of the body."

@@ -342,7 +342,7 @@ def test_views_are_checked():
         InputViews(good[:0], good).check()
     with pytest.raises(UserError, match="shape"):
         InputViews(good[..., :3], good).check()
-    with pytest.raises(UserError, match="no numbers"):
+    with pytest.raises(UserError, match="NaN or infinity"):
         InputViews(good * np.nan, good).check()
 
 

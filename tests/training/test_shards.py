@@ -184,7 +184,7 @@ FAULTS = {
     "K is no matrix of pixels": lambda f: f["views"][1].update(K=np.eye(3).T.tolist()[::-1]),
     "has no K": lambda f: f["views"][1].pop("K"),
     "no transforms": lambda f: f["views"][1].pop("transforms"),
-    "holds values that are no numbers": lambda f: f["views"][1]["gaze"].__setitem__(0, [float("nan"), 0]),
+    "contains NaN or infinity": lambda f: f["views"][1]["gaze"].__setitem__(0, [float("nan"), 0]),
     "no array of numbers": lambda f: f["views"][1].update(gaze="left"),
     "expression weights": lambda f: f["views"][1]["expression"].__setitem__(3, 40),
     "there twice": lambda f: f["views"][1].update(view="000"),

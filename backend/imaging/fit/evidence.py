@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of the person in one photo, as the fit reads it: landmarks as template points with pixels,
+"""What one photo says of the person: landmarks as template points with pixels,
 the outline, and directions of bones in space.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How people hold themselves: a Gaussian over the joint angles that a photo is fitted with.
+"""The prior of poses: a Gaussian over the joint angles that a photo is fitted with.
 
 Its mean and covariance are those of the poses of the synthetic people, which come from measured ranges of
 motion.

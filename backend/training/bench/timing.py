@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How things are timed, and what machine they are timed on."""
+"""Timing: medians of interleaved runs, and what the machine is."""
 
 import contextlib
 import json

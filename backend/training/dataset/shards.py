@@ -156,7 +156,7 @@ class Sample:
         if array.shape != shape:
             raise self.wrong(f"{label}: {key} has the shape {list(array.shape)}, not {list(shape)}")
         if not np.isfinite(array).all():
-            raise self.wrong(f"{label}: {key} holds values that are no numbers")
+            raise self.wrong(f"{label}: {key} contains NaN or infinity")
         return array
 
     def view_arrays(self, view: dict) -> dict[str, np.ndarray]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which choice is worth what: `lca ablate` trains small variants for some minutes each and writes tables.
+"""Ablations: `lca ablate` trains small variants for some minutes each and writes tables.
 
 The shape of Tables 1, 3, S1 and S2 of arXiv 2604.02320 at the scale of the starter. A variant that has been
 trained and measured is not done again; one that was interrupted goes on.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How good are avatars of people the network never saw? `lca eval --split studio --views 4`.
+"""Scores of avatars of held-out people: `lca eval --split studio --views 4`.
 
 The photos go the way a user's photos go: estimated mattes, correspondences and bodies. Targets are views,
 poses and expressions that no photo shows; the avatar is driven with the true skeleton, expression and gaze by

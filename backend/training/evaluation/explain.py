@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a network looks at, and how it orders people: `lca explain`.
+"""Attention of a network, and people of both regimes side by side: `lca explain`.
 
 The attention of chosen geometry tokens over the photos (Fig. 6 of arXiv 2604.02320), and the principal
 components of pooled geometry tokens by domain (its Fig. S1), both as pictures.

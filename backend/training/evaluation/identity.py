@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is it the same person? Distances of dlib's face descriptors, for measuring only.
+"""Identity: distances of dlib's face descriptors, for measuring only.
 
 The networks come in PyPI's `face-recognition-models` (CC0), dlib in `dlib-bin`: `pip install .[measure]`.
 Descriptors of one person are nearer than 0.6.

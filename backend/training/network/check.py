@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is the photo path alive? Quick measurements on people that training does not see."""
+"""Validation during training: PSNR, PSNR with another person's photos, retrieval, IoU, of held-out people."""
 
 from __future__ import annotations
 

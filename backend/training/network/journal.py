@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run tells: JSON lines, a line for the person, a progress bar in a terminal, TensorBoard's files.
+"""The log of a run: JSON lines, text lines, a progress bar in a terminal, TensorBoard files.
 
 The bar needs the package tqdm and TensorBoard's files tensorboard; without them there are none.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What training minimises. Images are [...,H,W,C] in 0..1."""
+"""The losses of training. Images are [...,H,W,C] in 0..1."""
 
 from __future__ import annotations
 

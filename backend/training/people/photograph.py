@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from .surroundings import Backgrounds
-from .wear import occlude, tone, wear_down
+from .wear import degrade, occlude, tone
 
 OCCLUDED = 0.25  # share of wild pictures in which something stands before the person
 _BACKDROPS = ((0.72, 0.72, 0.72), (0.9, 0.9, 0.9), (0.45, 0.45, 0.46), (0.1, 0.1, 0.1), (0.25, 0.6, 0.32))
@@ -57,7 +57,7 @@ def photograph(
     if not worn:
         return Picture((frame + 0.5).astype(np.uint8), matte, np.zeros(matte.shape, bool))
     frame = tone(rng, frame.astype(np.uint8), 0.12)
-    return Picture(wear_down(rng, frame.astype(np.uint8)), matte, (matte > 0) & (visible == 0))
+    return Picture(degrade(rng, frame.astype(np.uint8)), matte, (matte > 0) & (visible == 0))
 
 
 def studio_backdrop(rng: np.random.Generator) -> np.ndarray:

@@ -42,7 +42,7 @@ def occlude(
         alpha[region] = 0
 
 
-def wear_down(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
+def degrade(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
     """Blur, low resolution, noise and JPEG, each in some pictures: uint8 [H,W,3] -> uint8."""
     image = Image.fromarray(pixels)
     size = image.size
