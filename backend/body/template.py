@@ -59,9 +59,6 @@ class Template:
         q = (np.asarray(points) - self.head_centre) * (100 / self.head_scale)
         return np.stack([q[..., 0], q[..., 2], -q[..., 1]], -1)
 
-    def joint_index(self, name):
-        return self.joint_names.index(name)
-
     def region(self, name):
         """[Nv] in 0..1: how much a vertex belongs to a named region of the skin."""
         return self.regions[self.region_names.index(name)]

@@ -48,8 +48,9 @@ def load_model(
 
     encoder_weights, features: see `load_encoder`, where the configuration asks for a Sapiens encoder.
     """
-    path = bundled(str(name_or_path)) if str(name_or_path) in PRESETS else Path(name_or_path)
-    if str(name_or_path) in PRESETS and not path.is_file():
+    shipped = str(name_or_path) in PRESETS
+    path = bundled(str(name_or_path)) if shipped else Path(name_or_path)
+    if shipped and not path.is_file():
         raise CheckpointError(
             f"No weights of the {name_or_path} model are bundled.",
             "Train it with `lca train`, or give a file.",
@@ -61,7 +62,12 @@ def load_model(
         raise file.wrong(f"{path.name} holds no LCA model.")
     if version > VERSION:
         raise CheckpointError(f"{path.name} was written by a newer version of this program.")
-    config = _checked_config(header, file, encoder_weights)
+    try:
+        config = ModelConfig.from_json(header.get("config"))
+        if not shipped:  # torch's meta device takes a second of imports
+            _check_size(config, file, encoder_weights)
+    except ConfigError as error:
+        raise file.wrong(f"{path.name} cannot be used. {error.message}") from error
     model = LCA(config)
     fill(dict(model.trainable()), file)
     if config.encoder != "starter":
@@ -70,16 +76,12 @@ def load_model(
     return model.eval()
 
 
-def _checked_config(header: dict, file: TensorFile, encoder_weights: str | Path | None) -> ModelConfig:
-    """The configuration in a header, once a network of it, which takes no memory yet, was compared with the
-    file's table, and its frozen encoder with the size of the encoder's own file.
+def _check_size(config: ModelConfig, file: TensorFile, encoder_weights: str | Path | None) -> None:
+    """Compares a network of a configuration, which takes no memory yet, with the file's table, and its frozen
+    encoder with the size of the encoder's own file.
     """
-    try:
-        config = ModelConfig.from_json(header.get("config"))
-        with torch.device("meta"):
-            network = LCA(config)
-    except ConfigError as error:
-        raise file.wrong(f"{file.path.name} cannot be used. {error.message}") from error
+    with torch.device("meta"):
+        network = LCA(config)
     check_weights(dict(network.trainable()), file)
     frozen = sum(p.numel() for p in network.parameters() if not p.requires_grad)
     if frozen and frozen > _encoder_file(encoder_weights).stat().st_size:  # no weight has less than a byte
@@ -87,7 +89,6 @@ def _checked_config(header: dict, file: TensorFile, encoder_weights: str | Path 
             f"{Path(encoder_weights).name} is too small for the image encoder of {file.path.name}.",
             "Choose the encoder that the model was trained with.",
         )
-    return config
 
 
 def load_encoder(model: LCA, weights: str | Path | None, features: str | Path | None = None) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Expression codes read from photos of faces.
+"""The encoder of expression codes from photos of faces.
 
 A code has 128 numbers. Which linear mixture of them means what is free, so it is chosen such that the linear
 readouts to and from ARKit's 52 values are `body.expression.arkit_from_code` and `expression_code`, whose rows
@@ -29,11 +29,6 @@ class FaceReading:
 
     code: Tensor
     gaze: Tensor
-
-    @property
-    def arkit(self) -> Tensor:
-        """ARKit values [...,52] in 0..1."""
-        return arkit_from_code(self.code).clamp(0, 1)
 
 
 def beyond_arkit(code: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from lca_blender.backend.body.skeleton import INDEX as JOINT
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.imaging.fit.evidence import JOINTS, feet_places
 from lca_blender.backend.imaging.fit.model import EXPRESSIONS, BodyFit, fit_model
-from lca_blender.backend.imaging.fit.solve import UPRIGHT
 from lca_blender.backend.imaging.landmarks.face import Face
 from lca_blender.backend.imaging.landmarks.pose import INDEX, NAMES, Pose
 from lca_blender.backend.imaging.landmarks.regions import Region
@@ -16,6 +15,7 @@ from lca_blender.backend.raster.mesh_faces import rasterize_mesh
 from lca_blender.backend.training.people.poses import random_pose
 
 HEIGHT, WIDTH = 480, 360
+UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # template axes -> camera axes, facing the camera
 
 
 def shape(**values: float) -> np.ndarray:

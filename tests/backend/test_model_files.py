@@ -3,6 +3,8 @@
 
 import json
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -31,6 +33,15 @@ def test_a_checkpoint_gives_the_same_network(tmp_path):
         a, b = (m.encode(*photos(), anchors).tokens for m in (model, again))
     assert torch.allclose(a, b, atol=5e-3)
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_the_shipped_network_loads_without_torchs_compiler():
+    """Importing it takes a second."""
+    code = (
+        "import sys; from lca_blender.backend.model.checkpoint import load_model; load_model('starter');"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.fixture(scope="module")

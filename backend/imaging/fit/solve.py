@@ -37,7 +37,6 @@ RIGID_ROUNDS, RIGID_SCALE, TOGETHER = 6, 8.0, 6
 MUCH_BETTER, LEGS_OFF, ASIDE = 15.0, 0.08, 0.7  # of energy; metres; cosine
 EDGES_FROM = 4.5  # the scale below which the outline counts
 GAZE_MOST, SHAPE_MOST = 0.6, 3.0  # radians; standard deviations
-UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # template axes -> camera axes, facing the camera
 TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 LIMBS = (  # joint, joint at the bone's end, landmarks at both
     ("upper_arm", "forearm", ("shoulder", "elbow")),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...imaging.faces import face_frame
 from ...model.config import ModelConfig
+from .faces import face_frame
 from .prepare import add_beside
 from .prepared import faces_path
 

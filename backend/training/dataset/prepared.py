@@ -59,7 +59,7 @@ class PreparedPerson:
 
     @property
     def face_frames(self) -> np.ndarray:
-        """float32 [V,2,3]: how the face lies in the views (`imaging.faces.face_frame`), NaN if unknown."""
+        """float32 [V,2,3]: how the face lies in the views (`faces.face_frame`), NaN if unknown."""
         if self.faces is None:
             return np.full((len(self.is_face), 2, 3), np.nan, np.float32)
         return self.faces.get_tensor("frames")

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...imaging.faces import face_crop
 from ...model.config import ModelConfig
 from ...model.expression_codes import SIZE
 from ...model.matching import SiteColors, combine
 from ...raster.camera import Camera
 from ..dataset.crops import ROOM
+from ..dataset.faces import face_crop
 from ..dataset.prepared import DISTANCE_STEP, ERROR_STEP, PreparedPeople, PreparedPerson
 from .anchor_pool import PooledAnchors
 from .config import BatchRecipe

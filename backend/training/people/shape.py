@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from safetensors.numpy import load_file
 
+from ...tensor_file import REINSTALL, TensorFile
 from .landmarks import load_landmarks
 from .noise import fbm_points
 from .sites import EYE, Sites, load_sites
@@ -92,7 +92,8 @@ def sample_size(rng: np.random.Generator, masculine: float, years: float) -> Siz
 def _table() -> _Table:
     from ...body.template import PATH
 
-    template, tensors = load_sites().template, load_file(PATH.with_name("phenotypes.safetensors"))
+    file = TensorFile(PATH.with_name("phenotypes.safetensors"), "table of phenotypes", REINSTALL)
+    template, tensors = load_sites().template, file.arrays()
     who, coefficients = tensors["phenotypes"].astype(np.float64), tensors["coefficients"].astype(np.float64)
     top = template.vertices[:, 2].argmax()
     rises = template.shape_deltas[: coefficients.shape[1], top, 2].astype(np.float64)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..model.expression_codes import SIZE
+from ...model.expression_codes import SIZE
 
 MIDDLE, RADIUS = (0.0, -0.143, 1.535), 0.085  # metres on the template: from the brows to the chin
 FRONT = -0.113  # metres: points behind are no face
