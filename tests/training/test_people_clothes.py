@@ -13,6 +13,7 @@ from lca_blender.backend.training.people import (
     complexion,
     drape,
     garments,
+    hair,
     haircuts,
     prints,
     shape,
@@ -21,7 +22,7 @@ from lca_blender.backend.training.people import (
     surface,
 )
 from lca_blender.backend.training.people.beards import beard_masks
-from lca_blender.backend.training.people.cloth import BodyShape, skirt
+from lca_blender.backend.training.people.cloth import BodyShape, shell, skirt
 from lca_blender.backend.training.people.face import MOUTH_RED
 from lca_blender.backend.training.people.figure import Figure
 from lca_blender.backend.training.people.landmarks import load_landmarks
@@ -113,10 +114,10 @@ def test_rings_of_cloth_are_convex_hulls():
 @pytest.mark.parametrize("name", [n for n, s in haircuts.STYLES.items() if s.strands])
 def test_no_hair_covers_the_eyes_or_runs_through_the_head(name):
     style, scalp = haircuts.STYLES[name], strands.head()
-    hair = strands.grow(np.random.default_rng(1), scalp, style, 300, complexion.HAIRLINE_HEIGHT, 2.6)
-    x, y, z = np.moveaxis(hair, -1, 0)
+    grown = strands.grow(np.random.default_rng(1), scalp, style, 300, complexion.HAIRLINE_HEIGHT, 2.6)
+    x, y, z = np.moveaxis(grown, -1, 0)
     assert ((np.abs(x) < 4.4) & (np.abs(y) < 1.2) & (z > 6)).mean() < 0.002
-    distance, _ = scalp.clearance(hair[:, 1:].reshape(-1, 3))
+    distance, _ = scalp.clearance(grown[:, 1:].reshape(-1, 3))
     assert (distance < -0.3).mean() < 0.01
 
 
@@ -124,17 +125,45 @@ def test_no_hair_covers_the_eyes_or_runs_through_the_head(name):
 def test_hair_stands_off_the_skull(name):
     """One to three centimetres over the crown, up to six for an afro."""
     style, scalp = haircuts.STYLES[name], strands.head()
-    hair = strands.grow(np.random.default_rng(2), scalp, style, 400, complexion.HAIRLINE_HEIGHT, 0.0)
-    crown = hair.reshape(-1, 3)
+    grown = strands.grow(np.random.default_rng(2), scalp, style, 400, complexion.HAIRLINE_HEIGHT, 0.0)
+    crown = grown.reshape(-1, 3)
     distance, _ = scalp.clearance(crown[crown[:, 1] > 8])
     assert 0.8 < np.quantile(distance, 0.8) < (6 if name == "afro" else 4)
+
+
+@pytest.mark.parametrize("name", ["crew", "short", "bob", "curly", "tail"])
+def test_the_mass_of_hair_lies_on_the_skull_under_the_strands(body, name):
+    style = haircuts.STYLES[name]
+    _, look = hair.sample_hair(np.random.default_rng(0), 0.0, 0.2, 0.0)
+    bare = np.zeros(len(body.vertices), np.float32)
+    line = complexion.HAIRLINE_HEIGHT
+    pieces = hair.make_hair(np.random.default_rng(0), body, style, look, line, None, bare)
+    mass = next(piece for piece in pieces if isinstance(piece.materials[0], hair.Mass))
+    local = body.sites.head_local(mass.vertices)
+    distance, _ = strands.head().clearance(local[local[:, 1] > 6])
+    assert len(distance) > 300
+    assert distance.min() > -0.3
+    assert 0.1 < np.median(distance) < style.volume
+
+
+def test_cloth_stands_off_the_skin(body):
+    t = Wardrobe(np.random.default_rng(0), body).tape
+    outline = np.minimum(np.minimum(t.z - t.height(100), t.height(140) - t.z), t.no_arms())
+    for offset in (0.006, 0.014):
+        piece = shell(body, outline, np.full(len(t.z), offset, np.float32), [None])
+        skin = body.sites.skin_vertices
+        _, near = cKDTree(body.vertices[skin]).query(piece.vertices)
+        near = skin[near]
+        off = ((piece.vertices - body.vertices[near]) * body.outward[near]).sum(1)
+        assert np.median(off) == pytest.approx(offset, abs=0.3 * offset)
+        assert (off < 0).mean() < 0.01
 
 
 def test_long_hair_lies_on_the_clothes(body):
     scalp = strands.head().dressed(np.full(len(body.vertices), 3.0, np.float32))
     style = haircuts.STYLES["long"]
-    hair = strands.grow(np.random.default_rng(0), scalp, style, 640, complexion.HAIRLINE_HEIGHT, 0.0)
-    low = hair[hair[..., 1] < -14]
+    grown = strands.grow(np.random.default_rng(0), scalp, style, 640, complexion.HAIRLINE_HEIGHT, 0.0)
+    low = grown[grown[..., 1] < -14]
     distance, _ = strands.head().clearance(low)
     assert len(low) > 500
     assert (distance > 3.0).mean() > 0.97

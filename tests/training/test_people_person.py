@@ -4,18 +4,23 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from lca_blender.backend.body.arkit import ARKIT_INDEX
-from lca_blender.backend.training.people import face, surface
+from lca_blender.backend.body.skeleton import INDEX
+from lca_blender.backend.raster.camera import look_at
+from lca_blender.backend.raster.mesh_faces import rasterize_mesh
+from lca_blender.backend.training.people import complexion, face, surface
 from lca_blender.backend.training.people.cloth import BodyShape, hang
 from lca_blender.backend.training.people.eyes import IRIS, Eye
 from lca_blender.backend.training.people.landmarks import load_landmarks
 from lca_blender.backend.training.people.person import sample_person
 from lca_blender.backend.training.people.prints import Fabric
+from lca_blender.backend.training.people.render import pose_person
 from lca_blender.backend.training.people.sites import EYE, SKIN, TEETH, load_sites
-from lca_blender.backend.training.people.skin import Skin
+from lca_blender.backend.training.people.skin import HAIRLINE_AZIMUTH, HAIRLINE_HEIGHT, Skin, scalp_height
 from scipy.spatial import cKDTree
 
 
@@ -71,10 +76,12 @@ def test_same_bits_on_any_number_of_threads():
 
 
 def test_same_seed_same_colours():
-    points = load_sites().template.vertices[:500]
+    points = load_sites().template.vertices
     for a, b in zip(sample_person(3).materials, sample_person(3).materials, strict=True):
         for x, y in zip(a.shade(points, points), b.shade(points, points), strict=True):
             assert x.tobytes() == y.tobytes()
+        for x, y in zip(getattr(a, "look", ()), getattr(b, "look", ()), strict=True):
+            assert np.array_equal(x, y)  # moles and spots are too small for the points above
 
 
 def test_every_mesh_is_whole(people):
@@ -129,7 +136,7 @@ def test_materials_answer_for_every_face(people):
 
 
 def test_a_top_covers_the_chest(people):
-    """No skin of the trunk shows, or lies in wait to poke through, under a tee, a shirt or a sweater."""
+    """No skin of the trunk is left under a tee, a shirt or a sweater, where it could come through."""
     whole = load_sites().template
     bare_faces = whole.faces[(whole.part[whole.faces] == SKIN).all(1)]
     p = whole.vertices[bare_faces]
@@ -139,6 +146,50 @@ def test_a_top_covers_the_chest(people):
     assert len(dressed) > 10
     for person in dressed:
         assert skin_area(person, torso) < 0.2 * full, person.seed
+
+
+def test_everybody_wears_something_about_the_hips(people):
+    """Cloth is there on all sides, children included, and no skin was taken away without it."""
+    sites = load_sites()
+    for person in people:
+        fabrics = [i for i, material in enumerate(person.materials) if isinstance(material, Fabric)]
+        cloth = np.unique(person.faces[np.isin(person.face_material, fabrics)])
+        points = person.template_points[cloth]
+        hips = points[(np.abs(points[:, 2] - sites.joint("pelvis")[2]) < 0.06) & ~sites.is_arm(points)]
+        turn = np.arctan2(hips[:, 0], -hips[:, 1])
+        assert (np.histogram(turn, 8, (-np.pi, np.pi))[0] > 0).all(), person.seed
+
+
+def lip_edges(sites):
+    """For columns across the mouth, the vertices of the upper lip that look down and of the lower that look
+    up."""
+    template = sites.template
+    local, up = sites.head_local(template.vertices), template.normals[:, 2]
+    lips = (template.region("lips") > 0.55) & (template.part == SKIN)
+    near = lips & (np.abs(local[:, 1] - load_landmarks().lip_seam[0]) < 0.5)
+    for x in np.linspace(-2, 2, 9):  # head units
+        column = near & (np.abs(local[:, 0] - x) < 0.25)
+        yield np.flatnonzero(column & (up < -0.5)), np.flatnonzero(column & (up > 0.5))
+
+
+def test_lips_of_people_touch(people):
+    template = load_sites().template
+    for person in people[:12]:
+        body = np.unique(person.faces[person.face_material < 4])
+        distance, near = cKDTree(person.template_points[body]).query(template.vertices)
+        height = np.where(distance < 1e-6, person.vertices[body[near], 2], np.nan)
+        gaps = [height[up].min() - height[low].max() for up, low in lip_edges(load_sites())]
+        assert max(gaps) < 0.0003, person.seed
+
+
+def test_hair_greys_with_age():
+    rng, ancestry = np.random.default_rng(0), np.array([0.2, 0.3, 0.5])
+    grey = {y: np.mean([complexion.sample_hair_colour(rng, ancestry, y)[1] for _ in range(200)])
+            for y in (20, 40, 60, 78)}  # fmt: skip
+    assert grey[20] == 0
+    assert grey[40] < 0.15
+    assert 0.3 < grey[60] < 0.7
+    assert grey[78] > 0.9
 
 
 def test_faces_and_hands_stay_bare(people):
@@ -244,6 +295,18 @@ def test_nails_are_found_on_every_finger_and_toe():
     assert distance.max() < 0.006
     assert (frames[:5, 3, :2] > 0.002).all()
     assert (frames[:, 3, :2] < 0.014).all()
+    skin = sample_person(5).materials[SKIN]
+    skin = replace(skin, look=skin.look._replace(polish=1.0, nails=np.array([0.1, 0.2, 0.9])))
+    middle = frames[:, 0].astype(np.float32)
+    assert np.abs(skin.shade(middle, middle).albedo - skin.look.nails).max() < 0.05
+
+
+def test_the_hairline_lies_at_its_heights():
+    """Before, beside and behind the head, on the mean hairline's own heights."""
+    for azimuth, height in zip(HAIRLINE_AZIMUTH, HAIRLINE_HEIGHT, strict=True):
+        x, z = 7 * np.sin(np.radians(azimuth)), 7 * np.cos(np.radians(azimuth)) - 1
+        assert scalp_height(x, height + 1.5, z, HAIRLINE_HEIGHT) == pytest.approx(1.5, abs=1e-6)
+    assert scalp_height(0.0, 9.0, 8.0, HAIRLINE_HEIGHT) == pytest.approx(1.6, abs=1e-6)
 
 
 def test_lashes_follow_the_lids_when_they_close():
@@ -256,6 +319,33 @@ def test_lashes_follow_the_lids_when_they_close():
     assert len(moved) == len(rows)
     assert moved[:, 2].min() < -0.006
     assert np.linalg.norm(moved, axis=1).max() < 0.03
+
+
+@pytest.mark.parametrize("first", [4, 5])  # material of lashes, of brows
+def test_lashes_and_brows_grow_on_both_sides(first):
+    person = sample_person(5)
+    x = person.vertices[np.unique(person.faces[person.face_material == first]), 0]
+    assert 0.45 < (x > 0).mean() < 0.55
+    assert np.abs(x).max() < 0.08
+
+
+def test_blinks_close_the_lids_of_every_face(people):
+    """From the front no more than slivers of the eyeballs are left, however far the lids were open."""
+    blink = np.zeros(52, np.float32)
+    blink[[ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]] = 1
+    for person in people[:12]:
+        body = np.ascontiguousarray(person.faces[person.face_material < 4])
+        part = person.face_material[person.face_material < 4]
+        seen = []
+        for expression in (None, blink):
+            posed = pose_person(person, np.zeros((58, 3)), expression)
+            middle = person.joint_heads[[INDEX["eye.L"], INDEX["eye.R"]]].mean(0)
+            viewmat = np.asarray(look_at((middle[0], middle[1] - 1.0, middle[2]), tuple(middle)))
+            K = np.array([[1200.0, 0, 90], [0, 1200, 40], [0, 0, 1]])
+            face = rasterize_mesh(posed.points, body, viewmat, K, 180, 80).face
+            seen.append((part[face[face >= 0]] == EYE).sum())
+        assert seen[0] > 100
+        assert seen[1] < 0.05 * seen[0], (person.seed, seen)
 
 
 def test_relief_is_a_gradient():

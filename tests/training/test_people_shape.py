@@ -109,14 +109,7 @@ def test_landmarks_agree_with_the_templates_regions_and_joints():
     assert marks.lip_top[0] < marks.nostril[1] < marks.nose_tip[1] + 0.3
 
 
-def test_lips_at_rest_touch_and_opened_lids_still_close():
-    rng = np.random.default_rng(3)
-    for _ in range(6):
-        size = shape.sample_size(rng, 1.0, 40)
-        vertices, _ = shape.apply_shape(TEMPLATE, shape.sample_betas(rng, 1.0, 40, size)[0])
-        closed = rest_face.close_lips(vertices, SITES)
-        gaps = [closed[up, 2].min() - closed[low, 2].max() for up, low in rest_face._lip_edges()]
-        assert max(gaps) < 0.0003
+def test_opened_lids_still_close():
     rows = np.arange(len(TEMPLATE.vertices))
     share = 0.6
     opened = rest_face.open_lids(TEMPLATE.vertices, SITES, share)

@@ -36,15 +36,18 @@ class BodyShape:
         vertices = (self.vertices + by).astype(np.float32)
         return replace(self, vertices=vertices, outward=smooth_normals(vertices, self.sites, 2))
 
+    def _nearest(self, points: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
+        """The mean template's skin vertices [p, neighbours] that are nearest to points [p, 3], and their
+        shares, which fall with the square of the distance (metres) and sum to 1."""
+        distance, index = self.sites.tree.query(points, neighbours)
+        weight = 1 / (distance + 0.004) ** 2
+        return self.sites.skin_vertices[index], weight / weight.sum(1, keepdims=True)
+
     def carry(self, points: np.ndarray, neighbours: int = 8, scale: float = 1.0) -> np.ndarray:
         """Points [p, 3] near the mean template -> the same places on this person, `scale` times as far off
         the skin (nearest displacements, blended).
         """
-        near = self.sites.skin_vertices
-        distance, index = self.sites.tree.query(points, neighbours)
-        weight = 1 / (distance + 0.004) ** 2
-        weight /= weight.sum(1, keepdims=True)
-        chosen, mean = near[index], self.sites.template.vertices
+        (chosen, weight), mean = self._nearest(points, neighbours), self.sites.template.vertices
         skin = (self.vertices[chosen] * weight[..., None]).sum(1)
         return (skin + scale * (points - (mean[chosen] * weight[..., None]).sum(1))).astype(np.float32)
 
@@ -60,12 +63,7 @@ class BodyShape:
 
     def carry_with_skin(self, points: np.ndarray, neighbours: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """`carry` and `below` in one search."""
-        near = self.sites.skin_vertices
-        distance, index = self.sites.tree.query(points, neighbours)
-        weight = 1 / (distance + 0.004) ** 2
-        weight /= weight.sum(1, keepdims=True)
-        chosen = near[index]
-        mean = self.sites.template.vertices
+        (chosen, weight), mean = self._nearest(points, neighbours), self.sites.template.vertices
         moved = ((self.vertices[chosen] - mean[chosen]) * weight[..., None]).sum(1)
         return (points + moved).astype(np.float32), mean[chosen[:, 0]]
 
@@ -145,7 +143,9 @@ def shell(
         return None
     patch = surface.whole(len(outline), near)
     patch = surface.clip(patch, patch.carry(outline))
-    patch = surface.drop_crumbs(surface.subdivide(patch) if fine and len(patch.faces) < 3000 else patch)
+    if fine and len(patch.faces) < 3000:
+        patch = surface.subdivide(patch)
+    patch = surface.drop_small_pieces(patch)
     rest = patch.carry(sites.template.vertices)
     inner, off = patch.carry(shape.vertices), patch.carry(offset)
     outward = patch.carry(shape.outward)

@@ -96,7 +96,7 @@ def sample_skin_look(
     young = float(np.clip((14 - years) / 10, 0, 1))
     dark = luminance(base) < 0.45
     woman = masculine < 0.5
-    lips, made_up = _lips(rng, base, woman and grown)
+    lips, makeup = _lips(rng, base, woman and grown)
     polish = woman and years > 12 and rng.random() < 0.35
     nails = (
         hsv(rng.random(), rng.uniform(0.2, 0.9), rng.uniform(0.3, 0.95))
@@ -133,8 +133,8 @@ def sample_skin_look(
         pores=float(rng.uniform(0.6, 1.1) * (1 - 0.55 * young) * (1 + 0.3 * masculine + 0.4 * old)),
         bags=float(np.clip(rng.uniform(0.02, 0.22) + 0.2 * old, 0, 0.45)),
         lash=float(rng.uniform(0.5, 0.75) + 0.2 * woman),
-        liner=float(rng.uniform(0.3, 0.9)) if made_up else 0.0,
-        blush=float(rng.uniform(0.2, 0.8)) if made_up else 0.0,
+        liner=float(rng.uniform(0.3, 0.9)) if makeup else 0.0,
+        blush=float(rng.uniform(0.2, 0.8)) if makeup else 0.0,
         polish=float(polish),
         brow_width=float(np.clip(rng.normal(0.80 + 0.25 * masculine - 0.1 * young, 0.16), 0.45, 1.5)),
         brow_lift=float(np.clip(rng.normal(0.10 - 0.15 * masculine, 0.10), -0.3, 0.35)),
@@ -148,17 +148,17 @@ def sample_skin_look(
     )
 
 
-def _lips(rng, base, may_be_painted) -> tuple[np.ndarray, bool]:
-    """Colour [3] of the lips, and whether the face is made up."""
+def _lips(rng, base, may_wear_makeup) -> tuple[np.ndarray, bool]:
+    """Colour [3] of the lips, and whether the face wears make-up."""
     pale = np.clip((luminance(base) - 0.4) / 0.3, 0, 1)
     lips = pale * base * np.array([0.86, 0.66, 0.66])
     lips += (1 - pale) * (base * np.array([1.0, 0.80, 0.82]) + np.array([0.035, 0.01, 0.015]))
     lips = lips + rng.uniform(0.1, 0.5) * (base - lips)
-    made_up = may_be_painted and rng.random() < 0.4
-    if made_up:
+    makeup = may_wear_makeup and rng.random() < 0.4
+    if makeup:
         colour = hsv(rng.uniform(0.93, 1.02), rng.uniform(0.45, 0.85), rng.uniform(0.4, 0.8))
         lips = lips + rng.uniform(0.35, 0.75) * (colour - lips)
-    return lips, bool(made_up)
+    return lips, bool(makeup)
 
 
 def _hairline(rng, masculine, years) -> np.ndarray:

@@ -48,7 +48,7 @@ def make_person_record(
     """One person in `body_views` full or upper body views and `face_views` views of head and shoulders.
 
     Returns the record described above, with `template_map` as uint16 steps (`records.restore_map` gives
-    metres). In the regime "wild" the colours are those of a spoiled photograph. "both" takes turns between
+    metres). In the regime "wild" the colours are those of a degraded photograph. "both" takes turns between
     studio and wild by the seed. The same arguments give the same bits.
     """
     from .person import sample_person

@@ -70,8 +70,6 @@ class Eye:
 
     def shade(self, rest_points: np.ndarray, normals: np.ndarray) -> Surface:
         p = np.ascontiguousarray(rest_points, np.float32)
-        out = Surface(
-            np.empty((len(p), 3), np.float32), np.empty(len(p), np.float32), np.empty(len(p), np.float32)
-        )
+        out = Surface.empty(len(p))
         shade_eye(p, self.centre, self.scale, self.iris, self.ring, self.sclera, self.pupil, self.veins, *out)
         return out

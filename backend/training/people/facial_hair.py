@@ -18,7 +18,7 @@ from .face import brow_mask
 from .landmarks import Landmarks, interp, load_landmarks
 from .materials import Surface
 from .noise import lattice
-from .sites import EYE, Sites, load_sites
+from .sites import EYE, SKIN, Sites, from_head_axes, load_sites, to_head_axes
 from .skin import SkinLook
 
 UPPER_LASHES, LOWER_LASHES, BROW_HAIRS, BEARD_HAIRS = 62, 30, 950, 6500
@@ -40,21 +40,25 @@ class Roots(NamedTuple):
         return np.einsum("nk,nkc->nc", self.barycentric, values[corners])
 
 
+def _roots_in(sites: Sites, triangles: np.ndarray, barycentric: np.ndarray, unit: bool = False) -> Roots:
+    """Roots at barycentric coordinates [n, 3] in triangles [n]; their normals are interpolated, where `unit`
+    at length one."""
+    roots = Roots(triangles, barycentric, None, None)
+    points, outward = roots.of(sites.template.vertices), roots.of(sites.template.normals)
+    if unit:
+        outward = outward / np.linalg.norm(outward, axis=1, keepdims=True)
+    return roots._replace(points=sites.head_local(points), outward=to_head_axes(outward))
+
+
 def _rooted(sites: Sites, points: np.ndarray) -> Roots:
-    """Roots at the skin that is nearest to head-local points [n, 3]."""
-    template = sites.template
-    triangles, barycentric = nearest_on_surface(sites.from_head_local(points).astype(np.float64), template)
-    corners = template.faces[triangles]
-    at = np.einsum("nk,nkc->nc", barycentric, template.vertices[corners])
-    n = np.einsum("nk,nkc->nc", barycentric, template.normals[corners])
-    n = n / np.linalg.norm(n, axis=1, keepdims=True)
-    local = np.stack([n[:, 0], n[:, 2], -n[:, 1]], 1)
-    return Roots(triangles, barycentric, sites.head_local(at), local)
+    """Roots at the skin that is nearest to head-local points [n, 3], with unit normals."""
+    places = sites.from_head_local(points).astype(np.float64)
+    return _roots_in(sites, *nearest_on_surface(places, sites.template), unit=True)
 
 
 @lru_cache(maxsize=1)
 def _front_tree():
-    """The face's skin seen from the front: a tree over (x, y), and z."""
+    """The face's skin seen from the front: a tree over (x, y) and z [n], head units."""
     sites = load_sites()
     local = sites.head_local(sites.template.vertices[sites.skin_vertices])
     front = local[(local[:, 2] > 4) & (np.abs(local[:, 1]) < 13)]
@@ -62,12 +66,14 @@ def _front_tree():
 
 
 def _on_front(sites: Sites, x: np.ndarray, y: np.ndarray) -> Roots:
+    """Roots at the foremost skin near x [n], y [n], head units."""
     tree, depth = _front_tree()
     _, near = tree.query(np.stack([x, y], 1), 4)
     return _rooted(sites, np.stack([x, y, depth[near].max(1)], 1))
 
 
 def _lash_roots(rng: np.random.Generator, sites: Sites, marks: Landmarks, upper: bool):
+    """Places 0..1 along the left eye's lid [n] and the roots of lashes there."""
     count = UPPER_LASHES if upper else LOWER_LASHES
     t = np.linspace(0.04, 0.98, count) + rng.normal(0, 0.006, count)
     x = marks.lid_span[0] + t * (marks.lid_span[1] - marks.lid_span[0])
@@ -125,12 +131,12 @@ def _beard_masks(points, marks):
 
 @lru_cache(maxsize=1)
 def _bearded():
-    """Triangles [f] of the lower face's skin and their cumulated area."""
+    """Triangles [f] of the lower face's skin and their cumulated area [f], to a common factor."""
     sites = load_sites()
     marks, template = load_landmarks(), sites.template
     local = sites.head_local(template.vertices)
     p = local[template.faces]
-    skin = (template.part[template.faces] == 0).all(1)
+    skin = (template.part[template.faces] == SKIN).all(1)
     low = (
         (p[..., 1].max(1) < marks.ear[1] + 2)
         & (p[..., 1].min(1) > marks.chin[1] - 5)
@@ -143,15 +149,11 @@ def _bearded():
 
 def _beard(rng: np.random.Generator, sites: Sites, marks: Landmarks, look: SkinLook):
     """Hairs of beard and moustache, which fall, and part under the nose."""
-    template = sites.template
     faces, area = _bearded()
     place = (np.arange(BEARD_HAIRS) + rng.random(BEARD_HAIRS)) / BEARD_HAIRS * area[-1]
     triangles = faces[np.searchsorted(area, place).clip(0, len(faces) - 1)]
     barycentric = rng.dirichlet((1, 1, 1), BEARD_HAIRS)
-    corners = template.faces[triangles]
-    at = np.einsum("nk,nkc->nc", barycentric, template.vertices[corners])
-    n = np.einsum("nk,nkc->nc", barycentric, template.normals[corners])
-    roots = Roots(triangles, barycentric, sites.head_local(at), np.stack([n[:, 0], n[:, 2], -n[:, 1]], 1))
+    roots = _roots_in(sites, triangles, barycentric)
     jaw, moustache, chin = _beard_masks(roots.points, marks).T
     jaw = look.beard * (chin if look.goatee > 0.5 else jaw)
     moustache = look.moustache * moustache
@@ -213,7 +215,7 @@ def _hairs(shape: BodyShape, grown: list, material, spin: bool) -> Piece:
     sunk = -0.04 * roots.outward
     offsets = np.stack([sunk - across, sunk + across, middle - 0.7 * across, middle + 0.7 * across, tip], 1)
     n = len(length)
-    metres = np.stack([offsets[..., 0], -offsets[..., 2], offsets[..., 1]], -1) * sites.head_scale
+    metres = from_head_axes(offsets) * sites.head_scale
     at, on_mean = roots.of(shape.vertices), roots.of(sites.template.vertices)
     deltas = np.stack([roots.of(delta) for delta in sites.template.expression_deltas])
     deltas = np.repeat(deltas[:, :, None], 5, 2)
@@ -249,7 +251,7 @@ def make_facial_hair(rng: np.random.Generator, shape: BodyShape, look: SkinLook,
     """Lashes, brows and, where the look has one, a beard; `grey`: share of grey hairs in brow and beard."""
     sites, marks = shape.sites, load_landmarks()
     length = 0.42 + 0.5 * look.lash * rng.uniform(0.6, 1.0)
-    lashes = [make for upper in (True, False) for make in [_lashes(rng, sites, marks, upper, length)]]
+    lashes = [_lashes(rng, sites, marks, upper, length) for upper in (True, False)]
     lashes += [_mirrored(sites, hair) for hair in lashes]
     brows = [_brow(rng, sites, marks, look)]
     brows.append(_mirrored(sites, _brow(rng, sites, marks, look)))

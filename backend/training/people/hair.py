@@ -16,7 +16,7 @@ from .haircuts import FLOWS, TIE, Style, sample_style
 from .locks import braid_mesh, bun_mesh, ribbons
 from .materials import Surface, hsv
 from .noise import fbm_points, noise3, smoothstep
-from .sites import Sites
+from .sites import Sites, from_head_axes
 from .strands import Head, grow, head, scalp_heights, tail_strands, volume_at
 
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
@@ -84,9 +84,7 @@ def shade_mass(points, look, albedo, roughness, specular):
 
 def _filled(kernel, points, look) -> Surface:
     p = np.ascontiguousarray(points, np.float32)
-    out = Surface(
-        np.empty((len(p), 3), np.float32), np.empty(len(p), np.float32), np.empty(len(p), np.float32)
-    )
+    out = Surface.empty(len(p))
     kernel(p, look, *out)
     return out
 
@@ -211,7 +209,7 @@ def _hung(shape: BodyShape, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 def _ribbons(rng, shape: BodyShape, scalp: Head, strands, width: float, look: HairLook) -> Piece:
     n, m = strands.shape[:2]
     _, out = scalp.clearance(strands.reshape(-1, 3))
-    outward = np.stack([out[:, 0], -out[:, 2], out[:, 1]], 1).reshape(strands.shape)
+    outward = from_head_axes(out).reshape(strands.shape)
     rest = shape.sites.from_head_local(strands.reshape(-1, 3)).astype(np.float32)
     places, weights, below = _hung(shape, rest)
     vertices, faces, coordinate = ribbons(
@@ -238,16 +236,15 @@ _NATURAL = (  # sRGB, chance
 
 def sample_hair(
     rng: np.random.Generator, masculine: float, age: float, place: float
-) -> tuple[Style, HairLook, np.ndarray]:
-    """Random cut and colour; also the colour [3] that brows and beard share. `place` of the skin on the Monk
-    scale, 0..9: light hair goes with light skin unless it is dyed.
+) -> tuple[Style, HairLook]:
+    """Random cut and colour. age: 0 at eighteen to 1 at eighty years; place: of the skin on the Monk scale,
+    0..9: light hair goes with light skin unless it is dyed.
     """
     chance = np.array([c for _, c in _NATURAL])
     chance[3:] *= np.clip(1.5 - place / 3, 0.03, 1)
     colour = np.array(_NATURAL[rng.choice(len(_NATURAL), p=chance / chance.sum())][0])
     colour = np.clip(colour * rng.uniform(0.8, 1.25) + rng.normal(0, 0.008, 3), 0.02, 0.95)
     grey = float(np.clip((age - 0.5) * 2.2 + rng.normal(0, 0.2), 0, 1))
-    natural = colour * (1 - grey) + 0.66 * grey
     dyed = rng.random() < 0.06
     root = (
         hsv(rng.random(), rng.uniform(0.4, 0.8), rng.uniform(0.4, 0.8)).astype(np.float64) if dyed else colour
@@ -258,4 +255,4 @@ def sample_hair(
         grey=0.0 if dyed else grey,
         streaks=float(rng.uniform(0.5, 1.2)), shine=float(rng.uniform(0.45, 0.85)), flow=0,
     )  # fmt: skip
-    return sample_style(rng, masculine, place), look, natural
+    return sample_style(rng, masculine, place), look

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from ...raster.mesh_faces import rasterize_flat
-from .sites import EYE, SKIN, Sites, load_sites
+from .sites import EYE, SKIN, Sites, load_sites, to_head_axes
 
 COLUMNS = 33
 _STEP = 0.02  # head units to a pixel of the picture that is measured
@@ -161,8 +161,7 @@ def _brow_line(sites: Sites, local, skin, span):
 
 def _nostril(sites: Sites, local, nose):
     """The middle of the hollow under the wing: vertices that lie deeper than their neighbours."""
-    n = sites.template.normals
-    outward = np.stack([n[:, 0], n[:, 2], -n[:, 1]], 1)
+    outward = to_head_axes(sites.template.normals)
     hollow = ((sites.average @ local - local) * outward).sum(1)
     x = local[:, 0]
     weight = np.where(nose & (x > 0.35) & (x < 1.4) & (outward[:, 1] < 0.2), np.maximum(hollow, 0), 0) ** 2

@@ -17,6 +17,11 @@ class Surface(NamedTuple):
     roughness: np.ndarray
     specular: np.ndarray
 
+    @classmethod
+    def empty(cls, count: int) -> Surface:
+        """Uninitialized float32 arrays for `count` points, which a kernel fills."""
+        return cls(np.empty((count, 3), np.float32), np.empty(count, np.float32), np.empty(count, np.float32))
+
 
 class Material(Protocol):
     """Anything that can say how it looks at points of the mean template's rest space."""

@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numba
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from .noise import noise3, smoothstep
-from .sites import Sites
+from .sites import load_sites
 from .surface import adjacency
 
 _JIT = {"cache": True, "nogil": True}
 
 
-def nail_frames(sites: Sites) -> np.ndarray:
+@lru_cache(maxsize=1)
+def nail_frames() -> np.ndarray:
     """[10, 4, 3] of the left hand's and foot's nails on the mean template, metres: the middle, unit vectors
     along the digit and out of the nail, and half the (length, width, thickness)."""
-    template, tips = sites.template, sites.template.joint_tails
+    template = load_sites().template
+    tips = template.joint_tails
     names = template.joint_names
     out = []
     for region, ends in (("fingernails", "thumb index middle ring pinky"), ("toenails", "")):
@@ -45,8 +49,10 @@ def nail_frames(sites: Sites) -> np.ndarray:
     return np.array(out, np.float64)
 
 
-def hand_frame(sites: Sites) -> np.ndarray:
-    """[3, 3] wrist, direction of the fingers and dorsal direction of the left hand."""
+@lru_cache(maxsize=1)
+def hand_frame() -> np.ndarray:
+    """[3, 3] the mean template's left hand: the wrist, metres, directions of fingers and back of the hand."""
+    sites = load_sites()
     wrist, middle, index, pinky = (sites.joint(n) for n in ("hand.L", "middle1.L", "index1.L", "pinky1.L"))
     along = (middle - wrist) / np.linalg.norm(middle - wrist)
     dorsal = np.cross(along, index - pinky)

@@ -105,15 +105,15 @@ def _body_materials(
     teeth = (
         np.array([0.88, 0.85, 0.77]) * rng.uniform(0.88, 1.0) * (1 - 0.08 * look.age * np.array([0.5, 1, 2]))
     )
-    depth = {"sites_origin": float(origin[1]), "scale": sites.head_scale}
+    frame = {"origin_y": float(origin[1]), "scale": sites.head_scale}
     pupil, veins = PUPIL * rng.uniform(0.75, 1.3), rng.uniform(0.1, 0.6) * float(np.clip(years / 40, 0.2, 1))
     materials = [None] * 4
     materials[SKIN] = skin.Skin(
-        look, load_landmarks(), origin, sites.head_scale, nails.nail_frames(sites), nails.hand_frame(sites)
+        look, load_landmarks(), origin, sites.head_scale, nails.nail_frames(), nails.hand_frame()
     )
     materials[EYE] = Eye(iris, ring, sclera, centre, sites.head_scale, float(pupil), float(veins))
-    materials[TEETH] = skin.Plain(teeth, 0.25, 0.6, fade_from=8.4, **depth)
-    materials[MOUTH] = skin.Plain(np.array(face.MOUTH_RED), 0.45, 0.3, fade_from=8.2, **depth)
+    materials[TEETH] = skin.Plain(teeth, 0.25, 0.6, fade_from=8.4, **frame)
+    materials[MOUTH] = skin.Plain(np.array(face.MOUTH_RED), 0.45, 0.3, fade_from=8.2, **frame)
     return materials
 
 
@@ -159,20 +159,18 @@ def sample_person(seed: int) -> Person:
     betas, ancestry = shape.sample_betas(rng, masculine, years, size)
     vertices, heads = shape.apply_shape(sites.template, betas)
     vertices = vertices + shape.individuality(rng, sites)
-    vertices = rest_face.close_lips(rest_face.smile(vertices, sites, rng.uniform(*rest_face.SMILE)), sites)
-    eyes = [sites.template.joint_names.index(f"eye.{side}") for side in "LR"]
-    apart = [np.linalg.norm(at[eyes[0]] - at[eyes[1]]) for at in (heads, sites.template.joint_heads)]
-    vertices = rest_face.lower_teeth(vertices, sites, apart[0] / apart[1])
+    vertices = rest_face.smile(vertices, sites, rng.uniform(*rest_face.SMILE))
+    vertices = rest_face.lower_teeth(vertices, sites, _head_size(heads, sites))
     openness = float(rng.uniform(*rest_face.OPENNESS))
     body = BodyShape.of(rest_face.open_lids(vertices, sites, openness), sites)
 
     tone = complexion.skin_tone(rng, ancestry)
     colour, grey = complexion.sample_hair_colour(rng, ancestry, years)
     style, hair_look = _hair_style(rng, masculine, years, ancestry, colour, grey)
-    now = colour * (1 - grey) + 0.62 * grey
-    look = complexion.sample_skin_look(rng, masculine, years, now, tone)
+    greyed = colour * (1 - grey) + 0.62 * grey
+    look = complexion.sample_skin_look(rng, masculine, years, greyed, tone)
     tint = {"bald": rng.choice([0.0, 0.25, 0.45]), "cropped": 0.9}.get(style.name, 0.85)
-    look = look._replace(scalp=float(tint), scalp_colour=(0.6 * now + 0.1 * look.base).astype(np.float64))
+    look = look._replace(scalp=float(tint), scalp_colour=(0.6 * greyed + 0.1 * look.base).astype(np.float64))
     worn = outfit.dress(rng, body, masculine)
     hats, roots_below = [], None
     if rng.random() < 0.09 and style.name not in ("bun", "afro", "curly"):
@@ -194,12 +192,19 @@ def sample_person(seed: int) -> Person:
     return person
 
 
+def _head_size(heads: np.ndarray, sites: Sites) -> float:
+    """The distance between a person's eyes, by their joint heads [J, 3], over that of the mean template."""
+    left, right = (sites.template.joint_names.index(f"eye.{side}") for side in "LR")
+    own, mean = (np.linalg.norm(at[left] - at[right]) for at in (heads, sites.template.joint_heads))
+    return own / mean
+
+
 def _hair_style(rng, masculine: float, years: float, ancestry: np.ndarray, colour: np.ndarray, grey: float):
     """A cut that people of that sex, age and ancestry wear, and its look in their own colour or dyed."""
     aged, curls = float(np.clip((years - 18) / 62, 0, 1)), 9 * float(ancestry[0])
-    style, look, _ = hair.sample_hair(rng, masculine, aged, curls)
+    style, look = hair.sample_hair(rng, masculine, aged, curls)
     while style.name == "bald" and years < 25:
-        style, look, _ = hair.sample_hair(rng, masculine, aged, curls)
+        style, look = hair.sample_hair(rng, masculine, aged, curls)
     if years > 15 and rng.random() < (0.12 if masculine < 0.5 else 0.03):
         return style, look  # as it was drawn: dyed
     lighter = look.tip / np.maximum(look.root, 1e-6)

@@ -254,9 +254,7 @@ class Fabric:
 
     def shade(self, rest_points: np.ndarray, normals: np.ndarray) -> Surface:
         p = np.ascontiguousarray(rest_points, np.float32)
-        out = Surface(
-            np.empty((len(p), 3), np.float32), np.empty(len(p), np.float32), np.empty(len(p), np.float32)
-        )
+        out = Surface.empty(len(p))
         shade_fabric(p, self.look, self.place, *out)
         return out
 

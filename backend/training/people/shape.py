@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Random bodies and faces: age, stature and mass as people have them, a body out of the table of phenotypes
-that comes close, and what no shape holds.
+that comes close, and small displacements that no shape of the template makes.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numba
@@ -42,13 +42,10 @@ BODY_SPREAD, FACE_SPREAD = 0.25, 1.0  # sigmas of what is added to a row's coeff
 
 
 class Size(NamedTuple):
-    """Stature in metres, mass in kilograms, and the standard scores of both among people of that sex and
-    age."""
+    """Stature in metres and mass in kilograms."""
 
     stature: float
     mass: float
-    tall: float
-    heavy: float
 
 
 class _Table(NamedTuple):
@@ -85,15 +82,15 @@ def sample_size(rng: np.random.Generator, masculine: float, years: float) -> Siz
         stature = mean + spread * tall - 0.001 * max(years - 50, 0)
         mass = kilos * np.exp(np.sqrt(variance) * heavy - variance / 2)
     mass = np.clip(mass, BMI[0] * stature**2, BMI[1] * stature**2)
-    return Size(float(stature), float(mass), float(tall), float(heavy))
+    return Size(float(stature), float(mass))
 
 
 @lru_cache(maxsize=1)
 def _table() -> _Table:
     from ...body.template import PATH
 
-    file = TensorFile(PATH.with_name("phenotypes.safetensors"), "table of phenotypes", REINSTALL)
-    template, tensors = load_sites().template, file.arrays()
+    template = load_sites().template
+    tensors = TensorFile(PATH.with_name("phenotypes.safetensors"), "table of bodies", REINSTALL).arrays()
     who, coefficients = tensors["phenotypes"].astype(np.float64), tensors["coefficients"].astype(np.float64)
     top = template.vertices[:, 2].argmax()
     rises = template.shape_deltas[: coefficients.shape[1], top, 2].astype(np.float64)
@@ -109,32 +106,38 @@ def _table() -> _Table:
     return _Table(who[:, 0], years, ancestry, coefficients, stature, slopes)
 
 
+@cache
+def _row_mass(row: int) -> float:
+    """Kilograms of a body of the table."""
+    return body_mass(load_sites().template, _table().coefficients[row])
+
+
 def sample_betas(
     rng: np.random.Generator, masculine: float, years: float, size: Size
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients [S] in sigmas of a random person of that sex, age and size, and the shares [3] of African,
     Asian and Caucasian ancestry: between two bodies of the table that come close, brought to the size.
     """
-    table, template = _table(), load_sites().template
+    table, names = _table(), load_sites().template.shape_names
     adult = years >= 18
     apart = ((table.women - (1 - masculine)) / 0.12) ** 2 + ((table.stature - size.stature) / 0.06) ** 2
     # Young children of the table are small for their age: stature decides, age a little.
     apart += ((table.years - years) / (7 if adult else 4)) ** 2 + 100 * ((table.years >= 18) != adult)
     near = np.argsort(apart, kind="stable")[:14]
-    masses = np.array([body_mass(template, table.coefficients[row]) for row in near])
+    masses = np.array([_row_mass(row) for row in near.tolist()])
     fitting = near[np.argsort(np.abs(np.log(masses / size.mass)), kind="stable")[:6]]
     one, other = rng.choice(fitting, 2, replace=False)
     share = rng.beta(0.5, 0.5)
     body = (1 - share) * table.coefficients[one] + share * table.coefficients[other]
     ancestry = (1 - share) * table.ancestry[one] + share * table.ancestry[other]
     body[3:] += BODY_SPREAD * rng.normal(size=len(body) - 3)
-    faces = rng.normal(size=len(template.shape_names) - len(body)).clip(-2.2, 2.2)
+    faces = rng.normal(size=len(names) - len(body)).clip(-2.2, 2.2)
     faces *= FACE_SPREAD * (1.0 if adult else 0.75)
     return _fit_size(np.concatenate([body, faces]), size, table.slopes[adult]).astype(np.float32), ancestry
 
 
 def _fit_size(betas: np.ndarray, size: Size, slopes: np.ndarray) -> np.ndarray:
-    """The coefficients moved along the way that stature and weight change people, until both are right."""
+    """Coefficients [S] changed along the slopes [2, B] of stature and weight until the body has that size."""
     template, moved = load_sites().template, 0.0
     taller, heavier = np.zeros((2, len(betas)))
     taller[: slopes.shape[1]], heavier[: slopes.shape[1]] = slopes
@@ -148,6 +151,7 @@ def _fit_size(betas: np.ndarray, size: Size, slopes: np.ndarray) -> np.ndarray:
 
 
 def _stature(template, betas: np.ndarray) -> float:
+    """Metres from the ground to the mean template's topmost vertex on a body with coefficients [s]."""
     top = template.vertices[:, 2].argmax()
     return float(template.vertices[top, 2] + (betas * template.shape_deltas[: len(betas), top, 2]).sum())
 
@@ -161,6 +165,7 @@ def body_mass(template, betas: np.ndarray) -> float:
 
 @numba.njit(**_JIT)
 def _combine(mean, deltas, weights):
+    """mean [Nv, 3] plus the first deltas [s, Nv, 3] by their weights [s], in float64."""
     out = mean.astype(np.float64)
     for s in range(len(weights)):
         for i in range(len(out)):

@@ -86,14 +86,10 @@ def foot_points(sites: Sites, top: float) -> np.ndarray:
     v = sites.template.vertices
     corners = v[sites.skin_faces]
     low = (corners[..., 2].max(1) < foot_axes(sites)[1] * (top + 3)) & (corners[..., 0].min(1) > 0)
-    corners = corners[low & ~sites.is_arm(corners.mean(1))]
+    first, second, third = corners[low & ~sites.is_arm(corners.mean(1))].swapaxes(0, 1)
     steps = [(i / 6, j / 6) for i in range(7) for j in range(7 - i)]
-    return to_foot(
-        np.concatenate(
-            [c[0] * a + c[1] * b + c[2] * (1 - a - b) for a, b in steps for c in [corners.swapaxes(0, 1)]]
-        ),
-        sites,
-    )
+    points = [first * a + second * b + third * (1 - a - b) for a, b in steps]
+    return to_foot(np.concatenate(points), sites)
 
 
 def volume(kind: str, sites: Sites) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -185,9 +181,7 @@ class ShoeMaterial:
 
     def shade(self, rest_points: np.ndarray, normals: np.ndarray) -> Surface:
         q = to_foot(np.asarray(rest_points, np.float32), self.sites)
-        out = Surface(
-            np.empty((len(q), 3), np.float32), np.empty(len(q), np.float32), np.empty(len(q), np.float32)
-        )
+        out = Surface.empty(len(q))
         shade_shoe(q, self.look, *out)
         return out
 

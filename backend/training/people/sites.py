@@ -43,13 +43,11 @@ class Sites:
 
     def head_local(self, points: np.ndarray) -> np.ndarray:
         """Points [p, 3] -> right-handed head units (about cm): x to the subject's left, y up, z forward."""
-        d = (points - self.head_origin) / self.head_scale
-        return np.stack([d[..., 0], d[..., 2], -d[..., 1]], -1)
+        return to_head_axes((points - self.head_origin) / self.head_scale)
 
     def from_head_local(self, points: np.ndarray) -> np.ndarray:
         """The inverse of `head_local`."""
-        p = np.asarray(points) * self.head_scale
-        return np.stack([p[..., 0], -p[..., 2], p[..., 1]], -1) + self.head_origin
+        return from_head_axes(np.asarray(points) * self.head_scale) + self.head_origin
 
     def along_arm(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distance along and away from the (nearer) arm's axis, each [p], metres; negative above the
@@ -65,6 +63,16 @@ class Sites:
         """
         t, away = self.along_arm(points)
         return (np.abs(points[:, 0]) > self.shoulder[0] + 0.01) & (t > 0) & (away < 0.16 * self.k)
+
+
+def to_head_axes(vectors: np.ndarray) -> np.ndarray:
+    """Vectors [..., 3] (Z up, facing -Y) along the axes of `Sites.head_local`; lengths stay."""
+    return np.stack([vectors[..., 0], vectors[..., 2], -vectors[..., 1]], -1)
+
+
+def from_head_axes(vectors: np.ndarray) -> np.ndarray:
+    """The inverse of `to_head_axes`."""
+    return np.stack([vectors[..., 0], -vectors[..., 2], vectors[..., 1]], -1)
 
 
 @lru_cache(maxsize=1)

@@ -137,9 +137,7 @@ class Skin:
 
     def shade(self, rest_points: np.ndarray, normals: np.ndarray) -> Surface:
         p = np.ascontiguousarray(rest_points, np.float32)
-        out = Surface(
-            np.empty((len(p), 3), np.float32), np.empty(len(p), np.float32), np.empty(len(p), np.float32)
-        )
+        out = Surface.empty(len(p))
         shade_skin(p, self.origin, self.scale, self.look, self.marks, self.nails, self.hand, *out)
         return out
 
@@ -158,15 +156,15 @@ class Plain:
     colour: np.ndarray
     roughness: float = 0.5
     specular: float = 0.3
-    sites_origin: float = 0.0  # Y of the head's origin, metres
-    scale: float = 0.01
+    origin_y: float = 0.0  # of the head's frame, metres
+    scale: float = 0.01  # metres of a head unit
     fade_from: float | None = None
 
     def shade(self, rest_points: np.ndarray, normals: np.ndarray) -> Surface:
         n = len(rest_points)
         albedo = np.tile(self.colour.astype(np.float32), (n, 1))
         if self.fade_from is not None:
-            depth = -(rest_points[:, 1] - self.sites_origin) / self.scale
+            depth = -(rest_points[:, 1] - self.origin_y) / self.scale
             fade = np.clip(1 + (depth - self.fade_from) / 3.5, 0.15, 1).astype(np.float32)
             return Surface(
                 albedo * fade[:, None],

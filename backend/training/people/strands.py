@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from .haircuts import TIE, WHORL, Style
-from .sites import Sites, load_sites, smooth_normals
+from .sites import Sites, load_sites, smooth_normals, to_head_axes
 from .skin import scalp_height
 
 BROWS = 1.9  # no fringe hangs lower than this
@@ -38,8 +38,7 @@ class Head:
         keep = skin[(local[skin, 1] > -60) & (np.abs(local[skin, 0]) < 26)]
         self.keep = keep
         self.points = local[keep].astype(np.float32)
-        n = outward[keep]
-        self.outward = np.stack([n[:, 0], n[:, 2], -n[:, 1]], 1)
+        self.outward = to_head_axes(outward[keep])
         self.tree = cKDTree(self.points)
         self.local = local.astype(np.float32)
         ears = template.region("ears") > 0.3

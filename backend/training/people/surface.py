@@ -112,7 +112,7 @@ def subdivide(patch: Patch) -> Patch:
     return Patch(vstack([patch.blend, middle]).tocsr(), faces.astype(np.int32))
 
 
-def drop_crumbs(patch: Patch) -> Patch:
+def drop_small_pieces(patch: Patch) -> Patch:
     """Without loose pieces smaller than a twentieth of the largest."""
     if not len(patch.faces):
         return patch

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What spoils a photograph: things before the person, the camera's settings, blur, noise and compression."""
+"""Degradations of a photograph: occluding things, camera settings, blur, noise and compression."""
 
 import io
 from collections.abc import Callable
