@@ -10,12 +10,13 @@ import numpy as np
 from scipy import ndimage
 
 from ..body.skeleton import INDEX
+from ..body.template import load_template
 from ..raster.mesh_faces import rasterize_mesh
 from .crops import Box, crop, nearest_cells
 from .fit.face_warp import face_warp
 from .fit.model import BodyFit, fit_model
 from .fit.solve import fit_bodies
-from .matting import without_gaps
+from .matting import without_background_in_hair, without_gaps
 from .sighting import NoPersonError, Sighting, see
 
 __all__ = ["Correspondence", "Estimator", "NoPersonError"]
@@ -25,6 +26,7 @@ FARTHEST = 0.15  # metres beside the body that a pixel may be and still belong t
 ERROR_SCALE = 0.05  # metres of expected error at which confidence is one half
 TORN = 0.01  # metres between neighbouring points beyond which none is interpolated
 HEAD_MARGIN, HEAD_ASPECT, LEAST_HEAD = 0.22, 0.75, 8  # of the head's box; pixels
+HAIR_REACH = 0.15  # metres from the head
 HEAD_JOINTS = ("head", "neck2", "jaw", "eye.L", "eye.R")
 
 
@@ -83,9 +85,10 @@ class Estimator:
 
 
 def _explained(seen: Sighting, fit: BodyFit) -> Correspondence:
-    points, distance = _template_points(seen, fit)
+    points, distance, hair = _template_points(seen, fit)
     if not seen.cut_out:
-        seen = replace(seen, matte=without_gaps(seen.rgb, seen.matte, distance == 0))
+        matte = without_gaps(seen.rgb, seen.matte, distance == 0)
+        seen = replace(seen, matte=without_background_in_hair(seen.rgb, matte, hair))
     matte = np.where(distance < FARTHEST, seen.matte, 0).astype(np.float32)
     points[matte == 0] = 0
     confidence = matte / (1 + ((ON_BODY + BESIDE * distance) / ERROR_SCALE) ** 2)
@@ -94,19 +97,25 @@ def _explained(seen: Sighting, fit: BodyFit) -> Correspondence:
     return Correspondence(matte, points, distance, confidence, box, _head_box(fit, matte.shape), fit, seen)
 
 
-def _template_points(seen: Sighting, fit: BodyFit) -> tuple[np.ndarray, np.ndarray]:
-    """points float32 [H,W,3] and distance [H,W] of every pixel, those of the face by the landmarks' warp."""
+def _template_points(seen: Sighting, fit: BodyFit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """points float32 [H,W,3] and distance [H,W] of every pixel, those of the face by the landmarks' warp; and
+    bool [H,W] where hair may be: on the head but for the face, and beside it.
+    """
     model, (height, width) = fit_model(), seen.size
     drawn = rasterize_mesh(fit.vertices(), model.faces, np.eye(4), fit.K, width, height)
     points, body = drawn.interpolate(model.skin.places, model.faces), drawn.face >= 0
+    hair = body & (drawn.interpolate(np.float32(model.hair)[:, None], model.faces)[..., 0] > 0.5)
     depth = np.where(body, drawn.depth, 0).astype(np.float32)
     warp = face_warp(fit, seen, to_photo=False)
     if warp is not None:
         _warped(warp, points, body, depth)
     away, (rows, columns) = ndimage.distance_transform_edt(~body, return_indices=True)
     if not body.any():
-        return np.zeros_like(points), np.full(body.shape, np.inf, np.float32)
-    return points[rows, columns], (away * depth[rows, columns] / fit.focal).astype(np.float32)
+        return np.zeros_like(points), np.full(body.shape, np.inf, np.float32), hair
+    points, distance = points[rows, columns], (away * depth[rows, columns] / fit.focal).astype(np.float32)
+    beside = (distance > 0) & (distance < HAIR_REACH)
+    above = points[..., 2] > load_template().joint_heads[INDEX["head"], 2]
+    return points, distance, above & (hair | beside)
 
 
 def _warped(warp, points: np.ndarray, body: np.ndarray, depth: np.ndarray) -> None:

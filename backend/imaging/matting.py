@@ -24,6 +24,9 @@ STEPS = (
 GAP_ROWS, GAP = 300, 9  # rows on which gaps are searched for, and half of their width
 SLACK = 4  # rows by which the body may reach into one
 BESIDE = 12.0  # rows over which the background beside is averaged
+HAIR_ROWS = 256  # rows on which hair and the background beside it are averaged
+HAIR_APART = 0.35  # between their colours (sRGB), from which they are told apart
+HAIR_FROM = 0.55  # share of the background in a colour from which the matte fades
 ALIKE = 0.06  # deviation of a channel within which a colour is the background's
 
 
@@ -72,6 +75,38 @@ def without_gaps(rgb: np.ndarray, matte: np.ndarray, body: np.ndarray) -> np.nda
     made = matte.copy()
     made[region] *= 1 - np.clip(ndimage.median_filter(taken, 3) * 1.2, 0, 1)
     return made
+
+
+def without_background_in_hair(rgb: np.ndarray, matte: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    """The matte [H,W] without the background that shows between strands: pixels of the region `hair` [H,W]
+    bool whose colour is that of the background beside, where the hair's is another.
+    """
+    if not (hair & (matte > 0.5)).any():
+        return matte
+    height, width = matte.shape
+    box = Box.of_mask(hair).grown(0.2, 0.2).inside(height, width)
+    rows = min(HAIR_ROWS, box.height)
+    size = rows, max(2, round(rows * box.width / box.height))
+    small = crop(np.dstack([rgb, matte, hair]), box, *size, 0.0)
+    behind, there = _mean_of(small, small[..., 3] < 0.05, HAIR_ROWS / 10)
+    solid, _ = _mean_of(small, (small[..., 3] > 0.95) & (small[..., 4] > 0.5), HAIR_ROWS / 10)
+    differ = np.square(solid - behind).sum(-1) > HAIR_APART**2
+    full = lambda layer: resize(layer.astype(np.float32), box.height, box.width)  # noqa: E731
+    region = slice(box.top, box.bottom), slice(box.left, box.right)
+    picture = rgb[region]
+    own, other = (np.square(picture - full(mean)).sum(-1) for mean in (solid, behind))
+    share = own / np.maximum(own + other, 1e-6)  # 1 where the colour is the background's
+    open_to = full(differ & (there > 0.003)) * hair[region]
+    made = matte.copy()
+    made[region] *= 1 - np.clip((share - HAIR_FROM) / (1 - HAIR_FROM), 0, 1) * open_to
+    return made
+
+
+def _mean_of(picture: np.ndarray, mask: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean colour [h,w,3] of the masked pixels about each, and their share [h,w]."""
+    layers = np.dstack([picture[..., :3] * mask[..., None], mask]).astype(np.float32)
+    blurred = ndimage.gaussian_filter(layers, (width, width, 0))
+    return blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6), blurred[..., 3]
 
 
 def random_walk(picture: np.ndarray, prior: np.ndarray) -> np.ndarray:

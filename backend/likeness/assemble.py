@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar of a person as photographed: the network's in new places, on the person's surface, in the
-photos' colours; the network's own colours and pose-dependent changes where no photo shows.
+"""The avatar of a person as photographed: the photos' own pixels as Gaussians, and beneath them and where no
+photo shows anything the template's places, on the person's surface, in the photos' or the network's colours.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +15,9 @@ from ..body.template import EYEBALL, load_template
 from ..decoder import CHANGES
 from ..model.create import NetworkPerson
 from ..quaternions import matrix_to_quaternion, with_positive_w
+from .choice import best_photos, tones
 from .colours import blended, completed, look_at
+from .lifted import ACROSS, Lifted, lifted_pixels
 from .mirrored import mirror_remarks
 from .photo import FittedPhoto, cofactors
 from .places import Places, load_places
@@ -29,6 +33,9 @@ THIN, THICK = 0.0004, 0.0025  # metres, of the latter
 SOFTEST, WIDEST = 0.25, 2.5  # of the spacing on the template: least and most along the surface
 HELD = 0.5  # of the spacing, by which a surface keeps its frame across the neighbours' plane
 NEAREST, SOFT = 8, 0.003  # Gaussians of the network about a place, and metres at which they lose half
+# Metres that places lie beneath lifted pixels: of face, ears and neck, and of all else.
+BENEATH_FACE, BENEATH = 0.0025, 0.005
+FINEST = 0.002  # metres: the least size of a pixel in telling whether places lie beneath
 
 
 def person_avatar(photos: list[FittedPhoto], person: NetworkPerson) -> Avatar:
@@ -41,43 +48,85 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson) -> Avatar:
     surface = person_surface(places, photos, usual)
     normals = moved_normals(places, surface)
     scales = place_scales(places, surface)
-    looks = [
-        look_at(places, photo, photo.pose(places, surface, normals), scales[:, 0] / TANGENT)
-        for photo in photos
-    ]
+    posed = [photo.pose(places, surface, normals) for photo in photos]
+    sizes = scales[:, 0] / TANGENT
+    looks = [look_at(places, *pair, sizes) for pair in zip(photos, posed, strict=True)]
     remarks = mirror_remarks(places, looks, [photo.name for photo in photos])
-    color, trust = blended(places, looks)
+    mean, trust = blended(places, looks)
     made = person.canonical.colors[0].numpy() + at_rest[..., :3].reshape(-1, 3)
-    color = completed(places, color, trust, _mean(made, *nearest))
+    color = completed(places, mean, trust, _mean(made, *nearest))
+    toned = tones(places, looks, mean) if len(photos) > 1 else [np.zeros_like(mean)]
+    lifted = lifted_pixels(places, photos, posed, sizes, best_photos(places, photos, looks), toned)
+    surface = _beneath(places, surface, normals, lifted)
     token, slot = np.divmod(nearest[1][:, 0], children.shape[1])
     decoder, silent = _with_silent_slot(person.decoder)
     token_bias = decoder.pop("token_bias")
     seen = (trust > 0.5) | (places.part > EYEBALL)
     changes = np.where(seen[:, None], 0, at_rest[token, slot])  # are there already, as the network means them
-    frames = torch.from_numpy(surface_frames(normals))
-    quats = with_positive_w(matrix_to_quaternion(frames)).numpy()
-    rows, deltas = places.expressive
+    quats = _quaternions(surface_frames(normals))
+    added = _gaussians(places, lifted)
     return Avatar(
         joint_names=tuple(template.joint_names),
         joint_parents=template.joint_parents,
         joint_heads=template.joint_heads,
         joint_tails=template.joint_tails,
-        means=surface - changes[:, 3:6],
-        offsets=surface - places.positions,
-        quats=quats - changes[:, 6:10],
-        scales=scales * np.exp(-changes[:, 10:]),
-        opacities=np.full(len(places), OPACITY),
-        colors=color - changes[:, :3],
-        skin_indices=places.skin_indices,
-        skin_weights=places.skin_weights,
-        expression_basis=deltas,
-        expression_rows=rows,
-        token=token,
-        slot=np.where(seen, silent, slot),
+        means=np.concatenate([surface - changes[:, 3:6], lifted.means]),
+        offsets=np.concatenate([surface - places.positions, lifted.means - places.positions[lifted.place]]),
+        quats=np.concatenate([quats - changes[:, 6:10], added.quats]),
+        scales=np.concatenate([scales * np.exp(-changes[:, 10:]), added.scales]),
+        opacities=OPACITY * np.concatenate([np.ones(len(places)), lifted.opacities]),
+        colors=np.concatenate([color - changes[:, :3], lifted.colors]),
+        skin_indices=np.concatenate([places.skin_indices, lifted.skin_indices]),
+        skin_weights=np.concatenate([places.skin_weights, lifted.skin_weights]),
+        expression_basis=np.concatenate([places.expressive[1], added.expression_basis], 1),
+        expression_rows=np.concatenate([places.expressive[0], len(places) + added.expression_rows]),
+        token=np.concatenate([token, token[lifted.place]]),
+        slot=np.concatenate([np.where(seen, silent, slot), np.full(len(lifted), silent)]),
         token_bias=token_bias,
         decoder=decoder,
         header={**person.header, "warnings": [*person.header["warnings"], *remarks]},
     )
+
+
+class _Added(NamedTuple):
+    """Lifted Gaussians as an avatar has them: quats [n,4], scales [n,3]; expression_rows [m] of those that
+    expressions move, as their places are, by expression_basis [52,m,3].
+    """
+
+    quats: np.ndarray
+    scales: np.ndarray
+    expression_rows: np.ndarray
+    expression_basis: np.ndarray
+
+
+def _gaussians(places: Places, lifted: Lifted) -> _Added:
+    values, axes = np.linalg.eigh(lifted.covariances)
+    axes *= np.sign(np.linalg.det(axes))[:, None, None]
+    rows, deltas = places.expressive
+    number = np.full(len(places), -1)
+    number[rows] = np.arange(len(rows))
+    moved = number[lifted.place]
+    expressive = np.flatnonzero(moved >= 0)
+    scales = np.sqrt(np.maximum(values, 1e-10))
+    return _Added(_quaternions(axes), scales, expressive, deltas[:, moved[expressive]])
+
+
+def _beneath(places: Places, surface: np.ndarray, normals: np.ndarray, lifted: Lifted) -> np.ndarray:
+    """The surface [N,3], some millimetres farther in where lifted pixels lie on it."""
+    if len(lifted) < 2:
+        return surface
+    apart, nearest = cKDTree(lifted.means).query(surface, k=2, workers=-1)
+    pixel = np.sqrt(np.linalg.eigvalsh(lifted.covariances)[:, 2].clip(0)) / ACROSS
+    covered = np.clip(3 - 2 * apart[:, 1] / np.maximum(pixel[nearest[:, 0]], FINEST), 0, 1)
+    for _ in range(2):
+        covered = np.minimum(covered, (covered + covered[places.neighbours].mean(1)) / 2)
+    depth = BENEATH + (BENEATH_FACE - BENEATH) * places.held
+    return surface - normals * (depth * covered)[:, None]
+
+
+def _quaternions(frames: np.ndarray) -> np.ndarray:
+    matrices = torch.from_numpy(np.asarray(frames, np.float32))
+    return with_positive_w(matrix_to_quaternion(matrices)).numpy()
 
 
 def moved_normals(places: Places, surface: np.ndarray) -> np.ndarray:

@@ -63,6 +63,18 @@ class FittedPhoto:
         signal = self.signal()
         return apply_face_joints(signal.transforms, signal.expression, signal.gaze)
 
+    def expression_moves(self, places: Places) -> np.ndarray:
+        """[N,3] metres that the photo's expression moves the places by, in the mean canonical space."""
+        rows, deltas = places.expressive
+        moves = np.zeros((len(places), 3), np.float32)
+        moves[rows] = np.tensordot(self.fit.expression.astype(np.float32), deltas, (0, 0))
+        return moves
+
+    @property
+    def plainness(self) -> float:
+        """2 for a face at rest, less the more it is moved: what a moved face shows where is less certain."""
+        return float(1 / (0.5 + np.square(self.fit.expression).sum()))
+
     @property
     def camera(self) -> Camera:
         return Camera(np.eye(4), self.fit.K, *self.seen.size[::-1])
@@ -77,10 +89,7 @@ class FittedPhoto:
         """Places [N,3] of the mean canonical space, with normals [N,3] there, as they lie in the photo; of
         all places, or of some `rows` [n].
         """
-        expressive, deltas = places.expressive
-        moved = canonical.copy()
-        shift = self.fit.expression.astype(np.float32) @ deltas.reshape(len(deltas), -1)
-        moved[expressive] += shift.reshape(-1, 3)
+        moved = canonical + self.expression_moves(places)
         matrix = blended(places, self.transforms(), rows)
         linear = matrix[:, :, :3]
         points = np.einsum("nij,nj->ni", linear, moved[rows]) + matrix[:, :, 3]

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 from scipy.spatial import cKDTree
 
 from ..body.anchors import blend_weights, nearest_on_surface
@@ -128,6 +129,13 @@ class Places:
         head = np.clip(2 * self._share(("head", "neck2")) - 1, 0, 1)
         bare = np.clip(np.maximum(4 * self.face, self.ears), 0, 1)
         return head * (1 - bare) * np.clip(behind / HAIRLINE, 0, 1)
+
+    @cached_property
+    def weight_matrix(self) -> sparse.csr_matrix:
+        """[N,J] skinning weights, float32."""
+        starts = np.arange(len(self) + 1) * self.skin_weights.shape[1]
+        size = len(self), len(load_template().joint_names)
+        return sparse.csr_matrix((self.skin_weights.ravel(), self.skin_indices.ravel(), starts), size)
 
     def _share(self, joints: tuple[str, ...]) -> np.ndarray:
         """[N] skinning weight of some joints."""

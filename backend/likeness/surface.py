@@ -8,21 +8,26 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
+from ..body.template import EYEBALL, SKIN
 from ..imaging.fit.model import fit_model
 from ..raster.mesh_faces import rasterize_mesh
 from .photo import FittedPhoto, fitted_surface
 from .places import Places
 
+EVENED = 8  # rounds of averaging where several photos move a face
 DAMPING = 0.02  # of a face's move where no photo holds it
-FARTHEST = 0.03  # metres that a landmark moves the surface
+INNER, CLEARANCE = 24, 0.002  # places of the face that one of the mouth moves with, metres that it stays back
+FARTHEST = 0.012  # metres that a landmark moves the surface
 EVERY = 32  # of the places carry the outline's move; the others take their neighbours'
 # Metres: steps along the normal, and how far the outline is looked for.
 STEP, OUTWARD, INWARD = 0.002, 0.12, 0.06
 RIM = 0.35  # cosine to the view below which a place lies on the outline
+LANDED = 0.3  # of the face, from which the outline moves nothing: at mouths it tore the lips
 STIFFNESS, HOLD = 1.0, 1.0  # of the move's curvature; of what stays where it is
 # Towards the usual move: of the body (outlines of 12 people in new poses overlap by 0.890 with it, by 0.884
 # with 0.02 towards none), and of the scalp.
 KEEP, KEEP_HAIR = 0.1, 0.002
+EDGE = 0.8  # matte of the surface's outline: what is fainter are pixels of their own
 BORDER = 3  # pixels of the photo's border where an outline is not the person's
 
 
@@ -30,9 +35,23 @@ def person_surface(places: Places, photos: list[FittedPhoto], usual: np.ndarray)
     """[N,3] metres in the mean canonical space. usual: [N] metres by which clothes and hair stand off the
     body, where no outline tells.
     """
-    surface = fitted_surface(places, photos[0].fit)
-    surface = landed(places, photos, surface)
-    return surface + places.normals * outline_moves(places, photos, surface, usual)[:, None]
+    fitted = fitted_surface(places, photos[0].fit)
+    surface = landed(places, photos, fitted)
+    surface = surface + places.normals * outline_moves(places, photos, surface, usual)[:, None]
+    return _with_mouth_inside(places, fitted, surface)
+
+
+def _with_mouth_inside(places: Places, fitted: np.ndarray, surface: np.ndarray) -> np.ndarray:
+    """The surface [N,3] whose mouth moved from the fitted one as lips and cheeks before it did, so that these
+    go on hiding it.
+    """
+    inner = np.flatnonzero(places.part > EYEBALL)
+    outer = np.flatnonzero((places.part == SKIN) & (places.face > 0.1))
+    near = cKDTree(places.positions[outer]).query(places.positions[inner], k=INNER, workers=-1)[1]
+    made = surface.copy()
+    made[inner] = fitted[inner] + (surface - fitted)[outer][near].mean(1)
+    made[inner] -= CLEARANCE * places.normals[outer][near].mean(1)
+    return made
 
 
 def landed(places: Places, photos: list[FittedPhoto], surface: np.ndarray) -> np.ndarray:
@@ -47,12 +66,15 @@ def landed(places: Places, photos: list[FittedPhoto], surface: np.ndarray) -> np
         posed = photo.pose(places, surface, places.normals)
         moves = photo.warp(posed.pixels)
         depth = posed.points[:, 2:]
-        weight = np.clip(posed.facing + 0.3, 0.05, 1) ** 2
+        weight = photo.plainness * np.clip(posed.facing + 0.3, 0.05, 1) ** 2
         ray = posed.points[:, :2] / depth
         across = posed.linear[:, :2] - ray[:, :, None] * posed.linear[:, 2:]  # metres at the place's depth
         normal += np.einsum("n,nki,nkj->nij", weight, across, across)
         right += np.einsum("n,nki,nk->ni", weight, across, moves * depth / photo.fit.focal)
     moved = np.linalg.solve(normal + DAMPING * np.eye(3), right[..., None])[..., 0]
+    if len(photos) > 1:
+        for _ in range(EVENED):
+            moved = (moved + moved[places.neighbours].mean(1)) / 2
     size = np.linalg.norm(moved, axis=1, keepdims=True)
     return (surface + moved * np.minimum(1, FARTHEST / np.maximum(size, 1e-9))).astype(np.float32)
 
@@ -70,8 +92,9 @@ def outline_moves(places: Places, photos: list[FittedPhoto], surface: np.ndarray
         weight[rows] += sureness
         wanted[rows] += sureness * gaps
     held = places.held[some]
-    free = (held < 0.5) | (wanted < 0)  # what reaches out of the matte comes in, wherever it is
-    weight, wanted, hold = weight * free, wanted * free, HOLD * held * (wanted >= 0)
+    landed = places.face[some] > LANDED  # where the landmarks tell
+    free = ((held < 0.5) | (wanted < 0)) & ~landed  # what else reaches out of the matte comes in
+    weight, wanted, hold = weight * free, wanted * free, HOLD * held * ((wanted >= 0) | landed)
     keep = KEEP + (KEEP_HAIR - KEEP) * places.scalp[some] + HOLD * places.ends[some]
     laplacian, scale = _laplacian(places.positions[some], places.normals[some])
     system = sparse.diags(weight + keep + hold) + STIFFNESS / scale**2 * (laplacian @ laplacian)
@@ -111,7 +134,7 @@ def _gaps(photo: FittedPhoto, places: Places, surface: np.ndarray, some: np.ndar
     along = pixels[rim][:, None] + across[:, None] * (steps[None] * step[:, None])[..., None]
     columns = np.clip(along[..., 0].astype(int), 0, width - 1)
     rows = np.clip(along[..., 1].astype(int), 0, height - 1)
-    solid = ndimage.gaussian_filter(matte, max(1, height / 600))[rows, columns] > 0.5
+    solid = ndimage.gaussian_filter(matte, max(1, height / 600))[rows, columns] > EDGE
     body = _drawn(photo)[rows, columns]
     here = inward  # the column of step 0
     outside = ~body[:, here + 5 : here + 9].any(1)  # nothing of the body lies just beyond: truly the outline

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which photo's pixels an avatar shows where: one photo for each part of the body as far as it can, so that no
+features of two photos meet, and the colours of all brought to one tone.
+"""
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from ..body.skeleton import INDEX, JOINT_NAMES
+from .colours import Look
+from .photo import FittedPhoto
+from .places import Places
+
+PARTS = (  # joints whose places are shown by one photo where possible
+    ("neck1", "neck2", "head", "jaw", "eye.L", "eye.R"),
+    *((f"{limb}.{side}",) for side in "LR" for limb in ("upper_arm", "forearm", "thigh", "shin")),
+)
+FACE = len(PARTS) + 1  # number of the face among the parts
+LEADING = 3  # power of a photo's share of a part's best weights
+SMOOTHINGS = 6
+LEAST_AREA = 0.003  # square metres that a photo shows in one piece
+EVERY, ABOUT = 8, 24  # places that a tone is the mean over: of every eighth, so many about a place
+
+
+def best_photos(places: Places, photos: list[FittedPhoto], looks: list[Look]) -> np.ndarray:
+    """[N] number of the photo that shows each place best, -1 where none does."""
+    weight = np.stack([look.weight for look in looks])
+    part = _parts(places)
+    lead = np.ones_like(weight)
+    for number in range(part.max() + 1):
+        here = part == number
+        total = weight[:, here].sum(1)
+        if number == FACE:
+            total *= [photo.plainness for photo in photos]
+        lead[:, here] = (total / max(total.max(), 1e-12))[:, None] ** LEADING
+    score = weight * lead
+    for _ in range(SMOOTHINGS):
+        score = (score + score[:, places.neighbours].mean(2)) / 2
+    best = np.where(weight.max(0) > 0, score.argmax(0), -1)
+    return _without_islands(places, best, weight > 0) if len(looks) > 1 else best
+
+
+def _without_islands(places: Places, best: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Small areas take the photo of what lies around them, where that shows them, else none."""
+    count, width = places.neighbours.shape
+    rows, columns = np.repeat(np.arange(count), width), places.neighbours.ravel()
+    alike = best[rows] == best[columns]
+    graph = sparse.csr_matrix((alike[alike], (rows[alike], columns[alike])), (count, count))
+    _, island = connected_components(graph, directed=False)
+    small = (np.bincount(island, places.spacing**2) < LEAST_AREA)[island] & (best >= 0)
+    border = small[rows] & ~small[columns] & (best[columns] >= 0)
+    votes = np.zeros((island.max() + 1, len(seen)), np.int64)
+    np.add.at(votes, (island[rows[border]], best[columns[border]]), 1)
+    around = np.where(votes.any(1), votes.argmax(1), -1)[island]
+    shows = (around >= 0) & seen[around, np.arange(count)]
+    return np.where(small, np.where(shows, around, -1), best)
+
+
+def _parts(places: Places) -> np.ndarray:
+    """[N] number of the part; the face one of its own, the last for all else."""
+    of_joint = np.full(len(JOINT_NAMES), len(PARTS))
+    for number, names in enumerate(PARTS):
+        of_joint[[INDEX[name] for name in names]] = number
+    strongest = np.take_along_axis(places.skin_indices, places.skin_weights.argmax(1)[:, None], 1)[:, 0]
+    return np.where(places.face > 0.1, FACE, of_joint[strongest])
+
+
+def tones(places: Places, looks: list[Look], color: np.ndarray) -> list[np.ndarray]:
+    """For each photo what its colours lack, [N,3], to the photos' mean `color` [N,3], over some centimetres."""
+    return [_tone(places, look, color) for look in looks]
+
+
+def _tone(places: Places, look: Look, color: np.ndarray) -> np.ndarray:
+    seen = np.flatnonzero(look.weight > 0)[::EVERY]
+    if len(seen) < ABOUT:
+        return np.zeros_like(color)
+    tree = cKDTree(places.positions[seen])
+    near = tree.query(places.positions[seen], k=ABOUT, workers=-1)[1]
+    off = np.median((color - look.color)[seen][near], axis=1)
+    return off[near[tree.query(places.positions, workers=-1)[1]]].mean(1).astype(np.float32)

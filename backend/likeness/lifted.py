@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gaussians of the photos' own pixels: every solid pixel, laid on the person's surface where that photo shows
+it best; beyond the surface's outline, where hair and clothes are, on a cushion about it.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from ..body.skinning import blend
+from .cushion import DepthMap, depth_map
+from .photo import FittedPhoto, Posed
+from .places import Places
+from .window import Window, windows
+
+ACROSS, ALONG = 0.55, 0.3  # of a pixel: standard deviations along the surface and across it
+STEEPEST = 3.5  # pixels that one pixel may reach in depth
+# Cosine to the camera below which the surface itself shows a place better: of the face, where the matte's edge
+# is the hair's, and of all else.
+GRAZING_FACE = 0.3
+NEAR = 4  # places about a pixel, whose skinning it takes
+# Metres off the surface from which, and over which, skinning becomes a wide mean's; places of that mean, of
+# every so many, and metres at which they lose their weight.
+OFF, OVER, WIDE, EVERY, REACH = 0.004, 0.03, 48, 6, 0.03
+ALIKE = 0.3  # cosine between skinning weights from which two places are of one part of the body
+KEPT = 8  # joints of a Gaussian
+BACK_STEP = 2  # pixels between the Gaussians of a cushion's back, each way
+COMPANY, ALONE = 24, 5.0  # neighbours, and pixels that the farthest of them may be away
+APART = 0.8  # of the places' spacing, that a pixel on the surface is away from the nearest at most
+OUTSIDE = 0.1  # matte of another photo below which nothing is
+# Mean difference from another photo's colour, and metres behind its surface, from which it does not show this.
+OTHER_COLOR, BEFORE = 0.12, 0.005
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """n Gaussians in the mean canonical space: means [n,3], covariances [n,3,3], colors [n,3],
+    opacities [n], skin_indices
+    uint8 and skin_weights [n,8]; place [n]: the nearest place; off [n]: metres from it.
+    """
+
+    means: np.ndarray
+    covariances: np.ndarray
+    colors: np.ndarray
+    opacities: np.ndarray
+    skin_indices: np.ndarray
+    skin_weights: np.ndarray
+    place: np.ndarray
+    off: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    def take(self, rows: np.ndarray) -> "Lifted":
+        return Lifted(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    @classmethod
+    def none(cls) -> "Lifted":
+        shapes = (3,), (3, 3), (3,), (), (KEPT,), (KEPT,), (), ()
+        kinds = (*[np.float32] * 4, np.uint8, np.float32, np.int64, np.float32)
+        return cls(*(np.zeros((0, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True)))
+
+    @classmethod
+    def joined(cls, parts: list["Lifted"]) -> "Lifted":
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+
+
+def lifted_pixels(
+    places: Places,
+    photos: list[FittedPhoto],
+    posed: list[Posed],
+    sizes: np.ndarray,
+    best: np.ndarray,
+    tones: list[np.ndarray],
+) -> Lifted:
+    """All photos' pixels. sizes [N] metres: the places'; best [N]: the photo that shows each place best, -1
+    where none does; tones: [N,3] for each photo, what its colours lack to those of all.
+    """
+    sources = []
+    for number, (photo, at) in enumerate(zip(photos, posed, strict=True)):
+        for window in windows(places, photo, at, len(photos)):
+            shape = depth_map(at, sizes, window)
+            if shape is not None:
+                sources.append(_Source(number, photo, at, window, shape))
+    parts = []
+    for source in sources:
+        tree = cKDTree(source.posed.points)
+        made = _source_pixels(places, source, best == source.number, tree)
+        tone = tones[source.number]
+        made = replace(made, colors=np.clip(made.colors + tone[made.place], 0, 1))
+        others = [other for other in sources if other.photo is not source.photo]
+        parts.append(made.take(np.flatnonzero(_consistent(places, made, others, tones))))
+    return _without_specks(Lifted.joined(parts)) if parts else Lifted.none()
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A window of a photo with its depths."""
+
+    number: int
+    photo: FittedPhoto
+    posed: Posed
+    window: Window
+    shape: DepthMap
+
+
+def _source_pixels(places: Places, source: _Source, own: np.ndarray, tree: cKDTree) -> Lifted:
+    """own [N] bool: the places whose pixels on the surface are taken."""
+    window, shape = source.window, source.shape
+    beyond, lifted = shape.beyond, window.lifted
+    coarse = np.zeros_like(lifted)
+    coarse[::BACK_STEP, ::BACK_STEP] = True
+    deep = shape.back > shape.front + shape.unit
+    back, under = lifted & coarse & deep, coarse & (shape.under > 0)
+    shown = own & ((source.posed.facing > GRAZING_FACE) | (places.face < 0.1))
+    return Lifted.joined(
+        [
+            _laid(places, source, tree, shape.front, lifted & beyond),
+            _laid(places, source, tree, shape.front, lifted & ~beyond, shown=shown),
+            _laid(places, source, tree, shape.back, back, BACK_STEP),
+            _laid(places, source, tree, shape.under, under, BACK_STEP, colors=shape.source),
+        ]
+    )
+
+
+def _laid(places, source, tree, depth, pixels, step=1, shown=None, colors=None) -> Lifted:
+    """The Gaussians of some pixels [h,w] bool, every step-th, at a depth [h,w]; only at places of `shown` [N]
+    bool; in the colours of the pixels themselves or of others, `colors` [2,h,w] (row, column).
+    """
+    unit, window = source.shape.unit, source.window
+    points = _points(window, depth)
+    rows = np.flatnonzero(pixels)
+    distance, near = tree.query(points.reshape(-1, 3)[rows], k=NEAR, workers=-1)
+    if shown is not None:
+        good = shown[near[:, 0]]
+        rows, distance, near = rows[good], distance[good], near[good]
+    across, down = (_tangent(points, axis, unit).reshape(-1, 3)[rows] * step for axis in (1, 0))
+    covariances = _covariances(across, down, unit * step)
+    row, column = np.unravel_index(rows, pixels.shape)
+    if colors is not None:
+        row, column = colors[:, row, column]
+    look = window.rgb[row, column], window.matte[row, column]
+    return _canonical(places, source, _Made(points.reshape(-1, 3)[rows], covariances, *look, distance, near))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Gaussians in a photo's camera axes; distance and near [n,NEAR]: of the places about them."""
+
+    points: np.ndarray
+    covariances: np.ndarray
+    colors: np.ndarray
+    opacities: np.ndarray
+    distance: np.ndarray
+    near: np.ndarray
+
+
+def _points(window: Window, depth: np.ndarray) -> np.ndarray:
+    """[h,w,3] the pixels' centres at a depth [h,w]."""
+    height, width = depth.shape
+    u, v = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    K = window.camera.K
+    ray = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)], -1)
+    return ray * depth[..., None]
+
+
+def _tangent(points: np.ndarray, axis: int, unit: float) -> np.ndarray:
+    """[h,w,3] the smaller of the steps to both neighbours along an axis, not longer than `STEEPEST`."""
+    ahead = np.diff(points, axis=axis, append=np.take(points, [-1], axis))
+    back = np.roll(ahead, 1, axis)
+    smaller = np.linalg.norm(ahead, axis=-1, keepdims=True) <= np.linalg.norm(back, axis=-1, keepdims=True)
+    step = np.where(smaller, ahead, back)
+    size = np.linalg.norm(step, axis=-1, keepdims=True)
+    plain = unit * np.eye(3)[1 - axis]
+    return np.where(size < 1e-9, plain, step * np.minimum(1, STEEPEST * unit / np.maximum(size, 1e-9)))
+
+
+def _covariances(across: np.ndarray, down: np.ndarray, unit: float) -> np.ndarray:
+    normal = np.cross(across, down)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-12
+    outer = lambda a: a[:, :, None] * a[:, None]  # noqa: E731
+    return ACROSS**2 * (outer(across) + outer(down)) + (ALONG * unit) ** 2 * outer(normal)
+
+
+def _canonical(places: Places, source: _Source, made: _Made) -> Lifted:
+    photo, posed = source.photo, source.posed
+    off = made.distance[:, 0]
+    indices, weights = _skinning(places, posed, made)
+    tensors = torch.from_numpy(indices), torch.from_numpy(weights)
+    matrix = blend(*tensors, photo.transforms()).numpy().astype(np.float64)
+    back = np.linalg.inv(matrix[:, :, :3])
+    means = np.einsum("nij,nj->ni", back, made.points - matrix[:, :, 3])
+    place = made.near[:, 0]
+    means -= photo.expression_moves(places)[place]
+    covariances = back @ made.covariances @ back.transpose(0, 2, 1)
+    colors = made.colors.astype(np.float32)
+    return Lifted(means.astype(np.float32), covariances, colors, made.opacities, indices, weights, place, off)
+
+
+def _skinning(places: Places, posed: Posed, made: _Made) -> tuple[np.ndarray, np.ndarray]:
+    """Joints uint8 [n,8] and weights [n,8]: of the places about a Gaussian; of those all around where it
+    stands off, so that what hangs together stays together.
+    """
+    all_weights = places.weight_matrix
+    weights = _mixed(1 / (made.distance**2 + 1e-6), made.near, all_weights)
+    far = np.flatnonzero(made.distance[:, 0] > OFF)
+    if len(far):
+        some = np.arange(0, len(places), EVERY)
+        apart, wide = cKDTree(posed.points[some]).query(made.points[far], k=WIDE, workers=-1)
+        share = np.exp(-np.square((apart - apart[:, :1]) / REACH))
+        share *= np.where(_alike(all_weights, made.near[far, 0], some[wide]) > ALIKE, 1, 1e-6)
+        part = np.clip((made.distance[far, :1] - OFF) / OVER, 0, 1)
+        weights[far] += part * (_mixed(share, wide, all_weights[some]) - weights[far])
+    indices = np.argpartition(-weights, KEPT, axis=1)[:, :KEPT]
+    kept = np.take_along_axis(weights, indices, 1)
+    return indices.astype(np.uint8), (kept / kept.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _alike(weights: sparse.csr_matrix, first: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """[n,k] cosine between the skinning weights of places first [n] and others [n,k]."""
+    dense = weights.toarray()
+    dense /= np.linalg.norm(dense, axis=1, keepdims=True)
+    return np.einsum("nj,nkj->nk", dense[first], dense[others])
+
+
+def _mixed(share: np.ndarray, rows: np.ndarray, values: sparse.csr_matrix) -> np.ndarray:
+    """[n,J] means of the rows [n,k] of sparse values [N,J], weighted by share [n,k]."""
+    share = (share / share.sum(1, keepdims=True)).astype(np.float32)
+    starts = np.arange(len(rows) + 1) * rows.shape[1]
+    mean = sparse.csr_matrix((share.ravel(), rows.ravel(), starts), (len(rows), values.shape[0]))
+    return (mean @ values).toarray()
+
+
+def _without_specks(lifted: Lifted) -> Lifted:
+    """Without what hangs in the air by itself."""
+    far = np.flatnonzero(lifted.off > OFF)
+    if len(lifted) <= COMPANY or not len(far):
+        return lifted
+    apart = cKDTree(lifted.means).query(lifted.means[far], k=COMPANY, workers=-1)[0][:, -1]
+    size = np.sqrt(np.maximum(np.linalg.eigvalsh(lifted.covariances[far])[:, 1], 0)) / ACROSS
+    keep = np.ones(len(lifted), bool)
+    keep[far] = apart < ALONE * size
+    return lifted.take(np.flatnonzero(keep))
+
+
+def _consistent(places: Places, lifted: Lifted, others: list[_Source], tones: list[np.ndarray]) -> np.ndarray:
+    """[n] bool: on the surface, or where no other photo shows the background or, behind it, another colour."""
+    keep = np.ones(len(lifted), bool)
+    far = np.flatnonzero(lifted.off > APART * places.spacing[lifted.place])
+    rows = lifted.take(far)
+    for other in others if len(far) else ():
+        points = _posed(places, rows, other.photo)
+        camera, shape = other.window.camera, other.shape
+        column, row = np.floor((points @ camera.K.T)[:, :2] / points[:, 2:]).astype(int).T
+        inside = (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+        at = row.clip(0, camera.height - 1), column.clip(0, camera.width - 1)
+        empty = other.window.matte[at] < OUTSIDE
+        seen = other.window.rgb[at] + tones[other.number][rows.place]
+        differs = np.abs(seen - rows.colors).mean(1) > OTHER_COLOR
+        before = points[:, 2] < shape.front[at] + BEFORE
+        keep[far[inside & (empty | differs & before & ~shape.beyond[at])]] = False
+    return keep
+
+
+def _posed(places: Places, lifted: Lifted, photo: FittedPhoto) -> np.ndarray:
+    """[n,3] in the camera axes of a photo."""
+    tensors = torch.from_numpy(lifted.skin_indices), torch.from_numpy(lifted.skin_weights)
+    matrix = blend(*tensors, photo.transforms()).numpy()
+    moved = lifted.means + photo.expression_moves(places)[lifted.place]
+    return np.einsum("nij,nj->ni", matrix[:, :, :3], moved) + matrix[:, :, 3]

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of a photo whose pixels are lifted: the person, and the head at a finer scale."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from ..imaging.crops import Box, crop
+from ..raster import Camera
+from .photo import FittedPhoto, Posed
+from .places import Places
+
+PIXELS = {"body": 90_000, "head": 80_000}  # at most, of one photo
+SHARED = 0.35  # power of the number of photos by which each has fewer: of many a part of each is used
+FINER = 1.15  # times the body's scale, from which the head is worth a window of its own
+ABOUT_HEAD = 0.25  # of the head's height, about it
+# Pixels: standard deviation of what Gaussians of one pixel draw; rounds that undo this blur.
+DRAWN, ROUNDS = 0.7, 3
+FAINT, SOLID = 0.2, 0.9  # matte of a pixel that begins to be the person's, and that is whole
+BESIDE, NEAR = 10.0, 4.0  # pixels over which the background and the person beside a soft pixel are averaged
+
+
+class Window(NamedTuple):
+    """A part of a photo at a scale of its own, [h,w] pixels, seen by `camera` from the photo's place.
+
+    rgb float32 [h,w,3], the person's colours without the background's, so that Gaussians of one pixel's size
+    draw the photo; matte float32 [h,w]; lifted bool [h,w]: the person's pixels that no other window has.
+    """
+
+    camera: Camera
+    rgb: np.ndarray
+    matte: np.ndarray
+    lifted: np.ndarray
+
+
+def windows(places: Places, photo: FittedPhoto, posed: Posed, photos: int) -> list[Window]:
+    """One window or two; photos: how many there are."""
+    body = Box.of_mask(photo.seen.matte > 0.5).inside(*photo.seen.size)
+    scale = _scale(photo, body, PIXELS["body"] / photos**SHARED)
+    head = _head_box(places, photo, posed)
+    if head is not None:
+        finer = _scale(photo, head, PIXELS["head"] / photos**SHARED)
+        if finer > FINER * scale:
+            return [_window(photo, body, scale, head, False), _window(photo, head, finer, head, True)]
+    return [_window(photo, body, scale)]
+
+
+def _scale(photo: FittedPhoto, box: Box, pixels: float) -> float:
+    """Of the photo's pixels, at most 1, so that the person in the box has so many."""
+    inside = (photo.seen.matte[box.top : box.bottom, box.left : box.right] > 0.5).sum()
+    return min(1.0, (pixels / max(inside, 1)) ** 0.5)
+
+
+def _head_box(places: Places, photo: FittedPhoto, posed: Posed) -> Box | None:
+    """The head and the hair about it, where enough of it lies in the photo."""
+    drawn = posed.pixels[places.head > 0.5]
+    (left, top), (right, bottom) = np.floor(drawn.min(0)).astype(int), np.ceil(drawn.max(0)).astype(int)
+    more = round(ABOUT_HEAD * (bottom - top))
+    box = Box(left - more, top - more, right + more, bottom).inside(*photo.seen.size)
+    return box if min(box.width, box.height) > 16 else None
+
+
+def _window(
+    photo: FittedPhoto, box: Box, scale: float, head: Box | None = None, within: bool = True
+) -> Window:
+    """within: only pixels inside the head's box are lifted, else only those outside."""
+    height, width = max(2, round(box.height * scale)), max(2, round(box.width * scale))
+    size = np.array([width / box.width, height / box.height])
+    K = photo.fit.K.copy()
+    K[:2, 2] -= box.left, box.top
+    K[:2] *= size[:, None]
+    small = crop(np.dstack([photo.seen.rgb, photo.seen.matte]), box, height, width, 0.0)
+    matte = np.clip((small[..., 3] - FAINT) / (SOLID - FAINT), 0, 1)
+    rgb = _sharpened(_foreground(small[..., :3], small[..., 3]), matte)
+    lifted = matte > 0.02
+    if head is not None:
+        x = box.left + (np.arange(width) + 0.5) / size[0]
+        y = box.top + (np.arange(height) + 0.5) / size[1]
+        on_head = ((head.left < x) & (x < head.right))[None] & ((head.top < y) & (y < head.bottom))[:, None]
+        lifted &= on_head == within
+    return Window(Camera(np.eye(4), K, width, height), rgb, matte, lifted)
+
+
+def _foreground(rgb: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    """The person's own colours F [h,w,3], of a picture rgb = matte F + (1 - matte) B: B is the background's
+    mean beside, F the less certain the fainter the matte.
+    """
+    behind, there = _mean_beside(rgb, matte < 0.05, BESIDE)
+    solid, _ = _mean_beside(rgb, matte > 0.95, NEAR)
+    part = matte[..., None]
+    own = np.clip((rgb - (1 - part) * behind) / np.maximum(part, 0.1), 0, 1)
+    own = np.where(there[..., None] > 1e-3, own, rgb)
+    return np.where(part > 0.95, rgb, solid + part**2 * (own - solid)).astype(np.float32)
+
+
+def _mean_beside(rgb: np.ndarray, mask: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Means [h,w,3] of the masked pixels about each, and their share [h,w]."""
+    layers = np.dstack([rgb * mask[..., None], mask]).astype(np.float32)
+    blurred = ndimage.gaussian_filter(layers, (width, width, 0))
+    share = blurred[..., 3]
+    return blurred[..., :3] / np.maximum(share, 1e-6)[..., None], share
+
+
+def _sharpened(rgb: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    """Colours [h,w,3] whose mean over the Gaussians' footprint is the picture (Van Cittert's iteration),
+    inside the matte.
+    """
+    weight = np.maximum(ndimage.gaussian_filter(matte, DRAWN), 1e-3)[..., None]
+    sharp = rgb
+    for _ in range(ROUNDS):
+        drawn = ndimage.gaussian_filter(sharp * matte[..., None], (DRAWN, DRAWN, 0)) / weight
+        sharp = np.clip(sharp + rgb - drawn, 0, 1)
+    return sharp
