@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..body.mesh import vertex_normals
 from ..files import replacing
 from ..raster.mesh_faces import rasterize_mesh
 from .correspondence import Correspondence
 from .coverage import least_share, listed, seen_shares
 from .crops import resize
 from .fit.model import fit_model
-from .fit.terms import vertex_normals
 from .reading import Reading
 
 HEIGHT = 720  # rows of a picture, at most

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...body.pose import rotation_matrices
+from ...body.rotations import smallest_rotation, unit
 from ...body.skeleton import INDEX as JOINT
 from ...body.template import load_template
 from ..landmarks.pose import INDEX
@@ -166,18 +167,8 @@ def _turn_limbs(evidence: Evidence, fit: BodyFit) -> None:
             j, k = JOINT[f"{joint}.{suffix}"], JOINT[f"{end}.{suffix}"]
             above = frames.turn[fit_model().skeleton.parents[j]]
             bone = frames.place[k] - frames.place[j]
-            turn = _between(bone, direction)
+            turn = smallest_rotation(unit(bone), unit(direction))
             fit.local[j] = above.T @ turn @ above @ fit.local[j]
-
-
-def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """[3,3]: the least turn that brings the direction a [3] to b [3]."""
-    a, b = a / (np.linalg.norm(a) + 1e-9), b / (np.linalg.norm(b) + 1e-9)
-    axis, cosine = np.cross(a, b), float(a @ b)
-    size = np.linalg.norm(axis)
-    if size < 1e-6:
-        return np.eye(3)
-    return np.asarray(rotation_matrices(axis / size * np.arctan2(size, cosine)), np.float64)
 
 
 def energy(evidence: Evidence, fit: BodyFit) -> float:
