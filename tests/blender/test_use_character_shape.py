@@ -178,6 +178,16 @@ def test_the_avatar_is_mirrored_where_the_character_is(avatar, mirrored):
     assert deeper_in_front(seen, seen[:, 2].min()) == pytest.approx(theirs, abs=0.03)
 
 
+def test_an_armature_whose_sides_are_swapped_is_refused(avatar):
+    """As a mirrored character and its armature are when their scale was applied."""
+    points = mean_points() * (-1, 1, 1)
+    character = add_character(points)
+    add_rig(character, points)
+    select(avatar, character)
+    fails("armature is mirrored", bpy.ops.lca.use_character_shape)
+    assert bpy.ops.lca.use_character_shape(bind=False) == {"FINISHED"}
+
+
 def test_what_cannot_work_is_refused_and_nothing_changes(avatar, tmp_path):
     operator = bpy.ops.lca.use_character_shape
     select(avatar)
