@@ -134,11 +134,11 @@ def evaluate_photos(
 
     used, asked: photos; own_pose_psnr_body, own_pose_psnr_face: decibels of the avatar in the photo's own
     fitted pose, on the matte's pixels, over grey; own_pose_perceptual: `perceptual_distance` there, over the
-    person's bounding box; sharpness_body, sharpness_face: gradient energy of the
-    render over the photo's; identity_front, identity_side: medians of the distance of face descriptors
-    between the photo and renders at 0 and at +-35 degrees (below 0.6: the same person to dlib), of photos
-    whose face has 60 pixels and is found by dlib; identity_found: share of these renders in which dlib finds
-    a face. None where nothing was measured.
+    person's bounding box; sharpness_body, sharpness_face: gradient energy of the render over the photo's;
+    identity_front, identity_side: medians of the distance of face descriptors between the photo and renders
+    at 0 and at +-35 degrees (below 0.6: the same person to dlib), of photos whose face has 60 pixels and is
+    found by dlib; identity_found: share of these renders in which dlib finds a face. None where nothing was
+    measured.
     """
     anchors = place_anchors(model.config, attributes=False)
     rows: list[tuple[Path, dict]] = []
