@@ -14,7 +14,7 @@ from ..raster.mesh_faces import rasterize_mesh
 from .crops import Box, crop, nearest_cells
 from .fit.face_warp import face_warp
 from .fit.model import BodyFit, fit_model
-from .fit.solve import fit_bodies
+from .fit.solve import fit_bodies, fit_pose
 from .matting import without_gaps
 from .sighting import NoPersonError, Sighting, see
 
@@ -80,6 +80,10 @@ class Estimator:
     def explain(self, sightings: list[Sighting]) -> list[Correspondence]:
         """Fits one body shape to all photos of a person."""
         return [_explained(seen, fit) for seen, fit in fit_bodies(sightings)]
+
+    def explain_further(self, sighting: Sighting, betas: np.ndarray) -> Correspondence:
+        """Fits the pose of a person whose shape, betas [S], other photos decided (`BodyFit`)."""
+        return _explained(*fit_pose(sighting, betas))
 
 
 def _explained(seen: Sighting, fit: BodyFit) -> Correspondence:
