@@ -162,19 +162,22 @@ def bake(splats: Gaussians, feet: Footing, vertices: np.ndarray, atlas: Atlas, s
 
 def filled(premultiplied: np.ndarray) -> np.ndarray:
     """Premultiplied colours [S,S,4] -> colours [S,S,3] everywhere, by push and pull over a pyramid (Gortler
-    et al. 1996)."""
+    et al. 1996); S a power of two."""
     alpha = premultiplied[..., 3:]
     known = np.clip(alpha / KNOWN, 0, 1)
-    color = premultiplied[..., :3] / np.maximum(alpha, 1e-6)
-    levels = [np.concatenate([color * known, known], 2)]
-    while min(levels[-1].shape[:2]) > 1:
-        finer = levels[-1]
-        height, width = finer.shape[0] // 2, finer.shape[1] // 2
-        coarse = finer[: 2 * height, : 2 * width].reshape(height, 2, width, 2, 4).sum((1, 3))
-        coarse /= np.maximum(coarse[..., 3:], 1.0)
-        levels.append(coarse)
+    levels = [np.concatenate([premultiplied[..., :3] / np.maximum(alpha, 1e-6) * known, known], 2)]
+    while len(levels[-1]) > 1:
+        half = len(levels[-1]) // 2
+        coarse = levels[-1].reshape(half, 2, half, 2, 4).sum((1, 3))
+        levels.append(coarse / np.maximum(coarse[..., 3:], 1.0))
     out = levels[-1][..., :3] / np.maximum(levels[-1][..., 3:], 1e-6)
     for level in levels[-2::-1]:
-        wide = out.repeat(2, 0).repeat(2, 1)[: level.shape[0], : level.shape[1]]
-        out = level[..., :3] + (1 - level[..., 3:]) * wide
+        out = level[..., :3] + (1 - level[..., 3:]) * _twice(_twice(out).swapaxes(0, 1)).swapaxes(0, 1)
     return np.clip(out, 0, 1)
+
+
+def _twice(values: np.ndarray) -> np.ndarray:
+    """Rows [n,...] -> [2 n,...] between them, linearly."""
+    before, after = np.concatenate([values[:1], values[:-1]]), np.concatenate([values[1:], values[-1:]])
+    pairs = np.stack([0.75 * values + 0.25 * before, 0.75 * values + 0.25 * after], 1)
+    return pairs.reshape(2 * len(values), *values.shape[1:])
