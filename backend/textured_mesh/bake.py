@@ -24,6 +24,7 @@ from .parts import components
 REACH = 3.0  # standard deviations that a Gaussian is drawn beyond a seam
 NEAR_SEAMS = 8  # triangles at seams that are tried for a Gaussian
 SAME = 0.006  # of the texture's side: two images of a Gaussian nearer than that are one
+ASIDE = 0.003  # metres
 STRETCH = 3.0  # of a Gaussian by a sliver of the layout, against the usual of its part
 COVERED = 0.5  # coverage from which the first Gaussians hide what is behind them
 DEPTH = 0.002  # metres behind the visible height to which Gaussians are one surface
@@ -90,7 +91,7 @@ def seam_triangles(atlas: Atlas) -> np.ndarray:
 def in_texture(splats: Gaussians, feet: Footing, vertices: np.ndarray, atlas: Atlas, size: int) -> Gaussians:
     """The splats in texels: x to the right, y down, z below the surface; once more beyond every seam."""
     charts = charts_of(vertices, atlas, size)
-    means = splats.means.numpy().astype(np.float64)
+    means = _near_their_feet(splats.means.numpy().astype(np.float64), feet, vertices)
     carry = lambda rows, triangle: (  # noqa: E731
         np.einsum("nij,nj->ni", charts.matrix[triangle], means[rows] - charts.corner[triangle])
         + np.pad(charts.origin[triangle], ((0, 0), (0, 1)))
@@ -119,6 +120,17 @@ def in_texture(splats: Gaussians, feet: Footing, vertices: np.ndarray, atlas: At
     return Gaussians(
         torch.from_numpy(places).float(), covariances.float(), splats.opacities[rows], splats.colors[rows]
     )
+
+
+def _near_their_feet(means: np.ndarray, feet: Footing, vertices: np.ndarray) -> np.ndarray:
+    """Means [N,3] no farther than ASIDE along the surface from where they stand: colours keep to the part of
+    the body that they belong to where the smooth mesh does not follow its splats."""
+    foot, normal = feet.at(vertices), _normals(vertices[load_template().faces[feet.triangle]])
+    away = means - foot
+    above = (away * normal).sum(1, keepdims=True) * normal
+    along = away - above
+    length = np.linalg.norm(along, axis=1, keepdims=True)
+    return foot + above + along * np.minimum(1, ASIDE / np.maximum(length, 1e-12))
 
 
 def _beyond_seams(splats: Gaussians, feet: Footing, vertices: np.ndarray, atlas: Atlas) -> np.ndarray:

@@ -14,18 +14,24 @@ from scipy.sparse.linalg import splu
 
 from ..avatar import Avatar, Signal
 from ..body.anchors import closest_barycentric, nearest_on_surface
-from ..body.template import MOUTH, SKIN, Template, load_template
+from ..body.skeleton import INDEX
+from ..body.template import EYEBALL, MOUTH, SKIN, Template, load_template
 from ..gaussians import Gaussians
-from ..likeness.places import load_places
+from ..likeness.places import HANDS, load_places
+from ..raster.mesh_faces import rasterize_flat
 from .parts import adjacency, components, loose_parts
 
 SMOOTHNESS = 0.5  # of the umbrella operator against the Gaussians, both by area
-STIFF = 50.0  # times as smooth: ears that hair hides, lips and the inside of the mouth keep their shape
+STIFF = 50.0  # times as smooth: ears, lips and the inside of the mouth keep the template's shape
+TIPS = (*HANDS, "toe.L", "toe.R")
+STIFF_TIPS = 0.2  # of that for hands and toes
 # Standard deviations along the surface by which a body of splats reaches beyond their means. From the front
 # and the sides of four avatars: 0.6 loses nothing of the silhouette, without it 4 % of the area are missing.
 OUTSIDE = 0.6
 FARTHEST = 0.004  # metres, of the same
 IN_MOUTH = 0.02  # of its weight: the inside of the mouth follows the lips, so that it stays behind them
+PIXEL = 0.0005  # metres, of the depth image from the front
+BEHIND, THROUGH = 0.002, 0.02  # metres that the mouth's inside is kept behind the skin, and may be before it
 ROUNDS = 3  # of reweighting
 OUTLIER = 3.0  # median distances from the surface at which a Gaussian's weight is halved
 LEAST = 0.0005  # metres, of that median
@@ -82,7 +88,22 @@ def fitted_vertices(splats: Gaussians, feet: Footing) -> np.ndarray:
     )
     for part in loose_parts():
         _move_whole(vertices, template, part, feet, moved, weight)
+    keep_behind_lips(vertices)
     return vertices
+
+
+def keep_behind_lips(vertices: np.ndarray) -> None:
+    """Moves back what of the mouth and the teeth has come through the closed lips and the skin about them;
+    vertices [Nv,3] are changed in place."""
+    template = load_template()
+    skin = (template.part[template.faces] == SKIN).all(1) & (template.face_mask[template.faces] > 0).all(1)
+    pixels = (vertices[:, [0, 2]] - vertices[:, [0, 2]].min(0)) / PIXEL
+    size = np.ceil(pixels.max(0)).astype(int) + 1
+    front = rasterize_flat(pixels, vertices[:, 1], template.faces[skin], *size).depth
+    inside = np.flatnonzero(template.part > EYEBALL)
+    column, row = pixels[inside].astype(int).T
+    back = front[row, column] + BEHIND - vertices[inside, 1]
+    vertices[inside, 1] += np.where((back > 0) & (back < THROUGH), back, 0)
 
 
 def _shapes(splats: Gaussians, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,8 +128,7 @@ def _smooth_displacement(template, inside, feet: Footing, moved, weight) -> np.n
     mean = sparse.diags(1 / np.asarray(near.sum(1)).ravel()) @ near
     umbrella = mean - sparse.identity(len(inside))
     area = sparse.diags(_vertex_areas(template)[inside])
-    held = np.maximum.reduce([template.region("ears"), template.region("lips"), template.part == MOUTH])
-    stiff = sparse.diags(SMOOTHNESS * (1 + STIFF * held[inside]))
+    stiff = sparse.diags(SMOOTHNESS * (1 + STIFF * _held(template)[inside]))
     smooth = umbrella.T @ (area @ stiff) @ umbrella
     weight = weight * area.diagonal().sum() / max(weight.sum(), 1e-12)
     trust = np.ones(len(moved))
@@ -120,6 +140,14 @@ def _smooth_displacement(template, inside, feet: Footing, moved, weight) -> np.n
         away = np.linalg.norm(at @ found - moved, axis=1)
         trust = 1 / (1 + (away / (OUTLIER * max(np.median(away), LEAST))) ** 2)
     return found
+
+
+def _held(template: Template) -> np.ndarray:
+    """[Nv] 0..1: how much a vertex keeps the template's shape."""
+    ends = np.isin(template.skin_indices, [INDEX[name] for name in TIPS])
+    ends = (template.skin_weights * ends).sum(1)
+    ears = template.region("ears")
+    return np.maximum.reduce([ears, template.region("lips"), template.part == MOUTH, STIFF_TIPS * ends])
 
 
 def _vertex_areas(template: Template) -> np.ndarray:

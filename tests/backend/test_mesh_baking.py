@@ -14,10 +14,11 @@ from lca_blender.backend.body.arkit import ARKIT_INDEX, ARKIT_NAMES
 from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.body.template import EYEBALL, SKIN, load_template
 from lca_blender.backend.quaternions import matrix_to_quaternion
-from lca_blender.backend.raster.mesh_faces import rasterize_flat
+from lca_blender.backend.raster import Camera, look_at, rasterize
+from lca_blender.backend.raster.mesh_faces import rasterize_flat, rasterize_mesh
 from lca_blender.backend.textured_mesh.atlas import load_atlas
 from lca_blender.backend.textured_mesh.bake import bake, filled, seam_triangles
-from lca_blender.backend.textured_mesh.geometry import fitted_vertices, footing, resting
+from lca_blender.backend.textured_mesh.geometry import fitted_vertices, footing, keep_behind_lips, resting
 from lca_blender.backend.textured_mesh.make import strongest, textured_mesh, with_turning_eyes
 from lca_blender.backend.textured_mesh.shapes import expression_shapes
 from PIL import Image
@@ -36,7 +37,7 @@ def smooth_avatar():
     """Flat splats in waves of colour, on the template blown up by RISE; no pose decoder."""
     anchors = sample_anchors(TOKENS)
     normals = anchors.frames[:, :, 2]
-    flat = np.maximum(anchors.spacing[:, None] * 0.5, 1e-4) * (1, 1, 0.02)
+    flat = np.maximum(anchors.spacing[:, None] * 0.8, 1e-4) * (1, 1, 0.02)
     return make_avatar(
         tokens=TOKENS,
         per_token=1,
@@ -93,6 +94,23 @@ def test_eyes_stay_spheres_and_keep_their_place_in_the_face():
         assert np.linalg.norm(after.mean(0) - before.mean(0)) < 2 * RISE
 
 
+def test_the_inside_of_the_mouth_stays_behind_the_lips():
+    template = load_template()
+    vertices = template.vertices.astype(np.float64)
+    untouched = vertices.copy()
+    keep_behind_lips(vertices)
+    assert np.array_equal(vertices, untouched)
+    inside = template.part > EYEBALL
+    vertices[inside, 1] -= 0.012
+    through = vertices.copy()
+    keep_behind_lips(vertices)
+    assert (vertices != through).any(1).sum() > 20
+    lips = untouched[template.region("lips") > 0.5, 1].min()
+    middle = inside & (np.abs(vertices[:, 0]) < 0.01)
+    assert vertices[middle, 1].min() > lips
+    assert through[middle, 1].min() < lips
+
+
 def test_the_texture_has_the_gaussians_colours_everywhere_on_the_skin():
     template, mesh = load_template(), made()
     middle, uv = template.vertices[template.faces].mean(1), mesh.uvs.mean(1)
@@ -100,6 +118,22 @@ def test_the_texture_has_the_gaussians_colours_everywhere_on_the_skin():
     away = np.abs(texel(mesh.texture, uv) - waves(middle)).max(1)[skin]
     assert np.median(away) < 0.03
     assert np.percentile(away, 95) < 0.12
+
+
+@pytest.mark.parametrize(("azimuth", "least"), [(0, 25), (90, 22), (180, 25)])
+def test_the_mesh_looks_like_the_splats(azimuth, least):
+    """PSNR in dB on the pixels that both cover; these splats are so wide that arm and trunk mix at the side."""
+    mesh, angle, middle = made(), np.radians(azimuth), np.array([0, 0, 0.9])
+    eye = middle + 4 * np.array([np.sin(angle), -np.cos(angle), 0])
+    camera = Camera.from_fov(look_at(eye, middle), 0.5, 240, 320)
+    splats = rasterize(resting(smooth_avatar()), camera)["combined"].numpy()
+    corners = mesh.vertices[mesh.faces].reshape(-1, 3)
+    faces = np.arange(len(corners)).reshape(-1, 3)
+    seen = rasterize_mesh(corners, faces, camera.viewmat, camera.K, 240, 320)
+    drawn = texel(mesh.texture, seen.interpolate(mesh.uvs.reshape(-1, 2), faces))
+    both = (seen.face >= 0) & (splats[..., 3] > 0.9)
+    assert both.sum() > 0.8 * (splats[..., 3] > 0.5).sum()
+    assert -10 * np.log10(np.mean((drawn - splats[..., :3] / splats[..., 3:].clip(1e-3))[both] ** 2)) > least
 
 
 def test_colours_go_on_across_seams():
