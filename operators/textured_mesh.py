@@ -39,7 +39,7 @@ class LCA_OT_textured_mesh(LongWork, bpy.types.Operator):
             ("1024", "1K", "1024 pixels"),
             ("2048", "2K", "2048 pixels"),
             ("4096", "4K", "4096 pixels: the photos' detail in the face"),
-            ("8192", "8K", "8192 pixels"),
+            ("8192", "8K", "8192 pixels: needs 6 GB of memory while it is made"),
         ],
         default="4096",
     )

@@ -167,29 +167,38 @@ def bake(splats: Gaussians, feet: Footing, vertices: np.ndarray, atlas: Atlas, s
     camera = Camera(np.eye(4), np.eye(3), size, size, orthographic=True, near=-1e3)
     seen = rasterize(flat, camera, ("alpha", "depth"))
     front = torch.where(seen["alpha"] > COVERED, seen["depth"] + DEPTH, torch.inf)
+    del seen  # a picture of 8K takes a gigabyte
     thin = dataclasses.replace(flat, opacities=flat.opacities * THIN)
-    made = rasterize(thin, camera, scene_depth=front)["combined"].numpy()
-    return (filled(made) * 255 + 0.5).astype(np.uint8)
+    made = filled(rasterize(thin, camera, scene_depth=front)["combined"].numpy())
+    made *= 255
+    made += 0.5
+    return made.astype(np.uint8)
 
 
 def filled(premultiplied: np.ndarray) -> np.ndarray:
     """Premultiplied colours [S,S,4] -> colours [S,S,3] everywhere, by push and pull over a pyramid (Gortler
     et al. 1996); S a power of two."""
-    alpha = premultiplied[..., 3:]
-    known = np.clip(alpha / KNOWN, 0, 1)
-    levels = [np.concatenate([premultiplied[..., :3] / np.maximum(alpha, 1e-6) * known, known], 2)]
+    known = np.clip(premultiplied[..., 3:] / KNOWN, 0, 1)
+    levels = [premultiplied * (known / np.maximum(premultiplied[..., 3:], 1e-6))]
+    levels[0][..., 3:] = known
     while len(levels[-1]) > 1:
         half = len(levels[-1]) // 2
-        coarse = levels[-1].reshape(half, 2, half, 2, 4).sum((1, 3))
+        finer = levels[-1].reshape(half, 2, half, 2, 4)
+        coarse = finer[:, 0, :, 0] + finer[:, 0, :, 1] + finer[:, 1, :, 0] + finer[:, 1, :, 1]
         levels.append(coarse / np.maximum(coarse[..., 3:], 1.0))
     out = levels[-1][..., :3] / np.maximum(levels[-1][..., 3:], 1e-6)
     for level in levels[-2::-1]:
-        out = level[..., :3] + (1 - level[..., 3:]) * _twice(_twice(out).swapaxes(0, 1)).swapaxes(0, 1)
-    return np.clip(out, 0, 1)
+        out = _twice(_twice(out).swapaxes(0, 1)).swapaxes(0, 1)
+        out *= 1 - level[..., 3:]
+        out += level[..., :3]
+    return np.clip(out, 0, 1, out=out)
 
 
 def _twice(values: np.ndarray) -> np.ndarray:
     """Rows [n,...] -> [2 n,...] between them, linearly."""
-    before, after = np.concatenate([values[:1], values[:-1]]), np.concatenate([values[1:], values[-1:]])
-    pairs = np.stack([0.75 * values + 0.25 * before, 0.75 * values + 0.25 * after], 1)
-    return pairs.reshape(2 * len(values), *values.shape[1:])
+    out = np.repeat(0.75 * values, 2, axis=0)
+    out[2::2] += 0.25 * values[:-1]
+    out[0] += 0.25 * values[0]
+    out[1:-1:2] += 0.25 * values[1:]
+    out[-1] += 0.25 * values[-1]
+    return out

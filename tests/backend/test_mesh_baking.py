@@ -122,7 +122,7 @@ def test_the_texture_has_the_gaussians_colours_everywhere_on_the_skin():
 
 @pytest.mark.parametrize(("azimuth", "least"), [(0, 25), (90, 22), (180, 25)])
 def test_the_mesh_looks_like_the_splats(azimuth, least):
-    """PSNR in dB on the pixels that both cover; these splats are so wide that arm and trunk mix at the side."""
+    """PSNR in dB on the pixels that both cover; from the side these wide splats mix arm and trunk."""
     mesh, angle, middle = made(), np.radians(azimuth), np.array([0, 0, 0.9])
     eye = middle + 4 * np.array([np.sin(angle), -np.cos(angle), 0])
     camera = Camera.from_fov(look_at(eye, middle), 0.5, 240, 320)
