@@ -26,7 +26,7 @@ STIFF = 50.0  # times as smooth: ears, lips and the inside of the mouth keep the
 TIPS = (*HANDS, "toe.L", "toe.R")
 STIFF_TIPS = 0.2  # of that for hands and toes
 # Standard deviations along the surface by which a body of splats reaches beyond their means. From the front
-# and the sides of four avatars: 0.6 loses nothing of the silhouette, without it 4 % of the area are missing.
+# and the sides of three avatars 1 to 2 % of the silhouette are missing then, without it 4 to 5 %.
 OUTSIDE = 0.6
 FARTHEST = 0.004  # metres, of the same
 IN_MOUTH = 0.02  # of its weight: the inside of the mouth follows the lips, so that it stays behind them
