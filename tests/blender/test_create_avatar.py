@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from avatars import splats
 from lca_blender.backend.avatar import Avatar
-from lca_blender.backend.imaging import reading
+from lca_blender.backend.imaging import loading
 from lca_blender.backend.likeness.places import load_places
 from lca_blender.operators.photo_report import nearest_person
 from models import write_model, write_photos, write_walls
@@ -137,7 +137,7 @@ def test_a_model_that_is_none_is_one_sentence(scene, tmp_path):
 
 
 def test_too_many_photos_use_the_best_and_say_so(scene, tmp_path, model_file, monkeypatch):
-    monkeypatch.setattr(reading, "KEEP", 3)  # 16 take half a minute
+    monkeypatch.setattr(loading, "KEEP", 3)  # 16 take half a minute
     photos = write_photos(tmp_path, 5)
     bpy.ops.lca.create_avatar(
         photos=[{"name": str(photo)} for photo in photos],
