@@ -45,11 +45,14 @@ def add(subparsers) -> None:
 
 def run(args) -> None:
     from ..from_photos import avatar_from_photos
+    from ..imaging.accepted import KEEP
     from ..imaging.movies import require_movie
 
     photos = [*args.photos, *args.video]
     if not photos:
         raise UserError("No photo and no film was given.", "Name photos, or a film with --video.")
+    if args.frames is not None and not 1 <= args.frames <= KEEP:
+        raise UserError(f"--frames {args.frames} is not valid.", f"Give 1 to {KEEP}.")
     for film in args.video:
         require_movie(film)
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from .landmarks.pose import INDEX, Pose
 
-NEIGHBOURS = 4  # candidates before and after, whose sharpness one is compared with
-# Frames of a film of a turning person: 0.84 to 1, with 7 pixels of motion blur and more at most 0.36
-# (docs/measurements.md).
-LEAST_SHARP = 0.6
-NEAR = 0.17  # distance of descriptors from which frames differ: a turn by ten degrees
+NEIGHBOURS = 0.5  # seconds before and after, within which a frame's sharpness is compared
+# Of a person who turns: frames without motion blur 0.9 to 1, with 7 pixels of it or more below 0.1; of a man
+# who exercises: 0.25 to 0.4 where he moves (docs/measurements.md).
+LEAST_SHARP = 0.2
+NEAR = 0.2  # distance of descriptors from which frames differ: a turn by 11 degrees
 # Weights of a limb's direction, of a part in the picture, and of the size's logarithm.
-LIMB, PART, SIZE = 0.2, 0.4, 0.25
+LIMB, PART, SIZE = 0.2, 0.3, 0.25
 LIMBS = tuple(
     (f"{side}_{a}", f"{side}_{b}")
     for side in ("left", "right")
@@ -32,31 +32,31 @@ PARTS = (
 )
 
 
-def relative_sharpness(energy: np.ndarray) -> np.ndarray:
+def relative_sharpness(energy: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """[n] in 0..1: how sharp each frame is beside its neighbours in time.
 
     energy [n,2]: mean squared differences of the grey values on the person across and down (Tenengrad,
-    Krotkov 1988), of frames in order. Motion blur takes away those along the motion, so that the lesser of
-    both ratios to the sharpest neighbour counts.
+    Krotkov 1988), of frames at these seconds [n]. Motion blur takes away those along the motion, so that the
+    lesser of both ratios to the sharpest neighbour counts.
     """
-    count = len(energy)
-    most = np.stack(
-        [energy[max(0, n - NEIGHBOURS) : n + NEIGHBOURS + 1].max(0) for n in range(count)]
-    ).reshape(count, 2)
+    near = np.abs(seconds[:, None] - seconds[None]) <= NEIGHBOURS
+    most = np.where(near[..., None], energy[None], 0.0).max(1)
     return (energy / np.maximum(most, 1e-9)).min(1)
 
 
 def trunk_axes(pose: Pose) -> np.ndarray:
-    """[3,3]: rows are the trunk's left, up and front in the photo's axes (x right, y down, z away)."""
-    world = pose.world
+    """[3,3]: rows are the trunk's left, up and front in the photo's axes (x right, y down, z away). Hips that
+    are not in the picture count little: the trunk is then taken to be upright.
+    """
+    world, likely = pose.world, pose.likelihood()
+    hips = float(min(likely[INDEX["left_hip"]], likely[INDEX["right_hip"]]))
     left_shoulder, right_shoulder, left_hip, right_hip = (
         world[INDEX[name]] for name in ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
     )
-    left = left_shoulder + left_hip - right_shoulder - right_hip
-    up = left_shoulder + right_shoulder - left_hip - right_hip
-    left = left / (np.linalg.norm(left) + 1e-9)
-    up = up - (up @ left) * left
-    up = up / (np.linalg.norm(up) + 1e-9)
+    left = _unit(left_shoulder - right_shoulder + hips * (left_hip - right_hip))
+    up = _unit(left_shoulder + right_shoulder - left_hip - right_hip)
+    up = hips * up + (1 - hips) * np.array([0.0, -1, 0])
+    up = _unit(up - (up @ left) * left)
     return np.stack([left, up, np.cross(left, up)])
 
 
@@ -69,11 +69,15 @@ def describe(pose: Pose, longest: int) -> np.ndarray:
     axes, likely = trunk_axes(pose), pose.likelihood()
     limbs = []
     for a, b in LIMBS:
-        bone = axes @ (pose.world[INDEX[b]] - pose.world[INDEX[a]])
-        limbs.append(LIMB * min(likely[INDEX[a]], likely[INDEX[b]]) * bone / (np.linalg.norm(bone) + 1e-9))
+        bone = _unit(axes @ (pose.world[INDEX[b]] - pose.world[INDEX[a]]))
+        limbs.append(LIMB * min(likely[INDEX[a]], likely[INDEX[b]]) * bone)
     parts = [PART * np.mean([likely[INDEX[name]] for name in names]) for names in PARTS]
     size = SIZE * np.log(max(pose.next_region.width, 1.0) / longest)
     return np.concatenate([axes.ravel() / np.sqrt(2), *limbs, parts, [size]])
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / (np.linalg.norm(vector) + 1e-9)
 
 
 def facing(pose: Pose) -> float:
@@ -86,8 +90,8 @@ def choose_frames(descriptors: np.ndarray, sharpness: np.ndarray, first: np.ndar
 
     descriptors [n,d]; sharpness [n] in 0..1, of which frames below `LEAST_SHARP` are left out unless all
     are; first [n] >= 0: times the sharpness, it decides the first one. Each further one is the farthest from
-    those chosen, distance times sharpness; it ends where all are within `NEAR` of a chosen one. Of equals the
-    earlier one is taken.
+    those chosen, distance times sharpness. It ends where all are within `NEAR` of a chosen one, blurred ones
+    within more: half of it over their sharpness. Of equals the earlier one is taken.
     """
     if not len(descriptors) or count < 1:
         return []
@@ -97,7 +101,7 @@ def choose_frames(descriptors: np.ndarray, sharpness: np.ndarray, first: np.ndar
     while len(chosen) < count:
         apart = np.minimum(apart, np.linalg.norm(descriptors - descriptors[chosen[-1]], axis=1))
         gain = np.where(usable & (apart > NEAR), apart * sharpness, 0.0)
-        if not gain.any():
+        if gain.max() <= NEAR / 2:
             break
         chosen.append(int(np.argmax(gain)))
     return sorted(chosen)

@@ -47,14 +47,12 @@ def load(
     names, and under "" in all others. What cannot be read adds a remark. Raises the `UserError` of a film or
     `PhotoError` where nothing is left, `Cancelled`.
     """
-    frames = KEEP if frames is None else frames
-    if not 1 <= frames <= KEEP:
-        raise UserError(f"{frames} frames of a film cannot be used.", f"Use 1 to {KEEP}.")
     report, films = progress or (lambda fraction, message="": None), films_among(photos)
     done = PHOTOS if films else 1.0
     given, remarks = _photos(photos, bool(films), _part(report, 0.0, done))
     loaded = Loaded(remarks=remarks)
-    left, errors = min(frames, KEEP - len(given)), []
+    room = KEEP - len(given)
+    left, errors = room if frames is None else min(frames, room), []
     for number, path in enumerate(films):
         begin, end = (done + (1 - done) * n / len(films) for n in (number, number + 1))
         count, person = -(-left // (len(films) - number)), _meant(path, people or {})
