@@ -20,6 +20,7 @@ from .photos import MAX_SIDE, Photo, photo_from_array
 from .sampling import sample_film
 from .sighting import NoPersonError, chosen_person
 
+FEW = 0.5  # of the frames wanted: if there are less, it is said
 READ, FOLLOWED, CHOSEN = 0.4, 0.7, 0.85  # progress after reading, following, choosing
 
 
@@ -75,7 +76,7 @@ def read_film(
     taken = [candidate for candidate in chosen if candidate.sample.seconds in photos]
     if not taken:
         raise NoPersonError(f"{name} shows no person clearly.", "Film the person larger and in better light.")
-    if len(taken) < count:
+    if len(taken) < FEW * count:
         remarks.append(_few(name, len(taken), count))
     if len(people) > 1:
         which = f"number {one + 1} of {len(people)} from the left at {samples[start].seconds:.1f} s"

@@ -43,9 +43,9 @@ def load(
     """Loads photos, and frames of films as further photos.
 
     photos: files, films and loaded photos, in any order; frames: the most of all films together, who share
-    what the photos leave of `KEEP`; people: which person is meant in the films of these
-    names, and under "" in all others. What cannot be read adds a remark. Raises the `UserError` of a film or
-    `PhotoError` where nothing is left, `Cancelled`.
+    what the photos leave of `KEEP`; people: which person is meant in the films of these names, and under ""
+    in all others. What cannot be read adds a remark. Raises the `UserError` of a film or `PhotoError` where
+    nothing is left, `Cancelled`.
     """
     report, films = progress or (lambda fraction, message="": None), films_among(photos)
     done = PHOTOS if films else 1.0
@@ -92,7 +92,7 @@ def _photos(photos: list[Photo | str | Path], more: bool, report) -> tuple[dict[
 
 def _film(path: Path, count: int, person: int | None, device: str, report, cancelled) -> Film:
     if count < 1:
-        raise PhotoError(f"{path.name} was not read: there are {KEEP} pictures already.", "Use fewer photos.")
+        raise PhotoError(f"{path.name} was not read: the other pictures leave no room.", "Use fewer photos.")
     return read_film(path, count, person, device, report, cancelled)
 
 
