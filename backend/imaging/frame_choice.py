@@ -10,7 +10,7 @@ import numpy as np
 from .landmarks.pose import INDEX, Pose
 
 NEIGHBOURS = 0.5  # seconds before and after, within which a frame's sharpness is compared
-# Of a person who turns: frames without motion blur 0.9 to 1, with 7 pixels of it or more below 0.1; of a man
+# Of a person who turns: frames without motion blur 0.6 to 1, with 7 pixels of it or more below 0.1; of a man
 # who exercises: 0.25 to 0.4 where he moves (docs/measurements.md).
 LEAST_SHARP = 0.2
 NEAR = 0.2  # distance of descriptors from which frames differ: a turn by 11 degrees
