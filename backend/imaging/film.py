@@ -18,7 +18,7 @@ from .landmarks.people import PERHAPS, read_person
 from .movies import frames_at, upright
 from .photos import MAX_SIDE, Photo, photo_from_array
 from .sampling import sample_film
-from .sighting import NoPersonError, chosen_person
+from .sighting import ALIKE, NoPersonError, chosen_person
 
 FEW = 0.5  # of the frames wanted: if there are less, it is said
 READ, FOLLOWED, CHOSEN = 0.4, 0.7, 0.85  # progress after reading, following, choosing
@@ -78,7 +78,8 @@ def read_film(
         raise NoPersonError(f"{name} shows no person clearly.", "Film the person larger and in better light.")
     if len(taken) < FEW * count:
         remarks.append(_few(name, len(taken), count))
-    if len(people) > 1:
+    least = ALIKE * people[one].prominence
+    if any(other.prominence > least for n, other in enumerate(people) if n != one):
         which = f"number {one + 1} of {len(people)} from the left at {samples[start].seconds:.1f} s"
         remarks.append(f"{name} shows {len(people)} people; {which} was used. Another can be chosen.")
     return Film(
