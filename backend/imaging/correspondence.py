@@ -72,7 +72,7 @@ class Estimator:
         rgb: np.ndarray,
         alpha: np.ndarray | None = None,
         name: str = "The photo",
-        person: int | None = None,
+        person: int | tuple[float, float] | None = None,
     ) -> Sighting:
         """rgb float32 [H,W,3] sRGB in 0..1, alpha [H,W] or None; `sighting.see`. Raises `NoPersonError`."""
         return see(rgb, alpha, name, person, self.device)
