@@ -80,6 +80,7 @@ def environment() -> str:
     run(python_of(VENV), "kernels/build.py", "--install")
     run(python_of(VENV), "-m", "third_party.mediapipe.build")
     run(python_of(VENV), "-m", "third_party.makehuman.build")
+    run(python_of(VENV), "-m", "third_party.efficientnet.build")
     run(python_of(VENV), "-m", "lca_blender.backend.likeness.places")
     check_bpy(python_of(VENV))
     return python_of(VENV)

@@ -71,7 +71,8 @@ class Avatar:
     (colour 3, mean 3, quaternion 4, log scale 3). A Gaussian takes its changes from a token, token [N] int32,
     and one of the decoder's K slots, slot [N] uint8; where these are None, token t owns the K Gaussians from
     t K on. thumbnails: uint8 [h,w,3]. header, JSON values: name; model {name, version}; photos, the sha256 of
-    each source photo; consent; created (ISO 8601); warnings, what the photos do not show.
+    each source photo (of a film: of the pixels of each frame); consent; created (ISO 8601); warnings, what
+    the photos do not show.
     """
 
     joint_names: tuple[str, ...]

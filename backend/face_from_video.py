@@ -12,7 +12,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from .errors import UserError
-from .imaging.movies import is_movie, movie_frames
+from .imaging.accepted import is_movie
+from .imaging.movies import movie_frames
 from .imaging.photos import Photo, load_photo
 from .jobs import Cancelled
 

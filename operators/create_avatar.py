@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Creates an avatar from photos: the file beside the .blend, the object at the 3D cursor."""
+"""Creates an avatar from photos and films: the file beside the .blend, the object at the 3D cursor."""
 
 from pathlib import Path
 
 import bpy
-from bpy.props import CollectionProperty, StringProperty
+from bpy.props import CollectionProperty, IntProperty, StringProperty
 
 from ..backend.errors import UserError
+from ..backend.imaging.accepted import KEEP
 from ..backend.jobs import Target
 from ..preferences import preferences, torch_device
 from .added import add_avatar
@@ -19,7 +20,7 @@ SUFFIX = ".lca"
 
 
 class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
-    """Create an animatable avatar of the person in the photos"""
+    """Create an animatable avatar of the person in the photos and films"""
 
     bl_idname = "lca.create_avatar"
     bl_label = "Create Avatar"
@@ -29,7 +30,7 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
     # Not named `files`: the file browser would fill it with the name of the avatar to write.
     photos: CollectionProperty(
         name="Photos",
-        description="Paths of photos, instead of those in the scene's list",
+        description="Paths of photos and films, instead of those in the scene's list",
         type=bpy.types.OperatorFileListElement,
         options={"HIDDEN", "SKIP_SAVE"},
     )
@@ -38,6 +39,13 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
         description="A trained model; empty: the one of the preferences, else the bundled one",
         subtype="FILE_PATH",
         options={"SKIP_SAVE"},
+    )
+    frames: IntProperty(
+        name="Frames",
+        description="The most frames that are used of films, together; photos and frames are 16 at most",
+        default=KEEP,
+        min=1,
+        max=KEEP,
     )
     filter_glob: StringProperty(default=f"*{SUFFIX}", options={"HIDDEN"})
 
@@ -52,18 +60,20 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
         given = [Path(bpy.path.abspath(photo.name)) for photo in self.photos if photo.name]
         photos = given or waiting_photos(context.scene)
         if not photos:
-            raise UserError("There are no photos yet.", "Add photos of one person to the list.")
+            raise UserError("There are no photos yet.", "Add photos of one person, or a film, to the list.")
         need_torch()
         path = self._path(photos)
         model = bpy.path.abspath(self.model or preferences().model) or "starter"
         device, people, folder = torch_device(), chosen_people(context.scene), report_folder()
+        frames = self.frames
 
         def work(progress, cancelled):
             from ..backend.from_photos import avatar_from_photos
 
             avatar = avatar_from_photos(
-                photos, path, model, device, progress, cancelled, people=people, report_folder=folder
-            )
+                photos, path, model, device, progress, cancelled, people=people, report_folder=folder,
+                frames=frames,
+            )  # fmt: skip
             return path, avatar, folder
 
         return work

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Results for the photos in the list, and the choice of a person by a click."""
+"""Results for the photos and films in the list, and the choice of a person by a click."""
 
 import json
 import tempfile

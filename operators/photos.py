@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators on the list of photos for *Create Avatar*: add, remove, clear."""
+"""Operators on the list of photos and films for *Create Avatar*: add, remove, clear."""
 
 from pathlib import Path
 
@@ -7,10 +7,12 @@ import bpy
 from bpy.props import CollectionProperty, StringProperty
 
 from ..backend.errors import UserError
+from ..backend.imaging.accepted import SUFFIXES
 from ..scene.avatar_data import relative_if_saved
 from .common import Attempt
 
 PICTURES = "*.jpg;*.jpeg;*.png;*.webp;*.tif;*.tiff;*.bmp;*.gif;*.avif;*.heic;*.heif;*.jp2"
+MOVIES = ";".join(f"*{suffix}" for suffix in SUFFIXES)
 
 
 def chosen_files(operator: bpy.types.Operator) -> list[Path]:
@@ -20,12 +22,12 @@ def chosen_files(operator: bpy.types.Operator) -> list[Path]:
 
 
 def waiting_photos(scene: bpy.types.Scene) -> list[Path]:
-    """Absolute paths of the photos in the scene's list."""
+    """Absolute paths of the photos and films in the scene's list."""
     return [Path(bpy.path.abspath(photo.path)) for photo in scene.lca.photos]
 
 
 class LCA_OT_add_photos(Attempt, bpy.types.Operator):
-    """Add photos of one person, from any side"""
+    """Add photos of one person, from any side, or a short film in which the person turns round"""
 
     bl_idname = "lca.add_photos"
     bl_label = "Add Photos"
@@ -33,7 +35,7 @@ class LCA_OT_add_photos(Attempt, bpy.types.Operator):
 
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
-    filter_glob: StringProperty(default=PICTURES, options={"HIDDEN"})
+    filter_glob: StringProperty(default=f"{PICTURES};{MOVIES}", options={"HIDDEN"})
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         context.window_manager.fileselect_add(self)
@@ -42,7 +44,7 @@ class LCA_OT_add_photos(Attempt, bpy.types.Operator):
     def perform(self, context: bpy.types.Context) -> None:
         files = chosen_files(self)
         if not files:
-            raise UserError("No photo was chosen.", "Choose one or more picture files.")
+            raise UserError("No photo was chosen.", "Choose one or more picture files, or a film.")
         missing = [file.name for file in files if not file.is_file()]
         if missing:
             raise UserError(f"These photos were not found: {', '.join(missing[:5])}.", "Choose them again.")

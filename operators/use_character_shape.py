@@ -64,8 +64,8 @@ class LCA_OT_use_character_shape(LongWork, SaveDialog, bpy.types.Operator):
         avatar = active_avatar(context)
         character = self._character(context, avatar)
         path = self._path(avatar, character)
-        data, vertices = load_avatar(avatar), rest_vertices(character)
-        rig = self._rig(avatar, character)
+        data, rig = load_avatar(avatar), self._rig(avatar, character)
+        vertices = rest_vertices(character, beside=rig or avatar)
         if rig is not None:
             binding_to(data, rig, _bones(avatar, rig))  # a rig that does not fit is refused before the work
         self._objects = (avatar.session_uid, character.session_uid)

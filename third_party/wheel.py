@@ -50,9 +50,9 @@ def checked(wheel: Wheel, path: Path) -> Path:
     return path
 
 
-def digest(folder: Path, wheel: Wheel, *more: str) -> str:
-    """Changes with the wheel, with every line of Python in a folder, and with the texts given."""
-    found = hashlib.sha256("\0".join((wheel.sha256, *more)).encode())
-    for file in sorted(folder.glob("*.py")):
+def digest(folder: Path, wheel: Wheel, *more: Path) -> str:
+    """Changes with the wheel, with every line of Python in a folder, and with the files given."""
+    found = hashlib.sha256(wheel.sha256.encode())
+    for file in (*sorted(folder.glob("*.py")), *more):
         found.update(file.name.encode() + b"\0" + file.read_bytes())
     return found.hexdigest()

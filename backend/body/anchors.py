@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..errors import UserError
+from .mesh import interpolated
 from .template import EYEBALL
 
 CANDIDATES = 60_000
@@ -67,24 +68,20 @@ def surface_samples(positions, template=None):
 
     template = template or load_template()
     triangles, barycentric = nearest_on_surface(np.asarray(positions, np.float64), template)
-    mask = (template.face_mask[template.faces[triangles]] * barycentric).sum(1)
+    mask = interpolated(template.face_mask, template.faces[triangles], barycentric)
     return _attributes(template, triangles, barycentric, mask > 0.5)
 
 
 def _attributes(template, triangles, barycentric, is_face):
     corners = template.faces[triangles]
     b = barycentric.astype(np.float32)
-
-    def at(values):
-        return (values[corners] * b[..., None]).sum(1)
-
-    positions = at(template.vertices)
+    positions = interpolated(template.vertices, corners, b)
     indices, weights = blend_weights(
         template.skin_indices[corners], template.skin_weights[corners] * b[..., None]
     )
     return Anchors(
         positions=positions,
-        frames=surface_frames(at(template.normals)),
+        frames=surface_frames(interpolated(template.normals, corners, b)),
         spacing=neighbour_spacing(positions, is_face),
         is_face=is_face,
         skin_indices=indices,

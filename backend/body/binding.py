@@ -42,6 +42,7 @@ FACE = ("jaw", "eye.L", "eye.R")
 LIMB_NEXT = {"upper_arm": "forearm", "forearm": "hand", "thigh": "shin", "shin": "foot", "foot": "toe"}
 STRETCH = (0.4, 2.5)  # a bone that asks for more than this is not the bone it seems
 NECK_STRETCH = (0.85, 1.25)  # riggers put the head bone anywhere from the jaw to the ears
+BACKWARDS = 0.5  # of a foot's length to the person's back: more, on both sides, is no way to stand
 HEEL_ANGLE = np.radians(30)  # a foot that points up or down by less is only a toe bone at another height
 
 
@@ -105,7 +106,7 @@ def bind(template: Skeleton, rig: Rig, bone_map: BoneMap | Mapping[str, str]) ->
     """Binds the joints of a template or an avatar (the 58 of JOINT_NAMES) to a rig by a bone map.
 
     Raises UserError when the map and the rig have neither spine nor head in common, or when the rig has no
-    size.
+    size or is mirrored.
     """
     if not isinstance(bone_map, BoneMap):
         bone_map = BoneMap(dict(bone_map))
@@ -122,6 +123,7 @@ class _Binder:
         )
         self.scale = self._scale()
         self.turn = self._orientation()
+        self._check_sides()
         self.linear: dict[str, np.ndarray] = {}  # rotation only
         self.rest: dict[str, np.ndarray] = {}
 
@@ -190,6 +192,19 @@ class _Binder:
             return smallest_rotation(unit(ups[0][0]), unit(ups[0][1]))
         across = np.sum(sides, 0)
         return frame(ups[0][1], across[1]) @ frame(ups[0][0], across[0]).T
+
+    def _check_sides(self) -> None:
+        """UserError where the left bones are on the right: then both feet point backwards."""
+        behind = []
+        for side in "LR":
+            foot, toe = self.at(f"foot.{side}"), self.at(f"toe.{side}")
+            if foot is not None and toe is not None:
+                behind.append((self.turn.T @ unit(toe - foot))[1] > BACKWARDS)
+        if len(behind) == 2 and all(behind):
+            raise UserError(
+                "This armature is mirrored: the bones of its left side are on its right.",
+                "Swap the two sides in the bone map, or mirror the armature back.",
+            )
 
     # Joint by joint
 

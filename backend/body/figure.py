@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from ..errors import UserError
 from ..tensor_file import REINSTALL, TensorFile
 from .canonical_pose import canonical_transforms
-from .skeleton import INDEX, JOINT_NAMES
+from .skeleton import INDEX, JOINT_NAMES, mirror_joints
 from .template import SKIN, Template, load_template
 
 FILE = Path(__file__).parent / "data" / "figure.safetensors"
@@ -23,6 +23,9 @@ COUNTS = (BODY, 19158)  # of the body alone, and with the helpers that MPFB2 hid
 # stays below.
 UNLIKE = 0.35
 JOINTS = len(JOINT_NAMES)
+# What the built file holds reaches 0.87 m, 0.0094 m and 2.1; its shares' sums are off by 9e-6.
+MOST = {"mean": 1.5, "offsets": 0.05, "shares": 10.0}
+SUM_OFF = 1e-3
 
 
 class BodyShape(NamedTuple):
@@ -62,32 +65,70 @@ def by_helpers(carriers: csr_matrix) -> np.ndarray:
 
 @cache
 def load_figure_reader(path: Path = FILE) -> FigureReader:
-    """The built-in reader. `UserError` where the file is missing or damaged."""
+    """The built-in reader. `TensorFileError` where the file is missing, damaged or of another template."""
     file = TensorFile(path, "data for MakeHuman figures", REINSTALL)
+    rows = len(load_template().vertices) + 2 * JOINTS
+    file.check(_tensors(rows))
     t = file.arrays()
     try:
-        matrices = (
-            csr_matrix(
-                tuple(t[f"{name}_{part}"] for part in ("shares", "columns", "starts")), (rows, columns)
-            )
-            for name, rows, columns in (
-                ("carriers", len(t["carriers_starts"]) - 1, len(t["mean"])),
-                ("learned", len(t["learned_starts"]) - 1, BODY),
-            )
-        )
-        return FigureReader(t["mean"], *matrices, t["offsets"])
-    except (KeyError, ValueError) as error:
+        for name in ("mean", "offsets"):
+            if not (np.abs(t[name]) < MOST[name]).all():
+                raise ValueError(f"{name} leaves the room of a body")
+        if np.ptp(t["mean"][:BODY, 2]) < 1:
+            raise ValueError("mean is no figure of a metre or more")
+        carriers = _matrix(t, "carriers", COUNTS[1])
+        learned = _matrix(t, "learned", BODY)
+        if learned.shape[0] != len(by_helpers(carriers)):
+            raise ValueError("learned are other points than those that follow helpers")
+    except ValueError as error:
         raise file.wrong(f"{path.name} is damaged: {error}.") from error
+    return FigureReader(t["mean"], carriers, learned, t["offsets"])
+
+
+def _tensors(rows: int) -> dict[str, tuple]:
+    """What the file holds, as `TensorFile.check` takes it."""
+    of_points = {"mean": ("F32", (COUNTS[1], 3)), "offsets": ("F32", (rows, 3))}
+    matrices = {
+        f"{name}_{part}": (kind, (size,))
+        for name, starts in (("carriers", rows + 1), ("learned", "starts"))
+        for part, kind, size in (("starts", "I32", starts), ("columns", "I16", name), ("shares", "F32", name))
+    }
+    return of_points | matrices
+
+
+def _matrix(t: dict[str, np.ndarray], name: str, width: int) -> csr_matrix:
+    """[n,width] whose rows add up to one. ValueError where the tensors are no such matrix."""
+    starts, columns, shares = (t[f"{name}_{part}"] for part in ("starts", "columns", "shares"))
+    if starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] != len(columns):
+        raise ValueError(f"{name}_starts do not divide their rows")
+    if columns.min() < 0 or columns.max() >= width:
+        raise ValueError(f"{name}_columns lead out of the figure")
+    matrix = csr_matrix((shares, columns, starts), (len(starts) - 1, width))
+    sums = np.asarray(matrix.sum(1))
+    if not (np.abs(shares) < MOST["shares"]).all() or np.abs(sums - 1).max() > SUM_OFF:
+        raise ValueError(f"{name}_shares do not add up to one")
+    return matrix
 
 
 def figure_shape(vertices: np.ndarray) -> BodyShape:
     """The shape of a figure by its vertices [19158,3], or [13380,3] without helpers, in MakeHuman's rest
     pose, in metres, decimetres or centimetres, any axis up. `UserError` where they are no such figure's.
+
+    A mirror image of a figure, whose left hand is where its right one was, is a shape like any other: that
+    of the person in the mirror.
     """
     reader = load_figure_reader()
-    carried = reader.carried(_in_metres(vertices, reader.mean[:BODY]))
-    shape = (in_canonical_pose(carried, load_template()) + reader.offsets).astype(np.float32)
-    return BodyShape(*np.split(shape, _parts(shape)))
+    figure, mirrored = _in_metres(vertices, reader.mean[:BODY])
+    posed = in_canonical_pose(reader.carried(figure), load_template()) + reader.offsets
+    shape = BodyShape(*np.split(posed.astype(np.float32), _parts(posed)))
+    return _mirror_image(shape) if mirrored else shape
+
+
+def _mirror_image(body: BodyShape) -> BodyShape:
+    """The body in the mirror x = 0: its left side is the right side of the other."""
+    flip, joints = np.array([-1, 1, 1], np.float32), mirror_joints()
+    rows = (load_template().mirror, joints, joints)
+    return BodyShape(*(flip * points[at] for points, at in zip(body, rows, strict=True)))
 
 
 def _parts(carried: np.ndarray) -> list[int]:
@@ -95,9 +136,10 @@ def _parts(carried: np.ndarray) -> list[int]:
     return [len(carried) - 2 * JOINTS, len(carried) - JOINTS]
 
 
-def _in_metres(vertices: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """The vertices in metres, Z up, facing -Y, where the mean figure stands. The unit is the power of ten and
-    the axes are the right-angled turn by which the figure is nearest to that one."""
+def _in_metres(vertices: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The vertices in metres, Z up, facing -Y, where the mean figure stands, and whether they were mirrored
+    for that. The unit is the power of ten and the axes are the signed ones by which the figure is nearest to
+    the mean one."""
     vertices = np.asarray(vertices, np.float64)
     if vertices.ndim != 2 or vertices.shape[1] != 3 or len(vertices) not in COUNTS:
         counts = " or ".join(f"{count:,}" for count in COUNTS)
@@ -109,10 +151,11 @@ def _in_metres(vertices: np.ndarray, mean: np.ndarray) -> np.ndarray:
     theirs = vertices[:BODY]
     size, our_size = np.linalg.norm(theirs), np.linalg.norm(ours)
     if np.isfinite(size) and size > 0:
-        turn = max(_right_angled(), key=lambda turn: np.sum(turn * (ours.T @ theirs)))
-        unlike = np.linalg.norm(theirs @ turn.T / size - ours / our_size)
+        axes = max(_signed_axes(), key=lambda axes: np.sum(axes * (ours.T @ theirs)))
+        unlike = np.linalg.norm(theirs @ axes.T / size - ours / our_size)
         if unlike < UNLIKE:
-            return vertices @ turn.T * 10.0 ** round(np.log10(our_size / size)) + mean.mean(0)
+            unit = 10.0 ** round(np.log10(our_size / size))
+            return vertices @ axes.T * unit + mean.mean(0), bool(np.linalg.det(axes) < 0)
     raise UserError(
         "The mesh has as many vertices as a MakeHuman body, but does not have its shape.",
         "Choose a figure in its rest pose whose vertices were not reordered.",
@@ -120,10 +163,9 @@ def _in_metres(vertices: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _right_angled() -> tuple[np.ndarray, ...]:
-    """The 24 rotations [3,3] that take axes to axes."""
-    signed = (np.eye(3)[list(p)] * s for p in permutations(range(3)) for s in product((1, -1), repeat=3))
-    return tuple(turn for turn in signed if np.linalg.det(turn) > 0)
+def _signed_axes() -> tuple[np.ndarray, ...]:
+    """The 48 matrices [3,3] that take axes to axes: right-angled turns, and those with a mirror."""
+    return tuple(np.eye(3)[list(p)] * s for p in permutations(range(3)) for s in product((1, -1), repeat=3))
 
 
 def in_canonical_pose(carried: np.ndarray, template: Template) -> np.ndarray:

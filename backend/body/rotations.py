@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rotations in 3-D that binding a skeleton to a rig needs; float64 numpy, matrices act on columns."""
+"""Rotations in 3-D of a skeleton's bones; float64 numpy, matrices act on columns."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation

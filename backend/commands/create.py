@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`lca create`."""
+"""`lca create`: from photos, or from a film."""
 
 from pathlib import Path
 
@@ -8,8 +8,23 @@ from . import add_network, say
 
 
 def add(subparsers) -> None:
-    p = subparsers.add_parser("create", help="create an avatar file from photos")
-    p.add_argument("photos", nargs="+", type=Path)
+    p = subparsers.add_parser("create", help="create an avatar file from photos or a film")
+    p.add_argument("photos", nargs="*", type=Path, help="photos (and films) of one person, 16 at most")
+    p.add_argument(
+        "--video",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a short film of the person, who turns round: its sharpest frames that differ most "
+        "are used as photos (can be given several times, and with photos)",
+    )
+    p.add_argument(
+        "--frames",
+        type=int,
+        metavar="N",
+        help="frames that are used of the films, together (default: 16, less the photos)",
+    )
     p.add_argument("--out", type=Path, required=True)
     add_network(p)
     p.add_argument("--device", default="cpu", help="torch device of the network (default: cpu)")
@@ -21,23 +36,33 @@ def add(subparsers) -> None:
         "--person",
         action="append",
         default=[],
-        metavar="[PHOTO=]N",
-        help="the person to use in photos of several "
-        "people, counted from the left from 1; in all photos or in one (can be given several times)",
+        metavar="[FILE=]N",
+        help="the person to use in photos and films of several people, counted from the left from 1; in all "
+        "or in one of them (can be given several times)",
     )
     p.set_defaults(run=run)
 
 
 def run(args) -> None:
     from ..from_photos import avatar_from_photos
+    from ..imaging.accepted import KEEP
+    from ..imaging.movies import require_movie
+
+    photos = [*args.photos, *args.video]
+    if not photos:
+        raise UserError("No photo and no film was given.", "Name photos, or a film with --video.")
+    if args.frames is not None and not 1 <= args.frames <= KEEP:
+        raise UserError(f"--frames {args.frames} is not valid.", f"Give 1 to {KEEP}.")
+    for film in args.video:
+        require_movie(film)
 
     def progress(fraction: float, message: str = "") -> None:
         say(f"{100 * fraction:3.0f} %  {message}")
 
     avatar = avatar_from_photos(
-        args.photos, args.out, args.model, device=args.device, progress=progress, encoder=args.encoder,
+        photos, args.out, args.model, device=args.device, progress=progress, encoder=args.encoder,
         tokens=args.tokens, name=args.name, consent=args.consent, people=_people(args.person),
-        report_folder=args.report,
+        report_folder=args.report, frames=args.frames,
     )  # fmt: skip
     for warning in avatar.header["warnings"]:
         say(warning)
@@ -51,7 +76,7 @@ def _people(given: list[str]) -> dict[str, int]:
         name, _, number = text.rpartition("=")
         if not (number.isascii() and number.isdecimal() and int(number) > 0):
             raise UserError(
-                f"--person {text!r} is not valid.", "Give N or PHOTO=N, N counted from the left from 1."
+                f"--person {text!r} is not valid.", "Give N or FILE=N, N counted from the left from 1."
             )
         chosen[Path(name).name if name else ""] = int(number)
     return chosen

@@ -15,7 +15,7 @@ from ..raster.mesh_faces import rasterize_mesh
 from .crops import Box, crop, nearest_cells
 from .fit.face_warp import face_warp
 from .fit.model import BodyFit, fit_model
-from .fit.solve import fit_bodies
+from .fit.solve import fit_bodies, fit_pose
 from .matting import without_background_in_hair, without_gaps
 from .sighting import NoPersonError, Sighting, see
 
@@ -74,7 +74,7 @@ class Estimator:
         rgb: np.ndarray,
         alpha: np.ndarray | None = None,
         name: str = "The photo",
-        person: int | None = None,
+        person: int | tuple[float, float] | None = None,
     ) -> Sighting:
         """rgb float32 [H,W,3] sRGB in 0..1, alpha [H,W] or None; `sighting.see`. Raises `NoPersonError`."""
         return see(rgb, alpha, name, person, self.device)
@@ -82,6 +82,10 @@ class Estimator:
     def explain(self, sightings: list[Sighting]) -> list[Correspondence]:
         """Fits one body shape to all photos of a person."""
         return [_explained(seen, fit) for seen, fit in fit_bodies(sightings)]
+
+    def explain_further(self, sighting: Sighting, betas: np.ndarray) -> Correspondence:
+        """Fits the pose of a person whose shape, betas [S], other photos decided (`BodyFit`)."""
+        return _explained(*fit_pose(sighting, betas))
 
 
 def _explained(seen: Sighting, fit: BodyFit) -> Correspondence:

@@ -20,13 +20,13 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from ..errors import UserError
+from .accepted import KEEP
 
 MAX_SIDE = 2048
 MIN_SIDE = 48
 MAX_PIXELS = 220_000_000  # decoded whole, 4 bytes each
 MAX_PIXELS_JPEG = 800_000_000  # decoded at 1/8
 MAX_FILE_BYTES = 1 << 30
-KEEP = 16
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM", "TGA", "HEIF")
 RAW_SUFFIXES = {".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report on every photo: whether it was used, what it shows, and a picture of the fitted body drawn over
-it.
+"""The report on every photo and film: whether it was used, what it shows, and a picture of the fitted body
+drawn over it.
 """
 
 import json
@@ -10,26 +10,28 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..body.mesh import vertex_normals
 from ..files import replacing
 from ..raster.mesh_faces import rasterize_mesh
 from .correspondence import Correspondence
 from .coverage import least_share, listed, seen_shares
 from .crops import resize
+from .film import Film
 from .fit.model import fit_model
-from .fit.terms import vertex_normals
 from .reading import Reading
 
 HEIGHT = 720  # rows of a picture, at most
 TINT = np.array([0.35, 0.86, 0.35])  # of the fitted body
 BODY, OUTSIDE = 0.55, 0.45  # opacity of the body; brightness outside the person
 EDGE = np.array([1.0, 0.8, 0.1])
+SHEET = 360  # rows of a frame in a film's picture
 
 
 @dataclass(frozen=True)
 class PhotoReport:
-    """One photo: used or not; text: what it shows, or why it was left out; picture uint8 [h,w,3] or None;
-    people: positions of the people, from the left, x and y in 0..1 of the picture; chosen:
-    which was used.
+    """One photo or film: used or not; text: what it shows, or why it was left out; picture uint8 [h,w,3] or
+    None; people: positions of the people, from the left, x and y in 0..1 of the picture; chosen: which was
+    used.
     """
 
     name: str
@@ -41,7 +43,7 @@ class PhotoReport:
 
 
 def photo_reports(reading: Reading) -> list[PhotoReport]:
-    """Used photos first, then those that were refused."""
+    """Used photos first, films after their frames, then those that were refused."""
     used = [
         PhotoReport(
             photo.name,
@@ -53,7 +55,36 @@ def photo_reports(reading: Reading) -> list[PhotoReport]:
         )
         for photo, found in zip(reading.photos, reading.found, strict=True)
     ]
-    return used + [PhotoReport(name, False, sentence) for name, sentence in reading.refused]
+    films = [_film_report(film, {report.name: report for report in used}) for film in reading.films]
+    return used + films + [PhotoReport(name, False, sentence) for name, sentence in reading.refused]
+
+
+def _film_report(film: Film, used: dict[str, PhotoReport]) -> PhotoReport:
+    """Its picture is that in which people are counted, where there are several; else all of its frames."""
+    frames = [used[photo.name] for photo in film.photos if photo.name in used]
+    one = "1 frame was" if len(frames) == 1 else f"{len(frames)} frames were"
+    times = listed([report.name.removeprefix(f"{film.name} at ") for report in frames])
+    text = f"{one} used: at {times}." if frames else f"No frame of {film.name} could be used."
+    picture = film.opening if len(film.people) > 1 or not frames else _sheet([f.picture for f in frames])
+    return PhotoReport(film.name, bool(frames), text, picture, film.people, film.chosen)
+
+
+def _sheet(pictures: list[np.ndarray]) -> np.ndarray:
+    """uint8 [h,w,3]: pictures side by side in rows, on black, about as wide as high."""
+    small = [_rows(picture, SHEET) for picture in pictures]
+    wide = max(picture.shape[1] for picture in small)
+    columns = min(len(small), max(1, round(np.sqrt(len(small) * SHEET / wide))))
+    rows = -(-len(small) // columns)
+    sheet = np.zeros((rows * SHEET, columns * wide, 3), np.uint8)
+    for n, picture in enumerate(small):
+        top, left = n // columns * SHEET, n % columns * wide + (wide - picture.shape[1]) // 2
+        sheet[top : top + SHEET, left : left + picture.shape[1]] = picture
+    return sheet
+
+
+def _rows(picture: np.ndarray, height: int) -> np.ndarray:
+    width = max(1, round(height * picture.shape[1] / picture.shape[0]))
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.BOX))
 
 
 def _shown(found: Correspondence) -> str:
@@ -88,6 +119,11 @@ def overlay(found: Correspondence) -> np.ndarray:
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
+def _stem(name: str) -> str:
+    """The name without the picture's suffix; that of a frame as it is."""
+    return name if " " in Path(name).suffix else Path(name).stem
+
+
 def write_report(reports: list[PhotoReport], remarks: list[str], folder: Path) -> list[Path | None]:
     """Writes a picture of each used photo and `report.json` into `folder`, which is made; returns the
     pictures' paths, None for photos without one. `UserError` where the disk refuses.
@@ -95,8 +131,9 @@ def write_report(reports: list[PhotoReport], remarks: list[str], folder: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path | None] = []
     for number, report in enumerate(reports, 1):
-        path = folder / f"{number:02d}_{Path(report.name).stem}.png" if report.picture is not None else None
-        if path is not None:
+        path = None
+        if report.picture is not None:
+            path = folder / f"{number:02d}_{_stem(report.name)}.png"
             with replacing(path) as temporary:
                 Image.fromarray(report.picture).save(temporary, "PNG")
         paths.append(path)

@@ -67,14 +67,17 @@ class Sighting:
             hands = {"left": hands.get("right"), "right": hands.get("left")}
         return replace(self, pose=pose, hands=hands)
 
-    def remarks(self, name: str) -> list[str]:
-        """Remarks for the user on how the photo was read, one sentence each."""
+    def remarks(self, name: str, people: bool = True) -> list[str]:
+        """Remarks for the user on how the photo was read, one sentence each; people: also that it shows
+        several.
+        """
         notes = []
         if self.turns:
             how = {1: "by 90 degrees", 2: "upside down", 3: "by 90 degrees"}[self.turns]
             notes.append(f"{name} was rotated {how}: the person in it is not upright.")
         others = [person for n, person in enumerate(self.people) if n != self.chosen]
-        if any(person.prominence > ALIKE * self.people[self.chosen].prominence for person in others):
+        least = ALIKE * self.people[self.chosen].prominence
+        if people and any(person.prominence > least for person in others):
             which = f"number {self.chosen + 1} of {len(self.people)} from the left"
             notes.append(f"{name} shows {len(self.people)} people; {which} was used. Another can be chosen.")
         if not self.sure:
@@ -86,13 +89,14 @@ def see(
     rgb: np.ndarray,
     alpha: np.ndarray | None = None,
     name: str = "The photo",
-    person: int | None = None,
+    person: int | tuple[float, float] | None = None,
     device: str = "cpu",
 ) -> Sighting:
     """Finds the person in a photo.
 
     rgb float32 [H,W,3] sRGB in 0..1; alpha [H,W] in 0..1 or None: where it is given, it is the matte. person:
-    which one, counted from the left from 1; None takes the most prominent. Raises `NoPersonError`.
+    which one, counted from the left from 1, or by its place, x and y in shares of the photo's width and
+    height; None takes the most prominent. Raises `NoPersonError`.
     """
     image = _eight_bit(rgb, alpha)
     people = find_people(image, device)
@@ -103,12 +107,7 @@ def see(
         rgb, alpha, image = (None if a is None else _turned(a, turns) for a in (rgb, alpha, image))
         people = find_people(image, device) or people
     listed = sorted(people, key=lambda found: found.place[0])
-    chosen = listed.index(people[0]) if person is None else person - 1
-    if not 0 <= chosen < len(listed):
-        raise NoPersonError(
-            f"{name} shows {len(listed)} people; there is no number {person}.",
-            "Choose a number counted from the left.",
-        )
+    chosen = chosen_person(listed, person, name, turns)
     one = listed[chosen]
     return Sighting(
         rgb=rgb,
@@ -122,6 +121,28 @@ def see(
         sure=one.quality > SURE,
         cut_out=alpha is not None,
     )
+
+
+def chosen_person(
+    people: list[Person], person: int | tuple[float, float] | None, name: str, turns: int = 0
+) -> int:
+    """The index of the person who is meant, as `see` takes it; turns: those made since a place was noted.
+
+    Raises `NoPersonError` for a number that there is not.
+    """
+    if person is None:
+        return max(range(len(people)), key=lambda n: people[n].prominence)
+    if isinstance(person, tuple):
+        x, y = person
+        for _ in range(turns):
+            x, y = y, 1 - x
+        return min(range(len(people)), key=lambda n: np.hypot(people[n].place[0] - x, people[n].place[1] - y))
+    if not 1 <= person <= len(people):
+        raise NoPersonError(
+            f"{name} shows {len(people)} people; there is no number {person}.",
+            "Choose a number counted from the left.",
+        )
+    return person - 1
 
 
 def _eight_bit(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which photo's pixels an avatar shows where: one photo for each part of the body as far as it can, so that no
-features of two photos meet, and the colours of all brought to one tone.
+"""Which photo's pixels an avatar shows where: one photo for each part of the body as far as it can, so that
+features of two photos do not meet, and the colours of all brought to one tone.
 """
 
 import numpy as np
@@ -68,7 +68,7 @@ def _parts(places: Places) -> np.ndarray:
 
 
 def tones(places: Places, looks: list[Look], color: np.ndarray) -> list[np.ndarray]:
-    """For each photo what its colours lack, [N,3], to the photos' mean `color` [N,3], over some centimetres."""
+    """For each photo what its colours lack, [N,3], to the mean of all, `color` [N,3], over some centimetres."""
     return [_tone(places, look, color) for look in looks]
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Depth of a photo's pixels: the person's surface, and beyond its outline a cushion, round towards the matte's
-edge, whose front and back stand for hair, hats and loose clothes.
+"""Depth of a photo's pixels: the person's surface, and beyond its outline a cushion, round towards the
+matte's edge, whose front and back stand for hair, hats and loose clothes.
 """
 
 from typing import NamedTuple

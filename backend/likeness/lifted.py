@@ -18,9 +18,7 @@ from .window import Window, windows
 
 ACROSS, ALONG = 0.55, 0.3  # of a pixel: standard deviations along the surface and across it
 STEEPEST = 3.5  # pixels that one pixel may reach in depth
-# Cosine to the camera below which the surface itself shows a place better: of the face, where the matte's edge
-# is the hair's, and of all else.
-GRAZING_FACE = 0.3
+GRAZING_FACE = 0.3  # cosine to the camera below which a face's pixels are those of hair beside it
 NEAR = 4  # places about a pixel, whose skinning it takes
 # Metres off the surface from which, and over which, skinning becomes a wide mean's; places of that mean, of
 # every so many, and metres at which they lose their weight.
@@ -38,8 +36,8 @@ OTHER_COLOR, BEFORE = 0.12, 0.005
 @dataclass(frozen=True)
 class Lifted:
     """n Gaussians in the mean canonical space: means [n,3], covariances [n,3,3], colors [n,3],
-    opacities [n], skin_indices
-    uint8 and skin_weights [n,8]; place [n]: the nearest place; off [n]: metres from it.
+    opacities [n] of the photo's matte, skin_indices uint8 and skin_weights [n,8]; place [n]: the nearest
+    place; off [n]: metres from it.
     """
 
     means: np.ndarray
@@ -204,16 +202,16 @@ def _skinning(places: Places, posed: Posed, made: _Made) -> tuple[np.ndarray, np
     """Joints uint8 [n,8] and weights [n,8]: of the places about a Gaussian; of those all around where it
     stands off, so that what hangs together stays together.
     """
-    all_weights = places.weight_matrix
-    weights = _mixed(1 / (made.distance**2 + 1e-6), made.near, all_weights)
+    known = places.weight_matrix
+    weights = _mixed(1 / (made.distance**2 + 1e-6), made.near, known)
     far = np.flatnonzero(made.distance[:, 0] > OFF)
     if len(far):
         some = np.arange(0, len(places), EVERY)
         apart, wide = cKDTree(posed.points[some]).query(made.points[far], k=WIDE, workers=-1)
         share = np.exp(-np.square((apart - apart[:, :1]) / REACH))
-        share *= np.where(_alike(all_weights, made.near[far, 0], some[wide]) > ALIKE, 1, 1e-6)
+        share *= np.where(_alike(known, made.near[far, 0], some[wide]) > ALIKE, 1, 1e-6)
         part = np.clip((made.distance[far, :1] - OFF) / OVER, 0, 1)
-        weights[far] += part * (_mixed(share, wide, all_weights[some]) - weights[far])
+        weights[far] += part * (_mixed(share, wide, known[some]) - weights[far])
     indices = np.argpartition(-weights, KEPT, axis=1)[:, :KEPT]
     kept = np.take_along_axis(weights, indices, 1)
     return indices.astype(np.uint8), (kept / kept.sum(1, keepdims=True)).astype(np.float32)

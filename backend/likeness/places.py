@@ -15,6 +15,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from ..body.anchors import blend_weights, nearest_on_surface
+from ..body.mesh import interpolated
 from ..body.skeleton import FINGERS, INDEX
 from ..body.template import EYEBALL, Template, load_template
 from ..body.template import PATH as TEMPLATE
@@ -72,10 +73,7 @@ class Places:
 
     def at(self, values: np.ndarray) -> np.ndarray:
         """Values [Nv,...] of the template's vertices at the places, float32 [N,...]."""
-        weight = self.barycentric.reshape(*self.barycentric.shape, *[1] * (values.ndim - 1)).astype(
-            np.float32
-        )
-        return sum(values[self.corners[:, k]] * weight[:, k] for k in range(3))
+        return interpolated(values, self.corners, self.barycentric.astype(np.float32))
 
     @cached_property
     def positions(self) -> np.ndarray:
@@ -168,7 +166,7 @@ def places_at(triangle: np.ndarray, barycentric: np.ndarray) -> Places:
     """Everything about places by their triangles [N] and barycentric coordinates [N,3]."""
     template = load_template()
     corners = template.faces[triangle]
-    positions = (template.vertices[corners] * barycentric[..., None]).sum(1)
+    positions = interpolated(template.vertices, corners, barycentric)
     shares = template.skin_weights[corners] * barycentric[..., None]
     indices, weights = blend_weights(template.skin_indices[corners], shares)
     tree = cKDTree(positions)

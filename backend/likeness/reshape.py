@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from ..avatar import Avatar
 from ..body.anchors import nearest_on_surface
 from ..body.figure import JOINTS, BodyShape
+from ..body.mesh import interpolated, vertex_normals
 from ..body.pose import joint_transforms
 from ..body.skeleton import INDEX
 from ..body.skinning import skin_points, unskin_points
@@ -62,7 +63,7 @@ def reshaped(
     if keep_face:
         figure, size = with_head_of(own, figure)
         linear += _head_share(template)[:, None, None] * (size * np.eye(3) - linear)
-    at = lambda values: _interpolated(template, values, triangle, barycentric)  # noqa: E731
+    at = _values_at(template, triangle, barycentric)
     moved = _moved(avatar, changes, at(own.vertices), at(figure.vertices), at(linear))
     report(0.9, "Drawing the avatar")
     made_of = {"avatar": avatar.hash, "figure": name, "own_face": keep_face}
@@ -132,7 +133,7 @@ def template_places(avatar: Avatar, template: Template) -> tuple[np.ndarray, np.
     """Triangle [N] and barycentric coordinates [N,3] of the template under every Gaussian."""
     points = (avatar.means - avatar.offsets.float()).numpy().astype(np.float64)
     away = lambda found, of: np.linalg.norm(  # noqa: E731
-        _interpolated(template, template.vertices, *found) - of, axis=1
+        _values_at(template, *found)(template.vertices) - of, axis=1
     )
     triangle, barycentric = nearest_on_surface(points, template)
     outer = away((triangle, barycentric), points)
@@ -144,10 +145,10 @@ def template_places(avatar: Avatar, template: Template) -> tuple[np.ndarray, np.
     return triangle, barycentric
 
 
-def _interpolated(template, values, triangle, barycentric) -> np.ndarray:
-    corners = template.faces[triangle]
-    weight = barycentric.reshape(*barycentric.shape, *[1] * (values.ndim - 1)).astype(np.float32)
-    return sum(values[corners[:, k]] * weight[:, k] for k in range(3))
+def _values_at(template: Template, triangle: np.ndarray, barycentric: np.ndarray) -> Callable:
+    """Carries the vertices' values [Nv,...] to places [n] on the template, float32 [n,...]."""
+    corners, shares = template.faces[triangle], barycentric.astype(np.float32)
+    return lambda values: interpolated(values, corners, shares)
 
 
 def own_shape(avatar: Avatar, means: np.ndarray, triangle: np.ndarray, barycentric: np.ndarray) -> BodyShape:
@@ -159,7 +160,7 @@ def own_shape(avatar: Avatar, means: np.ndarray, triangle: np.ndarray, barycentr
     rows = np.arange(0, len(avatar), max(1, len(avatar) // SAMPLED))
     rows = rows[template.part[template.faces[triangle[rows], 0]] <= EYEBALL]
     triangle, barycentric = triangle[rows], barycentric[rows]
-    at = lambda values: _interpolated(template, values, triangle, barycentric)  # noqa: E731
+    at = _values_at(template, triangle, barycentric)
     to_avatar = joint_transforms(template, np.zeros_like(heads), joint_heads=heads)
     skinning = (a[rows].numpy() for a in (avatar.skin_indices, avatar.skin_weights.float()))
     surface = unskin_points(means[rows], *skinning, to_avatar)
@@ -236,7 +237,7 @@ def linear_maps(template: Template, before: np.ndarray, after: np.ndarray) -> np
     for total, other in ((spread, edges[0]), (mixed, edges[1])):
         _add(total, ends, other[:, :, None] * edges[0][:, None])
     _add(size, ends, (edges[0] ** 2).sum(1))
-    normals = [_normals(template, surface) for surface in (before, after)]
+    normals = [vertex_normals(surface, template.faces) for surface in (before, after)]
     for total, other in ((spread, normals[0]), (mixed, normals[1])):
         total += size[:, None, None] * other[:, :, None] * normals[0][:, None] + FLAT**2 * np.eye(3)
     mean = _averaging(ends, len(before))
@@ -259,12 +260,3 @@ def _averaging(ends: np.ndarray, count: int) -> csr_matrix:
     links = csr_matrix((np.ones(len(pairs)), pairs.T), (count, count))
     links.data[:] = 1
     return csr_matrix((1 / np.asarray(links.sum(1)).ravel(), (range(count),) * 2)) @ links
-
-
-def _normals(template: Template, vertices: np.ndarray) -> np.ndarray:
-    a, b, c = (vertices[template.faces[:, k]].astype(np.float64) for k in range(3))
-    flat, out = np.cross(b - a, c - a), np.zeros((len(vertices), 3))
-    for k in range(3):
-        for axis in range(3):
-            out[:, axis] += np.bincount(template.faces[:, k], flat[:, axis], len(vertices))
-    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)

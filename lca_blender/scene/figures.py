@@ -12,9 +12,10 @@ def is_figure(obj: bpy.types.Object) -> bool:
     return obj.type == "MESH" and len(obj.data.vertices) in COUNTS
 
 
-def rest_vertices(obj: bpy.types.Object) -> np.ndarray:
+def rest_vertices(obj: bpy.types.Object, beside: bpy.types.Object | None = None) -> np.ndarray:
     """[n,3] float64 of a mesh object with its shape keys, without its modifiers and so without its pose; in
-    the object's own space, stretched as the object's scale is, whatever its size.
+    the object's own space, but stretched and mirrored as it stands in the space of the object `beside` (none:
+    in the world), whatever its size and turn.
     """
     if obj.mode == "EDIT":
         obj.update_from_editmode()
@@ -27,8 +28,17 @@ def rest_vertices(obj: bpy.types.Object) -> np.ndarray:
             if block != keys.reference_key and not block.mute and block.value:
                 share = block.value * _group_weights(obj, block.vertex_group)
                 points += share[:, None] * (places[block.name] - places[block.relative_key.name])
-    scale = np.abs(np.array(obj.matrix_world.to_scale(), np.float64))
-    return points * scale / max(scale.mean(), 1e-12)
+    return points @ _stretch(obj, beside).T
+
+
+def _stretch(obj: bpy.types.Object, beside: bpy.types.Object | None) -> np.ndarray:
+    """[3,3]: an object's matrix without turn and size: symmetric (polar decomposition), and behind that a
+    mirror across x where the object is mirrored."""
+    matrix = obj.matrix_world if beside is None else beside.matrix_world.inverted_safe() @ obj.matrix_world
+    linear = np.array(matrix.to_3x3(), np.float64)
+    _, sizes, axes = np.linalg.svd(linear)
+    stretch = (axes.T * sizes) @ axes / max(sizes.mean(), 1e-12)
+    return np.diag([-1.0, 1, 1]) @ stretch if np.linalg.det(linear) < 0 else stretch
 
 
 def _coordinates(collection) -> np.ndarray:

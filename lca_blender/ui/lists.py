@@ -3,12 +3,15 @@
 
 import bpy
 
+from ..backend.imaging.accepted import is_movie
+
 STATES = {"NEW": "IMAGE_DATA", "USED": "CHECKMARK", "REFUSED": "CANCEL"}  # of a photo -> its icon
 
 
 class LCA_UL_photos(bpy.types.UIList):
     def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0):
-        layout.label(text=bpy.path.basename(item.path), icon=STATES[item.state])
+        film = item.state == "NEW" and is_movie(item.path)
+        layout.label(text=bpy.path.basename(item.path), icon="FILE_MOVIE" if film else STATES[item.state])
 
     def filter_items(self, _context, data, property_name):
         photos = getattr(data, property_name)

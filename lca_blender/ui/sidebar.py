@@ -153,6 +153,7 @@ class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):
         for line in avatar.lca.warnings.splitlines():
             paragraph(layout, line, "INFO")
         layout.operator("lca.use_character_shape", icon="MOD_MESHDEFORM")
+        layout.operator("lca.textured_mesh", icon="OUTLINER_OB_MESH")
         layout.operator("lca.export_ply", icon="EXPORT")
 
 

@@ -17,3 +17,9 @@ def heavy_figure(wider=1.4):
     waist = np.exp(-(((height - 1.08) / 0.08) ** 4)) * np.clip((0.3 - np.abs(points[:, 0])) / 0.06, 0, 1)
     points[:, :2] *= 1 + (wider - 1) * waist[:, None]
     return points
+
+
+def lopsided_figure():
+    """One whose waist is wider and deeper on its left, at +X, alone."""
+    plain, heavy = mean_figure(), heavy_figure()
+    return plain + np.clip(plain[:, :1] / 0.05, 0, 1) * (heavy - plain)

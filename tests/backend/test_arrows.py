@@ -22,7 +22,7 @@ FLOORS = (  # of backend: a room imports from floors below its own, and nothing 
     ("model",),
     ("imaging",),
     ("face_from_video", "likeness"),
-    ("from_photos",),
+    ("from_photos", "textured_mesh"),
     ("commands",),
     ("cli",),
     ("training",),  # left out of the extension

@@ -14,7 +14,7 @@ from lca_blender.backend.body.bone_map import BoneMap, map_bones
 from lca_blender.backend.body.bone_structure import match_structure
 from lca_blender.backend.body.pose import joint_transforms, pose_features
 from lca_blender.backend.body.rig import Rig
-from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES
+from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, mirror_joints
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.errors import UserError
 from scipy.spatial.transform import Rotation
@@ -250,6 +250,17 @@ def test_a_rig_of_no_size_is_refused_with_a_sentence():
     rig = template_rig(lambda points: points * 0)
     with pytest.raises(UserError, match="how large it is"):
         bind(TEMPLATE, rig, identity_map())
+
+
+def test_a_mirrored_rig_is_refused_until_its_sides_are_swapped():
+    """Left bones on the right side of a person who looks ahead; names alone would turn the avatar round."""
+    rig = template_rig(lambda points: points * (-1, 1, 1))
+    with pytest.raises(UserError, match="mirrored: the bones of its left side are on its right"):
+        bind(TEMPLATE, rig, identity_map())
+    swapped = dict(zip(JOINT_NAMES, np.array(JOINT_NAMES)[mirror_joints()].tolist(), strict=True))
+    binding = bind(TEMPLATE, rig, swapped)
+    for joint in LANDING:
+        assert carried(binding, joint) == pytest.approx(TEMPLATE.joint_heads[INDEX[joint]], abs=1e-3)
 
 
 def test_an_empty_rig_is_refused_with_a_sentence():

@@ -13,7 +13,8 @@ from lca_blender.backend.body.arkit import ARKIT_INDEX
 from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.face_from_video import FIRST_PASS, FacePerformance, face_from_video
-from lca_blender.backend.imaging.movies import LONGEST, SUFFIXES, is_movie, movie_frames
+from lca_blender.backend.imaging.accepted import SUFFIXES, is_movie
+from lca_blender.backend.imaging.movies import LONGEST, movie_frames
 from lca_blender.backend.imaging.photos import PhotoError
 from lca_blender.backend.jobs import Cancelled
 from lca_blender.backend.raster.camera import Camera, look_at

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from avatar_fixtures import make_avatar, rest_signal
-from figures import heavy_figure, mean_figure
+from figures import heavy_figure, lopsided_figure, mean_figure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lca_blender.backend.avatar import Avatar
-from lca_blender.backend.body.figure import BODY, BodyShape, figure_shape
+from lca_blender.backend.body.figure import BODY, FILE, BodyShape, figure_shape, load_figure_reader
 from lca_blender.backend.body.pose import joint_transforms
-from lca_blender.backend.body.skeleton import INDEX
+from lca_blender.backend.body.skeleton import INDEX, mirror_joints
 from lca_blender.backend.body.skinning import skin_points
 from lca_blender.backend.body.template import VERSION, load_template
 from lca_blender.backend.errors import UserError
@@ -24,6 +24,7 @@ from lca_blender.backend.likeness.reshape import (
     template_places,
     with_head_of,
 )
+from safetensors.numpy import load_file, save_file
 from scipy.spatial.transform import Rotation
 
 
@@ -93,6 +94,40 @@ def test_unit_axes_and_place_of_a_figure_do_not_matter(unit, quarters, shift):
 def test_a_figure_without_helpers_is_nearly_the_same(figure, millimetres):
     whole, bare = figure_shape(figure()), figure_shape(figure()[:BODY])
     assert np.linalg.norm(whole.vertices - bare.vertices, axis=1).max() < 1e-3 * millimetres
+
+
+def volume(shape):
+    """Cubic metres inside a body's surface, below zero where that is inside out."""
+    a, b, c = (shape.vertices[load_template().faces[:, k]].astype(np.float64) for k in range(3))
+    return np.einsum("ni,ni->", a, np.cross(b, c)) / 6
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from((0.1, 1)), st.tuples(*[st.integers(0, 3)] * 3), st.booleans())
+def test_a_mirrored_figure_is_the_person_in_the_mirror(unit, quarters, bare):
+    """Its vertices keep their numbers: those of its left hand are on its right."""
+    turn = Rotation.from_euler("xyz", np.array(quarters) * np.pi / 2).as_matrix()
+    figure = lopsided_figure()[: BODY if bare else None]
+    known, mirrored = figure_shape(figure), figure_shape((figure * (-1, 1, 1)) @ turn.T * unit)
+    assert volume(mirrored) == pytest.approx(volume(known), rel=1e-3)
+    rows = (load_template().mirror, mirror_joints(), mirror_joints())
+    for one, two, at in zip(known, mirrored, rows, strict=True):
+        away = two - one[at] * (-1, 1, 1)
+        assert np.abs(away - away.mean(0)).max() < 1e-4
+    left = load_template().vertices[:, 0] > 0
+    depth = lambda shape, side: np.ptp(shape.vertices[side & waist(shape), 1])  # noqa: E731
+    assert depth(known, left) > 1.1 * depth(known, ~left)
+    assert depth(mirrored, ~left) > 1.1 * depth(mirrored, left)
+
+
+def waist(shape):
+    return (np.abs(shape.vertices[:, 2] - 1.08) < 0.05) & (np.abs(shape.vertices[:, 0]) < 0.3)
+
+
+def test_a_symmetric_figure_is_the_same_in_the_mirror():
+    plain, mirrored = figure_shape(mean_figure()), figure_shape(mean_figure() * (-1, 1, 1))
+    for one, two in zip(plain, mirrored, strict=True):
+        assert np.abs(two - one).max() < 2e-3
 
 
 def test_other_meshes_are_refused_in_one_sentence():
@@ -192,3 +227,39 @@ def test_an_avatar_of_another_body_is_refused(avatar):
     other = replace(avatar, header={**avatar.header, "template": 1})
     with pytest.raises(UserError, match="older body"):
         reshaped(other, person())
+
+
+def changed(name, change):
+    return lambda tensors: tensors.update({name: np.ascontiguousarray(change(tensors[name]))})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda tensors: tensors.pop("offsets"),
+        lambda tensors: tensors.update(more=np.zeros(3, np.float32)),
+        changed("mean", lambda m: m[:-1]),
+        changed("mean", lambda m: m.astype(np.float64)),
+        changed("mean", lambda m: m * 0),
+        changed("mean", lambda m: np.where(m > 0.8, np.nan, m)),
+        changed("mean", lambda m: m * 10),
+        changed("offsets", lambda o: o[:, :2]),
+        changed("offsets", lambda o: o[:-1]),
+        changed("offsets", lambda o: o + 1),
+        changed("offsets", lambda o: np.where(o > 0.005, np.inf, o)),
+        changed("carriers_starts", lambda s: s[::-1]),
+        changed("carriers_starts", lambda s: s + 1),
+        changed("carriers_columns", lambda c: c + np.int16(10_000)),
+        changed("learned_columns", lambda c: c - np.int16(10_000)),
+        changed("learned_starts", lambda s: s[::2]),
+        changed("carriers_shares", lambda s: s * 2),
+        changed("carriers_shares", lambda s: np.where(s == 1, np.nan, s)),
+        changed("learned_shares", lambda s: s + np.tile(np.float32([100, -100]), len(s) // 2)),
+    ],
+)
+def test_a_damaged_file_of_the_figures_is_one_sentence(tmp_path, damage):
+    tensors = load_file(FILE)
+    damage(tensors)
+    save_file(tensors, tmp_path / "figure.safetensors")
+    with pytest.raises(UserError, match=r"^figure.safetensors (is damaged|cannot be used).*Install the ext"):
+        load_figure_reader(tmp_path / "figure.safetensors")

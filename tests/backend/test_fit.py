@@ -16,7 +16,7 @@ from lca_blender.backend.imaging.fit.face_ties import load_ties, visible_landmar
 from lca_blender.backend.imaging.fit.face_warp import face_warp
 from lca_blender.backend.imaging.fit.model import EXPRESSIONS, BodyFit, fit_model
 from lca_blender.backend.imaging.fit.pose_prior import load_prior
-from lca_blender.backend.imaging.fit.solve import fit_bodies, follow
+from lca_blender.backend.imaging.fit.solve import fit_bodies, fit_pose, follow
 from lca_blender.backend.training.people.poses import random_pose
 from sightings import known, observed, shape
 
@@ -160,6 +160,16 @@ def test_a_frame_is_followed_with_the_shape_held():
     assert rise[ARKIT_INDEX["jawOpen"]] > 0.15
     assert np.array_equal(plain.expression, before[0])
     assert np.array_equal(plain.local, before[1])
+
+
+@pytest.mark.parametrize("yaw", [0.0, 180.0])
+def test_a_further_photo_is_fitted_with_the_shape_held(yaw):
+    betas = np.linspace(-1.5, 1.5, len(shape()))
+    truth = known(3, yaw, betas)
+    _, fit = fit_pose(observed(truth, noise=0.5), betas)
+    assert np.array_equal(fit.betas, betas)
+    assert joint_error(fit, truth) < 0.06
+    assert joint_error(fit, truth) < joint_error(fit_pose(observed(truth, noise=0.5), -betas)[1], truth)
 
 
 def test_the_gaze_is_found():

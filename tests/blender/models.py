@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 
+import av
 import numpy as np
 import torch
 from lca_blender.backend.model.checkpoint import save_model
@@ -28,6 +29,22 @@ def write_photos(folder, count):
         paths.append(folder / f"photo_{number:03d}.png")
         Image.fromarray((astronaut() * (1 - 0.01 * number)).astype(np.uint8)).save(paths[-1])
     return paths
+
+
+def write_film(path, count=6, picture=None):
+    """The astronaut, or another picture [H,W,3], moved and made larger from frame to frame."""
+    picture = astronaut() if picture is None else picture
+    high, wide = (side // 2 * 2 for side in picture.shape[:2])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=4, options={"crf": "12"})
+        stream.height, stream.width, stream.pix_fmt = high, wide, "yuv420p"
+        for number in range(count):
+            margin = 60 - 60 * number // count
+            padded = np.pad(picture[:high, :wide], ((margin, margin), (2 * margin, 0), (0, 0)), "edge")
+            shrunk = Image.fromarray(padded).resize((wide, high))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(shrunk), "rgb24")))
+        container.mux(stream.encode(None))
+    return path
 
 
 def write_walls(folder, count):

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import bpy
@@ -10,13 +11,13 @@ import numpy as np
 import pytest
 from avatars import splats
 from lca_blender.backend.avatar import Avatar
-from lca_blender.backend.imaging import reading
+from lca_blender.backend.imaging import following, loading
 from lca_blender.backend.likeness.places import load_places
 from lca_blender.operators.photo_report import nearest_person
-from models import write_model, write_photos, write_walls
+from models import write_film, write_model, write_photos, write_walls
 from PIL import Image
 from refusals import fails
-from skimage.data import astronaut
+from skimage.data import astronaut, brick
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +138,7 @@ def test_a_model_that_is_none_is_one_sentence(scene, tmp_path):
 
 
 def test_too_many_photos_use_the_best_and_say_so(scene, tmp_path, model_file, monkeypatch):
-    monkeypatch.setattr(reading, "KEEP", 3)  # 16 take half a minute
+    monkeypatch.setattr(loading, "KEEP", 3)  # 16 take half a minute
     photos = write_photos(tmp_path, 5)
     bpy.ops.lca.create_avatar(
         photos=[{"name": str(photo)} for photo in photos],
@@ -167,3 +168,46 @@ def test_who_is_meant_can_be_chosen(scene, tmp_path, model_file):
         assert f"number {chosen} of 2" in bpy.context.object.lca.warnings
     fails("shows 2 people", bpy.ops.lca.choose_person, person=3)
     assert nearest_person([[0.2, 0.5], [0.8, 0.5]], 0.7, 0.1) == 2
+
+
+def test_a_film_and_photos_become_one_avatar(scene, tmp_path, model_file):
+    """The film is one line of the list, with the pictures of its frames; frames add to the photos."""
+    photo, film = write_photos(tmp_path, 1)[0], write_film(tmp_path / "ann.mp4")
+    bpy.ops.lca.add_photos(files=[{"name": photo.name}, {"name": film.name}], directory=str(tmp_path))
+    bpy.ops.lca.create_avatar(filepath=str(tmp_path / "ann.lca"), model=str(model_file), frames=2)
+    listed = {Path(item.path).name: item for item in scene.lca.photos}
+    assert {item.state for item in listed.values()} == {"USED"}
+    used = len(Avatar.load(tmp_path / "ann.lca").header["photos"]) - 1
+    assert 1 <= used <= 2
+    assert re.match(rf"{used} frames? w.*: at \d\.\d s", listed["ann.mp4"].shows)
+    with Image.open(listed["ann.mp4"].overlay) as picture:
+        assert min(picture.size) > 200
+    assert len(json.loads(listed["ann.mp4"].people)) == 1
+
+
+def test_a_person_of_a_film_can_be_chosen(scene, tmp_path, model_file):
+    both = np.concatenate([astronaut(), astronaut()[:, ::-1]], 1)
+    film = write_film(tmp_path / "two.mp4", 2, both)
+    bpy.ops.lca.add_photos(files=[{"name": film.name}], directory=str(tmp_path))
+    create = {"filepath": str(tmp_path / "person.lca"), "model": str(model_file), "frames": 1}
+    bpy.ops.lca.create_avatar(**create)
+    (item,) = scene.lca.photos
+    (left, _), (right, _) = json.loads(item.people)
+    assert left < 0.5 < right
+    for chosen in (1, 2):
+        assert bpy.ops.lca.choose_person(person=chosen) == {"FINISHED"}
+        bpy.ops.lca.create_avatar(**create)
+        assert f"two.mp4 shows 2 people; number {chosen} of 2" in bpy.context.object.lca.warnings
+
+
+def test_a_film_of_nobody_is_one_sentence(scene, tmp_path, model_file, monkeypatch):
+    monkeypatch.setattr(following, "LOOKS", (1,))  # a wall is searched in every way
+    film = write_film(tmp_path / "wall.mp4", 2, np.repeat(brick()[:240, :320, None], 3, -1))
+    create = {"filepath": str(tmp_path / "person.lca"), "model": str(model_file)}
+    fails("wall.mp4 shows no person", bpy.ops.lca.create_avatar, photos=[{"name": str(film)}], **create)
+    (tmp_path / "text.mov").write_text("a film by nobody")
+    broken = [{"name": str(tmp_path / "text.mov")}]
+    fails("text.mov cannot be read as a movie", bpy.ops.lca.create_avatar, photos=broken, **create)
+    assert scene.lca.remedy_operator == "lca.add_photos"
+    assert not (tmp_path / "person.lca").exists()
+    assert not [obj for obj in bpy.data.objects if obj.lca.filepath]

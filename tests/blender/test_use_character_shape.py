@@ -136,6 +136,56 @@ def test_a_stretched_object_is_read_as_it_looks(scene):
     assert np.ptp(points[:, 2]) / np.ptp(points[:, 0]) == pytest.approx(
         1.3 * np.ptp(mean_points()[:, 2]) / np.ptp(mean_points()[:, 0])
     )
+    rig = add_rig(character, mean_points())
+    character.scale, rig.scale, rig.rotation_euler = (1, 1, 1), (1, 1, 1.3), (0.3, 0.2, 0.1)
+    bpy.context.view_layer.update()
+    assert rest_vertices(character, beside=rig) == pytest.approx(mean_points(), abs=1e-5)
+
+
+def lopsided_points():
+    """A waist that is 8 cm deeper at the front on its left, at +X."""
+    points = mean_points()
+    height = points[:, 2] - points[:BODY, 2].min()
+    left = np.clip(points[:, 0] / 0.05, 0, 1) * (points[:, 0] < 0.3) * (points[:, 1] < 0)
+    points[:, 1] -= 0.08 * left * np.exp(-(((height - 1.08) / 0.08) ** 4))
+    return points
+
+
+def deeper_in_front(points, floor):
+    """Metres by which a trunk [n,3] in the world reaches further to the front at +X than at -X."""
+    height = points[:, 2] - floor
+    trunk = points[(height > 1.04) & (height < 1.12) & (np.abs(points[:, 0]) < 0.2)]
+    side = trunk[:, 0] > 0
+    return np.percentile(trunk[~side, 1], 2) - np.percentile(trunk[side, 1], 2)
+
+
+@pytest.mark.parametrize("mirrored", ["nothing", "mesh", "character", "rig", "character beside its rig"])
+def test_the_avatar_is_mirrored_where_the_character_is(avatar, mirrored):
+    """A negative scale of the rig mirrors what is bound to it; that of the character alone is its shape."""
+    points = lopsided_points() * (-1 if mirrored == "mesh" else 1, 1, 1)
+    character = add_character(points)
+    rig = add_rig(character, mean_points()) if "rig" in mirrored else None
+    if mirrored != "nothing" and mirrored != "mesh":
+        (rig if mirrored == "rig" else character).scale = (-1, 1, 1)
+    bpy.context.view_layer.update()
+    select(avatar, character)
+    assert bpy.ops.lca.use_character_shape() == {"FINISHED"}
+    bpy.context.view_layer.update()
+    world = np.array([character.matrix_world @ vertex.co for vertex in character.data.vertices])[:BODY]
+    seen = splats(avatar)
+    theirs = deeper_in_front(world, world[:, 2].min())
+    assert np.sign(theirs) == (1 if mirrored == "nothing" else -1)
+    assert deeper_in_front(seen, seen[:, 2].min()) == pytest.approx(theirs, abs=0.03)
+
+
+def test_an_armature_whose_sides_are_swapped_is_refused(avatar):
+    """As a mirrored character and its armature are when their scale was applied."""
+    points = mean_points() * (-1, 1, 1)
+    character = add_character(points)
+    add_rig(character, points)
+    select(avatar, character)
+    fails("armature is mirrored", bpy.ops.lca.use_character_shape)
+    assert bpy.ops.lca.use_character_shape(bind=False) == {"FINISHED"}
 
 
 def test_what_cannot_work_is_refused_and_nothing_changes(avatar, tmp_path):

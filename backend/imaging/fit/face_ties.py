@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import Delaunay
 
+from ...body.mesh import interpolated, vertex_normals
 from ...body.template import load_template
 from ...tensor_file import REINSTALL, TensorFile
 from ..landmarks.face import MESH, NOSE_TIP
@@ -43,19 +44,14 @@ def load_ties(path: Path = FILE) -> FaceTies:
 
 def visible_landmarks(points: np.ndarray) -> np.ndarray:
     """Rows of landmarks [478,3] (pixels, z smaller is nearer) that look at the camera; the irises too."""
-    mesh = load_ties().mesh
-    corners, normals = points[mesh], np.zeros((MESH, 3))
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    for corner in range(3):
-        np.add.at(normals, mesh[:, corner], flat)
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-9
+    normals = vertex_normals(points[:MESH], load_ties().mesh)
     towards = normals[:, 2] * np.sign(normals[list(NOSE), 2].mean())
     return np.concatenate([np.flatnonzero(towards > TOWARDS), np.arange(MESH, len(points))])
 
 
 def _positions(triangle: np.ndarray, barycentric: np.ndarray) -> np.ndarray:
     template = load_template()
-    return (template.vertices[template.faces[triangle]] * barycentric[..., None]).sum(1)
+    return interpolated(template.vertices, template.faces[triangle], barycentric)
 
 
 def _mesh(positions: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from ...body.anchors import blend_weights
 from ...body.arkit import ARKIT_NAMES
 from ...body.expression import apply_face_joints
+from ...body.mesh import interpolated
 from ...body.pose import axis_angles, rotation_matrices
 from ...body.skeleton import INDEX
 from ...body.template import EYEBALL, SKIN, load_template
@@ -122,7 +123,7 @@ def _landmarks() -> SkinnedPoints:
     """The face landmarks' places."""
     template, ties = load_template(), load_ties()
     corners = template.faces[ties.triangle]
-    at = lambda values: (values[corners] * ties.barycentric[..., None]).sum(1)  # noqa: E731
+    at = lambda values: interpolated(values, corners, ties.barycentric)  # noqa: E731
     places = at(template.vertices).astype(np.float64)
     shares = template.skin_weights[corners] * ties.barycentric[..., None]
     indices, weights = blend_weights(template.skin_indices[corners], shares)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...body.pose import rotation_matrices
+from ...body.rotations import smallest_rotation, unit
 from ...body.skeleton import INDEX as JOINT
 from ...body.template import load_template
 from ..landmarks.pose import INDEX
@@ -64,6 +65,12 @@ def fit_bodies(photos: list[Sighting]) -> list[tuple[Sighting, BodyFit]]:
     return [(seen, fit) for seen, _, fit in found]
 
 
+def fit_pose(seen: Sighting, betas: np.ndarray) -> tuple[Sighting, BodyFit]:
+    """A person of known shape betas [S] in a further photo, as `fit_bodies` answers; the shape is kept."""
+    seen, _, fit = _fit_one(seen, betas)
+    return seen, fit
+
+
 def follow(seen: Sighting, others: Sequence[BodyFit]) -> BodyFit:
     """The person in a frame of a film. others: fits to other frames, of one shape, which is kept; the fit
     starts from the one that explains this frame best.
@@ -84,30 +91,36 @@ def _in_frame(fit: BodyFit, size: tuple[int, int]) -> BodyFit:
     return replace(fit, local=fit.local.copy(), focal=focal, centre=(width / 2, height / 2))
 
 
-def _fit_one(seen: Sighting) -> tuple[Sighting, Evidence, BodyFit]:
-    """The fit to the landmarks, or to the same with left and right exchanged where that explains the photo
-    much better: without a face, a back is easily taken for a front; in profile, one leg for the other.
+def _fit_one(seen: Sighting, betas: np.ndarray | None = None) -> tuple[Sighting, Evidence, BodyFit]:
+    """The fit, of any shape or of `betas`, to the landmarks, or to the same with left and right exchanged
+    where that explains the photo much better: without a face, a back is easily taken for a front; in profile,
+    one leg for the other.
     """
     evidence = gather(seen)
-    fit = _settled(evidence)
+    fit = _settled(evidence, betas)
     best, least = (seen, evidence, fit), energy(evidence, fit)
     tries = ["body"] if seen.face is None else []
     tries += ["legs"] if _aside(fit) or _legs_off(evidence, fit) > LEGS_OFF else []
     for part in tries:
         other = seen.swapped(part)
         evidence = gather(other)
-        fit = _settled(evidence)
+        fit = _settled(evidence, betas)
         if (better := energy(evidence, fit)) < least - MUCH_BETTER:
             best, least = (other, evidence, fit), better
     return best
 
 
-def _settled(evidence: Evidence) -> BodyFit:
+def _settled(evidence: Evidence, betas: np.ndarray | None) -> BodyFit:
     fit = first_guess(evidence)
+    if betas is not None:
+        fit.betas = betas.copy()
     for _ in range(RIGID_ROUNDS):
         _rigid_step(evidence, fit)
     for scale in SCALES:
-        _step([evidence], [fit], scale)
+        if betas is None:
+            _step([evidence], [fit], scale)
+        else:
+            _own_step(evidence, fit, scale)
     return fit
 
 
@@ -166,18 +179,8 @@ def _turn_limbs(evidence: Evidence, fit: BodyFit) -> None:
             j, k = JOINT[f"{joint}.{suffix}"], JOINT[f"{end}.{suffix}"]
             above = frames.turn[fit_model().skeleton.parents[j]]
             bone = frames.place[k] - frames.place[j]
-            turn = _between(bone, direction)
+            turn = smallest_rotation(unit(bone), unit(direction))
             fit.local[j] = above.T @ turn @ above @ fit.local[j]
-
-
-def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """[3,3]: the least turn that brings the direction a [3] to b [3]."""
-    a, b = a / (np.linalg.norm(a) + 1e-9), b / (np.linalg.norm(b) + 1e-9)
-    axis, cosine = np.cross(a, b), float(a @ b)
-    size = np.linalg.norm(axis)
-    if size < 1e-6:
-        return np.eye(3)
-    return np.asarray(rotation_matrices(axis / size * np.arctan2(size, cosine)), np.float64)
 
 
 def energy(evidence: Evidence, fit: BodyFit) -> float:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ...body.mesh import vertex_normals
 from ...body.pose import axis_angles
 from .evidence import BODY, FACE, HAND, Evidence
 from .model import EXPRESSIONS, BodyFit, fit_model
@@ -197,16 +198,6 @@ def projected(points: np.ndarray, jacobian: np.ndarray, fit: BodyFit) -> np.ndar
     flow = jacobian[:, :2] - ray[:, :, None] * jacobian[:, 2:]
     flow[:, :, fit_model().focal] = points[:, :2]  # by the logarithm of the focal length
     return flow
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """[n,3] unit normals of a mesh."""
-    corners = vertices[faces]
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.stack(
-        [sum(np.bincount(faces[:, k], flat[:, c], len(vertices)) for k in range(3)) for c in range(3)], 1
-    )
-    return normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12)
 
 
 def inverse_left_jacobian(angles: np.ndarray) -> np.ndarray:

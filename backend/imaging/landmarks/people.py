@@ -73,7 +73,7 @@ def find_people(image: np.ndarray, device: str = "cpu") -> list[Person]:
     for search in (_by_detectors, _anywhere, _in_windows):
         for region in search(image, device):
             if not _known(region, people):
-                people += _read_person(image, region, device)
+                people += read_person(image, region, device)
         least = PERHAPS if search is _anywhere else SURE
         if any(person.quality > least for person in people):
             break
@@ -143,7 +143,7 @@ def _beside(image: np.ndarray, people: list[Person], device: str) -> list[Person
     painted = image.copy()
     painted[hidden] = image[~hidden].mean(0) if (~hidden).any() else 128
     regions = map(pose.region_of, detect(PERSON, painted, threshold=BESIDE, device=device))
-    return [person for region in regions for person in _read_person(painted, region, device)]
+    return [person for region in regions for person in read_person(painted, region, device)]
 
 
 def _body_below(seen: Face) -> Region:
@@ -165,9 +165,9 @@ def _known(region: Region, people: list[Person]) -> bool:
 # --- quality --------------------------------------------------------------------------------------
 
 
-def _read_person(image: np.ndarray, region: Region, device: str) -> list[Person]:
-    """The person in a region with the quality of the detection, by the agreement of landmarks and mask
-    between jittered regions; none for a low score.
+def read_person(image: np.ndarray, region: Region, device: str) -> list[Person]:
+    """The person in a region of uint8 [H,W,3] with the quality of the detection, by the agreement of
+    landmarks and mask between jittered regions; none for a low score.
     """
     first = pose.read_pose(image, region, device)
     body = pose.read_pose(image, first.next_region, device)  # a second pass, as MediaPipe does in videos

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from ...commands import add_network, say
+from . import photo_files
 
 
 def add(subparsers) -> None:
@@ -36,17 +37,8 @@ def run(args) -> None:
 
         identity = None if args.no_identity else Identity()
         model = load_model(args.model, args.encoder)
-        paths = [path for given in args.photos for path in _files(given)]
+        paths = photo_files(args.photos)
         result, rows = evaluate_photos(paths, model, Estimator(), args.together, identity, say, args.sheets)
         if args.rows:
             result["rows"] = {str(path): row for path, row in rows}
     print(json.dumps(result) if args.json else "\n".join(f"{k:20} {v}" for k, v in result.items()))
-
-
-def _files(given: Path) -> list[Path]:
-    """A photo, or all files of a folder except hidden and text files."""
-    if not given.is_dir():
-        return [given]
-    return sorted(
-        f for f in given.iterdir() if f.is_file() and f.name[0] != "." and f.suffix not in (".md", ".txt")
-    )

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -32,6 +31,7 @@ from ..dataset.shards import ShardFolder
 from ..dataset.signals import square
 from ..dataset.surfaces import shows
 from ..network.losses import over, person_psnr
+from .measures import similarity
 
 HELD_OUT_SHAPE = {"views": 13, "size": 384, "shard": 1}  # of a synthetic person: 8 of the body, 5 of the head
 TARGETS = (2, 5, 7, 10, 12)  # of these, see `split_views`
@@ -192,18 +192,14 @@ def scores(image: Tensor, target: Tensor, seen: Tensor, head: Tensor, perceptual
     """One target's numbers. image, target: premultiplied RGBA [H,W,4]; seen, head [H,W] bool: the person's
     pixels, and those of the head among them.
 
-    l1 and psnr over seen pixels; ssim: the mean over these of Wang's SSIM (2004; Gaussian window of 1.5
-    pixels); psnr_face over the head's; lpips of the whole picture by `perceptual`([1,H,W,3], [1,H,W,3]).
+    l1 and psnr over seen pixels; ssim: the mean over these of `similarity`; psnr_face over the head's; lpips
+    of the whole picture by `perceptual`([1,H,W,3], [1,H,W,3]).
     """
     a, b = over(image, GREY), over(target, GREY)
-    similar = structural_similarity(
-        a.numpy(), b.numpy(), channel_axis=-1, data_range=1.0, gaussian_weights=True, sigma=1.5,
-        use_sample_covariance=False, full=True,
-    )[1]  # fmt: skip
     seen_image = torch.where(seen[..., None], a, GREY)
     return {
         "l1": float((a - b).abs()[seen].mean()),
-        "ssim": float(similar[seen.numpy()].mean()),
+        "ssim": float(similarity(a.numpy(), b.numpy())[seen.numpy()].mean()),
         "psnr": _psnr(image, target, seen),
         "psnr_face": _psnr(image, target, head) if head.any() else np.nan,
         "lpips": float(perceptual(seen_image[None], torch.where(seen[..., None], b, GREY)[None]))

@@ -18,6 +18,7 @@ FILES = {
     "points": "shape_predictor_5_face_landmarks.dat",
     "descriptor": "dlib_face_recognition_resnet_model_v1.dat",
 }
+SMALL_FACE = 60  # pixels; smaller faces are not compared by identity
 JITTERS = 4  # shaken crops that a descriptor is the mean of
 
 

@@ -21,11 +21,11 @@ from ...raster import Camera, look_at, rasterize
 
 HEIGHT, WIDEST, PHOTOS = 400, 560, 4  # pixels of a row and of a picture in it; photos shown of one avatar
 PAPER, GREY = 0.86, 0.5
-AROUND, HEAD_AROUND = (0, 45, -45, 180), (0, 35, -35, 90)  # degrees to the person's left
+SIDE = 35  # degrees
+AROUND, HEAD_AROUND = (0, 45, -45, 180), (0, SIDE, -SIDE, 90)  # degrees to the person's left
 MARGIN = 0.05  # of the person's height, about the person
 
 
-@torch.no_grad()
 def photo_sheet(path: Path, avatar: Avatar, found: list[Correspondence]) -> None:
     """Writes a PNG of two rows: photos, body and own pose; then body and head at rest from around."""
     shown = []
@@ -33,6 +33,22 @@ def photo_sheet(path: Path, avatar: Avatar, found: list[Correspondence]) -> None
         photo = FittedPhoto.of(one.seen, one.fit)
         pictures = (_bytes(photo.seen.rgb), overlay(one), _bytes(own_pose(avatar, photo)))
         shown += [_scaled(_about(picture, photo.seen.matte)) for picture in pictures]
+    _write(path, shown, avatar)
+
+
+def pairs_sheet(path: Path, avatar: Avatar, photos: list[FittedPhoto]) -> None:
+    """Writes a PNG of two rows: the persons of photos and, beside each, the avatar in the same pose; then as
+    `photo_sheet`.
+    """
+    shown = []
+    for photo in photos:
+        for picture in (over_grey(photo), own_pose(avatar, photo)):
+            shown.append(_scaled(_about(_bytes(picture), photo.seen.matte)))
+    _write(path, shown, avatar)
+
+
+@torch.no_grad()
+def _write(path: Path, shown: list[np.ndarray], avatar: Avatar) -> None:
     gaussians = avatar.drive(rest_signal())
     rest = [body_picture(gaussians, degrees, HEIGHT) for degrees in AROUND]
     rest += [head_picture(gaussians, degrees, HEIGHT) for degrees in HEAD_AROUND]
@@ -62,6 +78,13 @@ def head_picture(gaussians: Gaussians, degrees: float, size: int = 400, metres: 
     head = load_template().joint_heads[INDEX["head"]]
     centre = np.array([0.0, head[1] - 0.03, head[2] + 0.07])
     return _from_around(gaussians, degrees, centre, 1.2, metres, size, size)
+
+
+@torch.no_grad()
+def head_renders(avatar: Avatar) -> list[np.ndarray]:
+    """uint8 pictures of the head at rest, from the front and both sides."""
+    gaussians = avatar.drive(rest_signal())
+    return [head_picture(gaussians, degrees) for degrees in (0, SIDE, -SIDE)]
 
 
 def body_picture(gaussians: Gaussians, degrees: float, height: int) -> np.ndarray:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ...avatar import Avatar
 from ...body.skeleton import INDEX
@@ -20,14 +19,13 @@ from ...imaging.landmarks.face import LEFT_EYE, LIDS, LIPS, RIGHT_EYE
 from ...imaging.photos import load_photo
 from ...imaging.reading import read_photos
 from ...likeness.photo import FittedPhoto
-from ...model.create import place_anchors, rest_signal
-from .identity import Identity, crop_of_head, descriptor_distance
-from .photo_sheets import head_picture, over_grey, own_pose, photo_sheet
+from ...model.create import place_anchors
+from .identity import SMALL_FACE, Identity, descriptor_distance
+from .measures import box_measures, mean_of, person_measures
+from .photo_sheets import head_renders, over_grey, own_pose, photo_sheet
 
 BODY_VIEWS, HEAD_VIEWS, SIZE = 3, 2, (512, 384)  # pictures of each synthetic person
 LIMBS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")
-SMALL_FACE = 60  # pixels; smaller faces are not compared by identity
-SIDE = 35  # degrees
 FACE_ROWS = [*LIPS, *RIGHT_EYE[:LIDS], *LEFT_EYE[:LIDS]]
 
 
@@ -135,11 +133,12 @@ def evaluate_photos(
     (`together`). sheets: a folder for a picture of each avatar (`photo_sheets.photo_sheet`).
 
     used, asked: photos; own_pose_psnr_body, own_pose_psnr_face: decibels of the avatar in the photo's own
-    fitted pose, on the matte's pixels, over grey; sharpness_body, sharpness_face: gradient energy of the
-    render over the photo's; identity_front, identity_side: medians of the distance of face descriptors
-    between the photo and renders at 0 and at +-35 degrees (below 0.6: the same person to dlib), of photos
-    whose face has 60 pixels and is found by dlib; identity_found: share of these renders in which dlib finds
-    a face. None where nothing was measured.
+    fitted pose, on the matte's pixels, over grey; own_pose_perceptual: `perceptual_distance` there, over the
+    person's bounding box; sharpness_body, sharpness_face: gradient energy of the render over the photo's;
+    identity_front, identity_side: medians of the distance of face descriptors between the photo and renders
+    at 0 and at +-35 degrees (below 0.6: the same person to dlib), of photos whose face has 60 pixels and is
+    found by dlib; identity_found: share of these renders in which dlib finds a face. None where nothing was
+    measured.
     """
     anchors = place_anchors(model.config, attributes=False)
     rows: list[tuple[Path, dict]] = []
@@ -156,7 +155,7 @@ def evaluate_photos(
         names = {photo.sha256: path for photo, path in zip(loaded, group, strict=True)}
         if sheets is not None:
             photo_sheet(sheets / f"{number + 1:02d}_{group[0].stem}.png", avatar, reading.found)
-        renders = _head_renders(avatar) if identity else []
+        renders = head_renders(avatar) if identity else []
         for photo, found in zip(reading.photos, reading.found, strict=True):
             rows.append((names[photo.sha256], _scores(avatar, found, identity, renders)))
     return _summary([row for _, row in rows], len(paths)), rows
@@ -167,45 +166,20 @@ def _scores(
 ) -> dict:
     photo = FittedPhoto.of(found.seen, found.fit)
     image, target = own_pose(avatar, photo), over_grey(photo)
-    person = photo.seen.matte > 0.5
-    row = {"psnr_body": _psnr(image, target, person), "sharpness_body": _sharpness(image, target, person)}
+    row = person_measures(image, target, photo)
+    row["perceptual"] = box_measures(image, target, photo.seen.matte > 0.5)["perceptual"]
     face = photo.seen.face
-    if face is None:
-        return row
-    head = person & crop_of_head(face, person.shape)
-    row |= {"psnr_face": _psnr(image, target, head), "sharpness_face": _sharpness(image, target, head)}
-    if identity is not None and face.size >= SMALL_FACE:
+    if identity is not None and face is not None and face.size >= SMALL_FACE:
         own = identity.describe((photo.seen.rgb * 255).astype(np.uint8))
         if own is not None:
             row["identity"] = [descriptor_distance(own, identity.describe(render)) for render in renders]
     return row
 
 
-@torch.no_grad()
-def _head_renders(avatar: Avatar) -> list[np.ndarray]:
-    """uint8 pictures of the head at rest, from the front and both sides."""
-    gaussians = avatar.drive(rest_signal())
-    return [head_picture(gaussians, degrees) for degrees in (0, SIDE, -SIDE)]
-
-
-def _psnr(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
-    return float(-10 * np.log10(max(np.square(image - target)[mask].mean(), 1e-10))) if mask.any() else np.nan
-
-
-def _sharpness(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
-    """Gradient energy of the image over the target's."""
-    energy = [sum(np.square(g)[mask].sum() for g in np.gradient(a.mean(-1))) for a in (image, target)]
-    return float(energy[0] / max(energy[1], 1e-9))
-
-
 def _summary(rows: list[dict], asked: int) -> dict:
-    def mean(key: str) -> float | None:
-        values = [row[key] for row in rows if key in row and np.isfinite(row[key])]
-        return round(float(np.mean(values)), 3) if values else None
-
     result = {"used": len(rows), "asked": asked}
-    for key in ("psnr_body", "psnr_face", "sharpness_body", "sharpness_face"):
-        result[f"own_pose_{key}" if key.startswith("psnr") else key] = mean(key)
+    for key in ("psnr_body", "psnr_face", "perceptual", "sharpness_body", "sharpness_face"):
+        result[key if key.startswith("sharpness") else f"own_pose_{key}"] = mean_of(rows, key)
     distances = np.array([row["identity"] for row in rows if "identity" in row]).reshape(-1, 3)
     known = len(distances) > 0
     result["identity_front"] = round(float(np.nanmedian(distances[:, 0])), 3) if known else None
