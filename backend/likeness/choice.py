@@ -68,7 +68,7 @@ def _parts(places: Places) -> np.ndarray:
 
 
 def tones(places: Places, looks: list[Look], color: np.ndarray) -> list[np.ndarray]:
-    """For each photo what its colours lack, [N,3], to the mean of all, `color` [N,3], over some centimetres."""
+    """For each photo what its colours lack to the mean of all, `color` [N,3]: [N,3], smooth."""
     return [_tone(places, look, color) for look in looks]
 
 

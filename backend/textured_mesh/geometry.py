@@ -29,6 +29,7 @@ STIFF_TIPS = 0.2  # of that for hands and toes
 # and the sides of three avatars 1 to 2 % of the silhouette are missing then, without it 4 to 5 %.
 OUTSIDE = 0.6
 FARTHEST = 0.004  # metres, of the same
+FREE = 0.05  # metres from its place beyond which a Gaussian is loose hair or cloth, not the surface
 IN_MOUTH = 0.02  # of its weight: the inside of the mouth follows the lips, so that it stays behind them
 PIXEL = 0.0005  # metres, of the depth image from the front
 BEHIND, THROUGH = 0.002, 0.02  # metres that the mouth's inside is kept behind the skin, and may be before it
@@ -58,10 +59,14 @@ def resting(avatar: Avatar) -> Gaussians:
 
 
 def footing(avatar: Avatar) -> Footing:
-    """Where each Gaussian stands on the template: the places in order, or else the nearest points."""
+    """Where each Gaussian stands on the template: the places in order and then pixels at some of them, or
+    else the nearest points.
+    """
     places = load_places()
-    if np.array_equal(avatar.skin_indices.numpy(), places.skin_indices):
-        return Footing(places.triangle, places.barycentric)
+    if np.array_equal(avatar.skin_indices[: len(places)].numpy(), places.skin_indices):
+        lifted = (avatar.means - avatar.offsets.float())[len(places) :].numpy()
+        place = np.concatenate([np.arange(len(places)), places.tree.query(lifted, workers=-1)[1]])
+        return Footing(places.triangle[place], places.barycentric[place])
     base, template = (avatar.means - avatar.offsets.float()).numpy().astype(np.float64), load_template()
     made = [nearest_on_surface(base, template, mouth) for mouth in (False, True)]
     away = [
@@ -80,6 +85,7 @@ def fitted_vertices(splats: Gaussians, feet: Footing) -> np.ndarray:
     surface = splats.means.numpy() + outside * (at_part == SKIN)[:, None]
     moved = surface - feet.at(template.vertices.astype(np.float64))
     weight = splats.opacities.numpy() * area * np.where(at_part == MOUTH, IN_MOUTH, 1)
+    weight[np.linalg.norm(moved, axis=1) > FREE] = 0
     vertices = template.vertices.astype(np.float64).copy()
     own = label[template.faces[feet.triangle, 0]] == skin
     inside = np.flatnonzero(label == skin)

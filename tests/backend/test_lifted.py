@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The photos' own pixels as Gaussians: on the surface, beyond its outline, and of several photos."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from lca_blender.backend.body.expression import ARKIT_INDEX
+from lca_blender.backend.gaussians import Gaussians
+from lca_blender.backend.imaging.matting import without_background_in_hair
+from lca_blender.backend.likeness import choice, lifted
+from lca_blender.backend.likeness.assemble import moved_normals, person_avatar, place_scales
+from lca_blender.backend.likeness.colours import Look
+from lca_blender.backend.likeness.cushion import depth_map
+from lca_blender.backend.likeness.photo import fitted_surface
+from lca_blender.backend.likeness.window import windows
+from lca_blender.backend.model.create import rest_signal
+from lca_blender.backend.raster import rasterize
+from scipy import ndimage
+from test_likeness import PLACES, SIZE, network_person, photo_of, standing
+
+TONES = [np.zeros((len(PLACES), 3), np.float32)] * 2
+
+
+def patterned(seed=0):
+    """A picture of soft blots, about three pixels wide."""
+    noise = np.random.default_rng(seed).random((*SIZE, 3))
+    soft = ndimage.gaussian_filter(noise, (1.0, 1.0, 0))
+    return np.clip(0.5 + 1.2 * (soft - 0.5), 0, 1).astype(np.float32)
+
+
+def laid(photos, best=None):
+    """The lifted pixels of photos of one fitted body, and how the body lies in them."""
+    surface = fitted_surface(PLACES, photos[0].fit)
+    normals = moved_normals(PLACES, surface)
+    sizes = place_scales(PLACES, surface)[:, 0] / 0.5
+    posed = [photo.pose(PLACES, surface, normals) for photo in photos]
+    best = np.zeros(len(PLACES), int) if best is None else best
+    return lifted.lifted_pixels(PLACES, photos, posed, sizes, best, TONES), posed, sizes
+
+
+def in_camera(made, photo):
+    """The lifted pixels' points [n,3] in a photo's camera axes."""
+    return lifted._posed(PLACES, made, photo)
+
+
+def test_an_avatar_shows_its_photo_pixel_by_pixel():
+    photo = photo_of(standing(), rgb=patterned())
+    avatar = person_avatar([photo], network_person())
+    drawn = avatar.drive(photo.signal())
+    inner = ndimage.binary_erosion(photo.seen.matte > 0.99, iterations=3)
+
+    def error(gaussians):
+        shown = rasterize(gaussians, photo.camera)["combined"][..., :3].clamp(0, 1).numpy()
+        return float(np.median(np.abs(shown - photo.seen.rgb)[inner]))
+
+    part = slice(0, len(PLACES))
+    places = Gaussians(drawn.means[part], drawn.covariances[part], drawn.opacities[part], drawn.colors[part])
+    assert error(drawn) < 0.9 * error(places)
+
+
+def test_pixels_lie_where_the_photo_shows_them():
+    photo = photo_of(standing())
+    made, _, _ = laid([photo])
+    on_surface = made.off < 0.002
+    assert on_surface.sum() > 0.1 * len(made)
+    matte = photo.seen.matte
+    column, row = np.floor(photo.fit.project(in_camera(made, photo))).astype(int).T
+    assert (matte[row.clip(0, SIZE[0] - 1), column.clip(0, SIZE[1] - 1)] > 0.1).mean() > 0.99
+
+
+def test_what_stands_off_the_body_is_a_cushion_with_a_front_and_a_back():
+    """A matte with a hat as wide as a head beside it."""
+    photo = photo_of(standing())
+    points = photo.pose(PLACES, fitted_surface(PLACES, photo.fit), PLACES.normals)
+    top = points.pixels[PLACES.head > 0.9].min(0).astype(int)
+    matte = photo.seen.matte.copy()
+    high = slice(max(0, top[1] - 25), top[1] + 12)
+    matte[high, top[0] - 5 : top[0] + 45] = 1
+    photo = photo_of(standing(), matte=matte)
+    made, posed, sizes = laid([photo])
+    free = made.take(np.flatnonzero(made.off > 0.02))
+    assert len(free) > 300
+    depth = in_camera(free, photo)[:, 2]
+    assert np.ptp(depth) > 0.03
+    shape = depth_map(posed[0], sizes, windows(PLACES, photo, posed[0], 1)[0])
+    assert (shape.back >= shape.front - 1e-6).all()
+    assert (shape.back - shape.front)[~shape.beyond].max() < 1e-6
+    np.testing.assert_allclose(free.skin_weights.sum(1), 1, atol=1e-4)
+
+
+def test_what_another_photo_shows_the_background_behind_is_not_there():
+    front, side = photo_of(standing()), photo_of(standing(yaw=1.2))
+    matte = front.seen.matte.copy()
+    rows = np.flatnonzero((matte > 0.5).any(1))
+    columns = np.flatnonzero(matte[rows[0] + 30] > 0.5)
+    matte[rows[0] + 20 : rows[0] + 50, columns[-1] : columns[-1] + 40] = 1  # stands off to one side
+    wrong = photo_of(standing(), matte=matte)
+    alone, _, _ = laid([wrong])
+    both, _, _ = laid([wrong, side])
+    same, _, _ = laid([wrong, front])
+    far = lambda made: int((made.off > 0.02).sum())  # noqa: E731
+    assert far(alone) > 200
+    assert far(same) < 0.1 * far(alone)
+    assert far(both) <= far(alone)
+
+
+def test_lifted_pixels_of_the_face_follow_the_jaw():
+    photo = photo_of(standing(), rgb=patterned())
+    avatar = person_avatar([photo], network_person())
+    signal = rest_signal()
+    opened = replace(signal, expression=torch.zeros(52))
+    opened.expression[ARKIT_INDEX["jawOpen"]] = 1
+    moved = (avatar.drive(opened).means - avatar.drive(signal).means).norm(dim=-1)
+    made = avatar.means[len(PLACES) :] - avatar.offsets[len(PLACES) :].float()
+    place = torch.from_numpy(PLACES.tree.query(made.numpy())[1])
+    near = (avatar.means[len(PLACES) :] - avatar.means[place]).norm(dim=-1) < 0.006
+    assert moved[place][near].max() > 0.01
+    assert (moved[len(PLACES) :] - moved[place])[near].abs().quantile(0.99) < 0.003
+
+
+@pytest.mark.parametrize("photos", [1, 2])
+def test_one_photo_shows_a_face_whole(photos):
+    """Two photos that show a face in turns, place by place: one of them is taken, without islands."""
+    rng = np.random.default_rng(0)
+    weights = [(rng.random(len(PLACES)) < share).astype(np.float32) for share in (0.55, 0.5)][:photos]
+    color = np.zeros((len(PLACES), 3), np.float32)
+    fits = [photo_of(standing()) for _ in weights]
+    best = choice.best_photos(PLACES, fits, [Look(color, weight) for weight in weights])
+    shown = best[PLACES.face > 0.5]
+    assert (shown == 0).sum() > 0.7 * (shown >= 0).sum()
+    assert set(np.unique(best)) <= {-1, 0, 1}
+
+
+def test_photos_come_to_one_tone():
+    color = np.full((len(PLACES), 3), 0.4, np.float32)
+    weight = np.ones(len(PLACES), np.float32)
+    looks = [Look(color, weight), Look(color + 0.2, weight)]
+    tones = choice.tones(PLACES, looks, color + 0.1)
+    np.testing.assert_allclose(looks[0].color + tones[0], looks[1].color + tones[1], atol=1e-5)
+
+
+def test_the_background_between_strands_is_no_hair():
+    """Dark strands before a bright wall: the matte keeps them and loses the wall; a shirt of the wall's
+    colour, which is no hair, stays."""
+    rgb = np.full((200, 160, 3), 0.9, np.float32)
+    strands = np.zeros((200, 160), bool)
+    strands[20:120, 40:120] = np.arange(40, 120)[None] % 8 < 5
+    rgb[strands] = 0.1
+    matte = np.zeros((200, 160), np.float32)
+    matte[20:180, 40:120] = 1
+    hair = np.zeros((200, 160), bool)
+    hair[10:120, 20:140] = True
+    made = without_background_in_hair(rgb, matte, hair)
+    gaps = (matte > 0) & ~strands & hair
+    assert made[strands].min() > 0.9
+    assert made[gaps].mean() < 0.2
+    np.testing.assert_array_equal(made[120:], matte[120:])
+
+
+def test_hair_of_the_backgrounds_colour_stays():
+    rgb = np.full((100, 80, 3), 0.3, np.float32)
+    matte = np.zeros((100, 80), np.float32)
+    matte[20:80, 20:60] = 1
+    np.testing.assert_array_equal(without_background_in_hair(rgb, matte, matte > 0), matte)
