@@ -26,7 +26,7 @@ SLACK = 4  # rows by which the body may reach into one
 BESIDE = 12.0  # rows over which the background beside is averaged
 HAIR_ROWS = 256  # rows on which hair and the background beside it are averaged
 HAIR_APART = 0.35  # between their colours (sRGB), from which they are told apart
-HAIR_FROM = 0.55  # share of the background in a colour from which the matte fades
+HAIR_FROM = 0.75  # share of the background in a colour from which the matte fades
 ALIKE = 0.06  # deviation of a channel within which a colour is the background's
 
 

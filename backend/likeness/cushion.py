@@ -17,7 +17,7 @@ from .window import Window
 ROUND = 0.045  # metres from the matte's edge at which a cushion is thickest, and half of that thickness
 RISE = 0.03  # metres from the surface's outline over which it becomes so thick
 # Metres: half the width of a cushion that goes on behind the surface, how far, and how far behind.
-THICK, FARTHER, BEHIND = 0.005, 0.025, 0.004
+THICK, FARTHER, BEHIND = 0.0025, 0.025, 0.002
 SMOOTH, ROUNDS = 0.012, 40  # metres and rounds of the means that carry depth beyond the outline
 
 

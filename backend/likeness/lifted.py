@@ -19,8 +19,10 @@ from .window import Window, windows
 # Of a pixel: standard deviations along the surface and across it. 0.45 is 0.4 to 1.0 dB nearer to photos than
 # 0.55.
 ACROSS, ALONG = 0.42, 0.3
+CLOSED = 1.2  # times as wide where no surface lies beneath
 STEEPEST = 3.5  # pixels that one pixel may reach in depth
 GRAZING_FACE = 0.3  # cosine to the camera below which a face's pixels are those of hair beside it
+BARE = 0.5  # of the face, from which nothing stands off where no landmarks hold it: a profile's nose did
 NEAR = 4  # places about a pixel, whose skinning it takes
 # Metres off the surface from which, and over which, skinning becomes a wide mean's; places of that mean, of
 # every so many, and metres at which they lose their weight.
@@ -29,7 +31,7 @@ ALIKE = 0.3  # cosine between skinning weights from which two places are of one 
 KEPT = 8  # joints of a Gaussian
 AT_ONCE = 8192  # Gaussians, which bounds the memory of comparing their joints
 BACK_STEP = 2  # pixels between the Gaussians of a cushion's back, each way
-COMPANY, ALONE = 24, 5.0  # neighbours, and pixels that the farthest of them may be away
+COMPANY, ALONE = 6, 8.0  # neighbours, and pixels that the farthest of them may be away
 APART = 0.8  # of the places' spacing, that a pixel on the surface is away from the nearest at most
 OUTSIDE = 0.1  # matte of another photo below which nothing is
 # Mean difference from another photo's colour, and metres behind its surface, from which it shows something
@@ -118,19 +120,21 @@ def _source_pixels(places: Places, source: _Source, own: np.ndarray, tree: cKDTr
     deep = shape.back > shape.front + shape.unit
     back, under = lifted & coarse & deep, coarse & (shape.under > 0)
     shown = own & ((source.posed.facing > GRAZING_FACE) | (places.face < 0.1))
+    bare = (places.face < BARE) | (source.photo.warp is not None)
     return Lifted.joined(
         [
-            _laid(places, source, tree, shape.front, lifted & beyond),
+            _laid(places, source, tree, shape.front, lifted & beyond, shown=bare, wider=CLOSED),
             _laid(places, source, tree, shape.front, lifted & ~beyond, shown=shown),
-            _laid(places, source, tree, shape.back, back, BACK_STEP),
-            _laid(places, source, tree, shape.under, under, BACK_STEP, colors=shape.source),
+            _laid(places, source, tree, shape.back, back, BACK_STEP, bare, wider=CLOSED),
+            _laid(places, source, tree, shape.under, under, BACK_STEP, colors=shape.source, wider=CLOSED),
         ]
     )
 
 
-def _laid(places, source, tree, depth, pixels, step=1, shown=None, colors=None) -> Lifted:
+def _laid(places, source, tree, depth, pixels, step=1, shown=None, colors=None, wider=1.0) -> Lifted:
     """The Gaussians of some pixels [h,w] bool, every step-th, at a depth [h,w]; only at places of `shown` [N]
-    bool; in the colours of the pixels themselves or of others, `colors` [2,h,w] (row, column).
+    bool; in the colours of the pixels themselves or of others, `colors` [2,h,w] (row,
+    column); `wider` times as wide as pixels.
     """
     unit, window = source.shape.unit, source.window
     points = _points(window, depth)
@@ -139,7 +143,7 @@ def _laid(places, source, tree, depth, pixels, step=1, shown=None, colors=None) 
     if shown is not None:
         good = shown[near[:, 0]]
         rows, distance, near = rows[good], distance[good], near[good]
-    across, down = (_tangent(points, axis, unit).reshape(-1, 3)[rows] * step for axis in (1, 0))
+    across, down = (_tangent(points, axis, unit).reshape(-1, 3)[rows] * (step * wider) for axis in (1, 0))
     covariances = _covariances(across, down, unit * step)
     row, column = np.unravel_index(rows, pixels.shape)
     if colors is not None:
