@@ -21,6 +21,7 @@ from torch.nn.functional import normalize
 from ...avatar import Avatar, Signal
 from ...body.template import load_template
 from ...errors import UserError
+from ...likeness.places import load_places
 from ...model.create import create_avatar, place_anchors
 from ...model.lca import LCA
 from ...model.views import InputViews, PixelSource
@@ -210,7 +211,10 @@ def scores(image: Tensor, target: Tensor, seen: Tensor, head: Tensor, perceptual
 
 
 def mean_avatar(avatars: list[Avatar]) -> Avatar:
-    """The average of avatars with the same anchors; scales are averaged as logarithms."""
+    """The average of avatars with the same anchors, or of what lies at the template's places of avatars made
+    of photos; scales are averaged as logarithms.
+    """
+    avatars = [_at_places(avatar) for avatar in avatars]
     first = avatars[0]
     mean = lambda key: torch.stack([getattr(a, key).float() for a in avatars]).mean(0)  # noqa: E731
     quats = torch.stack([a.quats.float() for a in avatars])
@@ -223,6 +227,21 @@ def mean_avatar(avatars: list[Avatar]) -> Avatar:
         scales=scales,
         thumbnails=(),
         header={**first.header, "name": "Average person", "photos": []},
+    )
+
+
+def _at_places(avatar: Avatar) -> Avatar:
+    """Without the photos' own pixels, which come after the places."""
+    count = len(load_places())
+    if len(avatar) <= count:
+        return avatar
+    each = "means offsets quats scales opacities colors skin_indices skin_weights token slot".split()
+    on_places = avatar.expression_rows < count
+    return replace(
+        avatar,
+        **{name: getattr(avatar, name)[:count] for name in each},
+        expression_rows=avatar.expression_rows[on_places],
+        expression_basis=avatar.expression_basis[:, on_places],
     )
 
 
