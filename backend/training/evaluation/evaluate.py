@@ -235,7 +235,18 @@ def _at_places(avatar: Avatar) -> Avatar:
     count = len(load_places())
     if len(avatar) <= count:
         return avatar
-    each = "means offsets quats scales opacities colors skin_indices skin_weights token slot".split()
+    each = [
+        "means",
+        "offsets",
+        "quats",
+        "scales",
+        "opacities",
+        "colors",
+        "skin_indices",
+        "skin_weights",
+        "token",
+        "slot",
+    ]
     on_places = avatar.expression_rows < count
     return replace(
         avatar,
