@@ -25,7 +25,7 @@ EVERY, ABOUT = 8, 24  # places that a tone is the mean over: of every eighth, so
 
 
 def best_photos(places: Places, photos: list[FittedPhoto], looks: list[Look]) -> np.ndarray:
-    """[N] number of the photo that shows each place best, -1 where none does."""
+    """[N] number of the photo that shows each place best, -1 where none is to be taken."""
     weight = np.stack([look.weight for look in looks])
     part = _parts(places)
     lead = np.ones_like(weight)
@@ -38,8 +38,10 @@ def best_photos(places: Places, photos: list[FittedPhoto], looks: list[Look]) ->
     score = weight * lead
     for _ in range(SMOOTHINGS):
         score = (score + score[:, places.neighbours].mean(2)) / 2
+    if len(looks) == 1:  # a pixel may lie nearest to a place that is hidden, as behind an ear
+        return np.zeros(len(places), np.int64)
     best = np.where(weight.max(0) > 0, score.argmax(0), -1)
-    return _without_islands(places, best, weight > 0) if len(looks) > 1 else best
+    return _without_islands(places, best, weight > 0)
 
 
 def _without_islands(places: Places, best: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -319,3 +319,29 @@ def test_some_rows_are_posed_as_all_are():
         photo.pose(PLACES, bare, PLACES.normals), photo.pose(PLACES, bare, PLACES.normals, rows), strict=True
     ):
         np.testing.assert_allclose(part, whole[rows], atol=1e-6)
+
+
+def test_the_mouth_moves_with_the_lips_before_it():
+    """Cheeks and lips that photos push in by a centimetre take the inside of the mouth along."""
+    fitted = PLACES.positions
+    pushed = fitted + np.where(PLACES.part[:, None] == 0, np.float32([0, 0.01, 0]), 0)
+    made = surface._with_mouth_inside(PLACES, fitted, pushed)
+    inner = PLACES.part > 1
+    moves = made[inner] - fitted[inner]
+    np.testing.assert_allclose(moves.mean(0), [0, 0.01, 0], atol=0.003)
+    np.testing.assert_array_equal(made[~inner], pushed[~inner])
+
+
+def test_an_outline_does_not_move_what_landmarks_hold():
+    """A matte that cuts off the front of the face moves no lips."""
+    photo = photo_of(standing(yaw=1.4))
+    bare = fitted_surface(PLACES, photo.fit)
+    posed = photo.pose(PLACES, bare, PLACES.normals)
+    lips = posed.pixels[(PLACES.face > 0.8) & (np.abs(PLACES.positions[:, 0]) < 0.01)]
+    matte = photo.seen.matte.copy()
+    top, bottom = lips[:, 1].min().astype(int), lips[:, 1].max().astype(int)
+    front = np.sign(np.median(lips[:, 0]) - np.median(posed.pixels[PLACES.scalp > 0.5, 0]))
+    columns = np.arange(SIZE[1])
+    matte[top:bottom, (columns - np.median(lips[:, 0])) * front > -4] = 0
+    moves = surface.outline_moves(PLACES, [photo_of(standing(yaw=1.4), matte=matte)], bare, NOTHING)
+    assert np.abs(moves[PLACES.face > 0.9]).max() < 0.002
