@@ -6,13 +6,11 @@ takes the other side's colour, or the network's in the tone of what is seen arou
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy import ndimage
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from ..body.template import EYEBALL, MOUTH, TEETH
-from ..gaussians import Gaussians
 from ..raster import rasterize
 from .photo import FittedPhoto, Posed
 from .places import Places
@@ -72,15 +70,8 @@ def _visible(places: Places, photo: FittedPhoto, posed: Posed, scales: np.ndarra
     height, width = photo.seen.size
     facing, depth = posed.facing, posed.points[:, 2]
     inside = (posed.pixels > 0).all(1) & (posed.pixels < (width, height)).all(1)
-    spread = torch.from_numpy((scales**2).astype(np.float32))
-    ball = Gaussians(
-        torch.from_numpy(posed.points.astype(np.float32)),
-        torch.eye(3) * spread[:, None, None] * 0.5,
-        torch.full((len(depth),), 0.9),
-        torch.zeros(len(depth), 3),
-    )
     hidden = np.where(places.part > EYEBALL, INSIDE, DEEPER * (1 + 1 / np.maximum(facing, 0.1)))
-    front = rasterize(ball, photo.camera, passes=("depth",))["depth"].numpy()
+    front = rasterize(posed.balls(scales), photo.camera, passes=("depth",))["depth"].numpy()
     columns = np.clip(posed.pixels[:, 0].astype(int), 0, width - 1)
     rows = np.clip(posed.pixels[:, 1].astype(int), 0, height - 1)
     behind = depth - np.where(front > 0, front, np.inf)[rows, columns]

@@ -6,10 +6,8 @@ matte's edge, whose front and back stand for hair, hats and loose clothes.
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy import ndimage
 
-from ..gaussians import Gaussians
 from ..raster import rasterize
 from .photo import Posed
 from .window import Window
@@ -38,14 +36,7 @@ class DepthMap(NamedTuple):
 def depth_map(posed: Posed, sizes: np.ndarray, window: Window) -> DepthMap | None:
     """Of the places `posed`, sizes [N] metres; None where none of them lies in the window."""
     camera = window.camera
-    spread = torch.from_numpy((sizes**2).astype(np.float32))
-    balls = Gaussians(
-        torch.from_numpy(posed.points.astype(np.float32)),
-        torch.eye(3) * spread[:, None, None] * 0.5,
-        torch.full((len(sizes),), 0.9),
-        torch.zeros(len(sizes), 3),
-    )
-    drawn = rasterize(balls, camera, passes=("alpha", "depth"))
+    drawn = rasterize(posed.balls(sizes), camera, passes=("alpha", "depth"))
     covered, front = drawn["alpha"].numpy() > 0.6, drawn["depth"].numpy()
     if not covered.any():
         return None

@@ -12,6 +12,7 @@ from ..body.expression import apply_face_joints
 from ..body.pose import joint_transforms
 from ..body.skinning import blend, unskin_points
 from ..body.template import load_template
+from ..gaussians import Gaussians
 from ..imaging.fit.face_warp import FaceWarp, face_warp
 from ..imaging.fit.model import BodyFit
 from ..imaging.sighting import Sighting
@@ -33,6 +34,13 @@ class Posed(NamedTuple):
     def facing(self) -> np.ndarray:
         """[N] cosine between the normal and the direction to the camera."""
         return -(self.normals * self.points).sum(1) / np.linalg.norm(self.points, axis=1)
+
+    def balls(self, sizes: np.ndarray) -> Gaussians:
+        """The places as round Gaussians of their sizes [N] metres, whose depth is that of the surface."""
+        spread = torch.from_numpy((sizes**2).astype(np.float32))
+        points = torch.from_numpy(self.points.astype(np.float32))
+        covariances = torch.eye(3) * spread[:, None, None] * 0.5
+        return Gaussians(points, covariances, torch.full((len(sizes),), 0.9), torch.zeros(len(sizes), 3))
 
 
 @dataclass(frozen=True)
