@@ -62,16 +62,12 @@ def without_gaps(rgb: np.ndarray, matte: np.ndarray, body: np.ndarray) -> np.nda
     if not gap.any():
         return matte
     gap = ndimage.binary_dilation(gap, iterations=SLACK)
-    picture, behind = resize(rgb, *size), (resize(matte, *size) < 0.05).astype(np.float32)
-    layers = np.dstack([picture * behind[..., None], behind])
-    blurred = ndimage.gaussian_filter(layers, (BESIDE, BESIDE, 0))
-    known = blurred[..., 3:]
-    mean = blurred[..., :3] / np.maximum(known, 1e-6)
+    mean, known = mean_beside(resize(rgb, *size), resize(matte, *size) < 0.05, BESIDE)
     box = Box.of_mask(resize(gap.astype(np.float32), height, width) > 0).inside(height, width)
     region = slice(box.top, box.bottom), slice(box.left, box.right)
     full = lambda layer: resize(layer.astype(np.float32), height, width)[region]  # noqa: E731
     apart = np.square((rgb[region] - full(mean)) / ALIKE).sum(-1)
-    taken = np.exp(-apart / 2) * full(gap) * (full(known[..., 0]) > 0.003)
+    taken = np.exp(-apart / 2) * full(gap) * (full(known) > 0.003)
     made = matte.copy()
     made[region] *= 1 - np.clip(ndimage.median_filter(taken, 3) * 1.2, 0, 1)
     return made
@@ -88,8 +84,8 @@ def without_background_in_hair(rgb: np.ndarray, matte: np.ndarray, hair: np.ndar
     rows = min(HAIR_ROWS, box.height)
     size = rows, max(2, round(rows * box.width / box.height))
     small = crop(np.dstack([rgb, matte, hair]), box, *size, 0.0)
-    behind, there = _mean_of(small, small[..., 3] < 0.05, HAIR_ROWS / 10)
-    solid, _ = _mean_of(small, (small[..., 3] > 0.95) & (small[..., 4] > 0.5), HAIR_ROWS / 10)
+    behind, there = mean_beside(small[..., :3], small[..., 3] < 0.05, HAIR_ROWS / 10)
+    solid, _ = mean_beside(small[..., :3], (small[..., 3] > 0.95) & (small[..., 4] > 0.5), HAIR_ROWS / 10)
     differ = np.square(solid - behind).sum(-1) > HAIR_APART**2
     full = lambda layer: resize(layer.astype(np.float32), box.height, box.width)  # noqa: E731
     region = slice(box.top, box.bottom), slice(box.left, box.right)
@@ -102,11 +98,14 @@ def without_background_in_hair(rgb: np.ndarray, matte: np.ndarray, hair: np.ndar
     return made
 
 
-def _mean_of(picture: np.ndarray, mask: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean colour [h,w,3] of the masked pixels about each, and their share [h,w]."""
-    layers = np.dstack([picture[..., :3] * mask[..., None], mask]).astype(np.float32)
+def mean_beside(rgb: np.ndarray, mask: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean colours [h,w,3] of the masked pixels [h,w] bool about each pixel, weighted by a Gaussian of
+    `width` pixels, and how much of that weight is masked [h,w].
+    """
+    layers = np.dstack([rgb * mask[..., None], mask]).astype(np.float32)
     blurred = ndimage.gaussian_filter(layers, (width, width, 0))
-    return blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6), blurred[..., 3]
+    share = blurred[..., 3]
+    return blurred[..., :3] / np.maximum(share, 1e-6)[..., None], share
 
 
 def random_walk(picture: np.ndarray, prior: np.ndarray) -> np.ndarray:

@@ -55,16 +55,16 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson) -> Avatar:
     mean, trust = blended(places, looks)
     made = person.canonical.colors[0].numpy() + at_rest[..., :3].reshape(-1, 3)
     color = completed(places, mean, trust, _mean(made, *nearest))
-    toned = tones(places, looks, mean) if len(photos) > 1 else [np.zeros_like(mean)]
-    lifted = lifted_pixels(places, photos, posed, sizes, best_photos(places, photos, looks), toned)
-    surface = _beneath(places, surface, normals, lifted)
+    best, toned = best_photos(places, photos, looks), tones(places, looks, mean)
+    lifted = lifted_pixels(places, photos, posed, sizes, best, toned)
+    added = _gaussians(places, lifted)
+    surface = _beneath(places, surface, normals, lifted.means, added.scales.max(1) / ACROSS)
     token, slot = np.divmod(nearest[1][:, 0], children.shape[1])
     decoder, silent = _with_silent_slot(person.decoder)
     token_bias = decoder.pop("token_bias")
     seen = (trust > 0.5) | (places.part > EYEBALL)
     changes = np.where(seen[:, None], 0, at_rest[token, slot])  # are there already, as the network means them
     quats = _quaternions(surface_frames(normals))
-    added = _gaussians(places, lifted)
     return Avatar(
         joint_names=tuple(template.joint_names),
         joint_parents=template.joint_parents,
@@ -111,13 +111,12 @@ def _gaussians(places: Places, lifted: Lifted) -> _Added:
     return _Added(_quaternions(axes), scales, expressive, deltas[:, moved[expressive]])
 
 
-def _beneath(places: Places, surface: np.ndarray, normals: np.ndarray, lifted: Lifted) -> np.ndarray:
-    """The surface [N,3], some millimetres farther in where lifted pixels lie on it."""
-    if len(lifted) < 2:
+def _beneath(places: Places, surface: np.ndarray, normals: np.ndarray, means: np.ndarray, pixels: np.ndarray):
+    """The surface [N,3], some millimetres farther in where means [n,3] of pixels [n] metres wide lie."""
+    if len(means) < 2:
         return surface
-    apart, nearest = cKDTree(lifted.means).query(surface, k=2, workers=-1)
-    pixel = np.sqrt(np.linalg.eigvalsh(lifted.covariances)[:, 2].clip(0)) / ACROSS
-    covered = np.clip(3 - 2 * apart[:, 1] / np.maximum(pixel[nearest[:, 0]], FINEST), 0, 1)
+    apart, nearest = cKDTree(means).query(surface, k=2, workers=-1)
+    covered = np.clip(3 - 2 * apart[:, 1] / np.maximum(pixels[nearest[:, 0]], FINEST), 0, 1)
     for _ in range(2):
         covered = np.minimum(covered, (covered + covered[places.neighbours].mean(1)) / 2)
     depth = BENEATH + (BENEATH_FACE - BENEATH) * places.held

@@ -26,6 +26,8 @@ EVERY, ABOUT = 8, 24  # places that a tone is the mean over: of every eighth, so
 
 def best_photos(places: Places, photos: list[FittedPhoto], looks: list[Look]) -> np.ndarray:
     """[N] number of the photo that shows each place best, -1 where none is to be taken."""
+    if len(looks) == 1:  # a pixel may lie nearest to a place that is hidden, as behind an ear
+        return np.zeros(len(places), np.int64)
     weight = np.stack([look.weight for look in looks])
     part = _parts(places)
     lead = np.ones_like(weight)
@@ -38,8 +40,6 @@ def best_photos(places: Places, photos: list[FittedPhoto], looks: list[Look]) ->
     score = weight * lead
     for _ in range(SMOOTHINGS):
         score = (score + score[:, places.neighbours].mean(2)) / 2
-    if len(looks) == 1:  # a pixel may lie nearest to a place that is hidden, as behind an ear
-        return np.zeros(len(places), np.int64)
     best = np.where(weight.max(0) > 0, score.argmax(0), -1)
     return _without_islands(places, best, weight > 0)
 
@@ -71,6 +71,8 @@ def _parts(places: Places) -> np.ndarray:
 
 def tones(places: Places, looks: list[Look], color: np.ndarray) -> list[np.ndarray]:
     """For each photo what its colours lack to the mean of all, `color` [N,3]: [N,3], smooth."""
+    if len(looks) == 1:
+        return [np.zeros_like(color)]
     return [_tone(places, look, color) for look in looks]
 
 

@@ -85,14 +85,14 @@ def lifted_pixels(
     """
     sources = []
     for number, (photo, at) in enumerate(zip(photos, posed, strict=True)):
+        trees = cKDTree(at.points), cKDTree(at.points[::EVERY])
         for window in windows(places, photo, at, len(photos)):
             shape = depth_map(at, sizes, window)
             if shape is not None:
-                sources.append(_Source(number, photo, at, window, shape))
+                sources.append(_Source(number, photo, at, window, shape, *trees))
     parts = []
     for source in sources:
-        tree = cKDTree(source.posed.points)
-        made = _source_pixels(places, source, best == source.number, tree)
+        made = _source_pixels(places, source, best == source.number)
         tone = tones[source.number]
         made = replace(made, colors=np.clip(made.colors + tone[made.place], 0, 1))
         others = [other for other in sources if other.photo is not source.photo]
@@ -102,16 +102,18 @@ def lifted_pixels(
 
 @dataclass(frozen=True)
 class _Source:
-    """A window of a photo with its depths."""
+    """A window of a photo with its depths; tree of the places as they lie there, sparse of every EVERY-th."""
 
     number: int
     photo: FittedPhoto
     posed: Posed
     window: Window
     shape: DepthMap
+    tree: cKDTree
+    sparse: cKDTree
 
 
-def _source_pixels(places: Places, source: _Source, own: np.ndarray, tree: cKDTree) -> Lifted:
+def _source_pixels(places: Places, source: _Source, own: np.ndarray) -> Lifted:
     """own [N] bool: the places whose pixels on the surface are taken."""
     window, shape = source.window, source.shape
     beyond, lifted = shape.beyond, window.lifted
@@ -123,15 +125,15 @@ def _source_pixels(places: Places, source: _Source, own: np.ndarray, tree: cKDTr
     bare = (places.face < BARE) | (source.photo.warp is not None)
     return Lifted.joined(
         [
-            _laid(places, source, tree, shape.front, lifted & beyond, shown=bare, wider=CLOSED),
-            _laid(places, source, tree, shape.front, lifted & ~beyond, shown=shown),
-            _laid(places, source, tree, shape.back, back, BACK_STEP, bare, wider=CLOSED),
-            _laid(places, source, tree, shape.under, under, BACK_STEP, colors=shape.source, wider=CLOSED),
+            _laid(places, source, shape.front, lifted & beyond, shown=bare, wider=CLOSED),
+            _laid(places, source, shape.front, lifted & ~beyond, shown=shown),
+            _laid(places, source, shape.back, back, BACK_STEP, bare, wider=CLOSED),
+            _laid(places, source, shape.under, under, BACK_STEP, colors=shape.source, wider=CLOSED),
         ]
     )
 
 
-def _laid(places, source, tree, depth, pixels, step=1, shown=None, colors=None, wider=1.0) -> Lifted:
+def _laid(places, source, depth, pixels, step=1, shown=None, colors=None, wider=1.0) -> Lifted:
     """The Gaussians of some pixels [h,w] bool, every step-th, at a depth [h,w]; only at places of `shown` [N]
     bool; in the colours of the pixels themselves or of others, `colors` [2,h,w] (row,
     column); `wider` times as wide as pixels.
@@ -139,7 +141,7 @@ def _laid(places, source, tree, depth, pixels, step=1, shown=None, colors=None, 
     unit, window = source.shape.unit, source.window
     points = _points(window, depth)
     rows = np.flatnonzero(pixels)
-    distance, near = tree.query(points.reshape(-1, 3)[rows], k=NEAR, workers=-1)
+    distance, near = source.tree.query(points.reshape(-1, 3)[rows], k=NEAR, workers=-1)
     if shown is not None:
         good = shown[near[:, 0]]
         rows, distance, near = rows[good], distance[good], near[good]
@@ -192,9 +194,8 @@ def _covariances(across: np.ndarray, down: np.ndarray, unit: float) -> np.ndarra
 
 
 def _canonical(places: Places, source: _Source, made: _Made) -> Lifted:
-    photo, posed = source.photo, source.posed
-    off = made.distance[:, 0]
-    indices, weights = _skinning(places, posed, made)
+    photo, off = source.photo, made.distance[:, 0]
+    indices, weights = _skinning(places, source.sparse, made)
     tensors = torch.from_numpy(indices), torch.from_numpy(weights)
     matrix = blend(*tensors, photo.transforms()).numpy().astype(np.float64)
     back = np.linalg.inv(matrix[:, :, :3])
@@ -206,18 +207,18 @@ def _canonical(places: Places, source: _Source, made: _Made) -> Lifted:
     return Lifted(means.astype(np.float32), covariances, colors, made.opacities, indices, weights, place, off)
 
 
-def _skinning(places: Places, posed: Posed, made: _Made) -> tuple[np.ndarray, np.ndarray]:
+def _skinning(places: Places, tree: cKDTree, made: _Made) -> tuple[np.ndarray, np.ndarray]:
     """Joints uint8 [n,8] and weights [n,8]: of the places about a Gaussian; of those all around where it
-    stands off, so that what hangs together stays together.
+    stands off, so that what hangs together stays together. tree: of every EVERY-th place.
     """
     known = places.weight_matrix
     weights = _mixed(1 / (made.distance**2 + 1e-6), made.near, known)
     far = np.flatnonzero(made.distance[:, 0] > OFF)
     if len(far):
         some = np.arange(0, len(places), EVERY)
-        apart, wide = cKDTree(posed.points[some]).query(made.points[far], k=WIDE, workers=-1)
+        apart, wide = tree.query(made.points[far], k=WIDE, workers=-1)
         share = np.exp(-np.square((apart - apart[:, :1]) / REACH))
-        share *= np.where(_alike(known, made.near[far, 0], some[wide]) > ALIKE, 1, 1e-6)
+        share *= np.where(_alike(places, made.near[far, 0], some[wide]) > ALIKE, 1, 1e-6)
         part = np.clip((made.distance[far, :1] - OFF) / OVER, 0, 1)
         weights[far] += part * (_mixed(share, wide, known[some]) - weights[far])
     indices = np.argpartition(-weights, KEPT, axis=1)[:, :KEPT]
@@ -225,14 +226,13 @@ def _skinning(places: Places, posed: Posed, made: _Made) -> tuple[np.ndarray, np
     return indices.astype(np.uint8), (kept / kept.sum(1, keepdims=True)).astype(np.float32)
 
 
-def _alike(weights: sparse.csr_matrix, first: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _alike(places: Places, first: np.ndarray, others: np.ndarray) -> np.ndarray:
     """[n,k] cosine between the skinning weights of places first [n] and others [n,k]."""
-    dense = weights.toarray()
-    dense /= np.linalg.norm(dense, axis=1, keepdims=True)
+    unit = places.unit_weights
     cosine = np.empty(others.shape, np.float32)
     for start in range(0, len(first), AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        cosine[part] = np.einsum("nj,nkj->nk", dense[first[part]], dense[others[part]])
+        cosine[part] = np.einsum("nj,nkj->nk", unit[first[part]], unit[others[part]])
     return cosine
 
 

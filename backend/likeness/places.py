@@ -135,6 +135,12 @@ class Places:
         size = len(self), len(load_template().joint_names)
         return sparse.csr_matrix((self.skin_weights.ravel(), self.skin_indices.ravel(), starts), size)
 
+    @cached_property
+    def unit_weights(self) -> np.ndarray:
+        """[N,J] skinning weights of unit length, float32."""
+        dense = self.weight_matrix.toarray()
+        return dense / np.linalg.norm(dense, axis=1, keepdims=True)
+
     def _share(self, joints: tuple[str, ...]) -> np.ndarray:
         """[N] skinning weight of some joints."""
         return (self.skin_weights * np.isin(self.skin_indices, [INDEX[n] for n in joints])).sum(1)

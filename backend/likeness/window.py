@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..imaging.crops import Box, crop
+from ..imaging.matting import mean_beside
 from ..raster import Camera
 from .photo import FittedPhoto, Posed
 from .places import Places
@@ -35,7 +36,9 @@ class Window(NamedTuple):
 
 
 def windows(places: Places, photo: FittedPhoto, posed: Posed, photos: int) -> list[Window]:
-    """One window or two; photos: how many there are."""
+    """One window or two, none where the matte is empty; photos: how many there are."""
+    if not (photo.seen.matte > 0.5).any():
+        return []
     body = Box.of_mask(photo.seen.matte > 0.5).inside(*photo.seen.size)
     scale = _scale(photo, body, PIXELS["body"] / photos**SHARED)
     head = _head_box(places, photo, posed)
@@ -86,20 +89,12 @@ def _foreground(rgb: np.ndarray, matte: np.ndarray) -> np.ndarray:
     """The person's own colours F [h,w,3], of a picture rgb = matte F + (1 - matte) B: B is the background's
     mean beside, F the less certain the fainter the matte.
     """
-    behind, there = _mean_beside(rgb, matte < 0.05, BESIDE)
-    solid, _ = _mean_beside(rgb, matte > 0.95, NEAR)
+    behind, there = mean_beside(rgb, matte < 0.05, BESIDE)
+    solid, _ = mean_beside(rgb, matte > 0.95, NEAR)
     part = matte[..., None]
     own = np.clip((rgb - (1 - part) * behind) / np.maximum(part, 0.1), 0, 1)
     own = np.where(there[..., None] > 1e-3, own, rgb)
     return np.where(part > 0.95, rgb, solid + part**2 * (own - solid)).astype(np.float32)
-
-
-def _mean_beside(rgb: np.ndarray, mask: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Means [h,w,3] of the masked pixels about each, and their share [h,w]."""
-    layers = np.dstack([rgb * mask[..., None], mask]).astype(np.float32)
-    blurred = ndimage.gaussian_filter(layers, (width, width, 0))
-    share = blurred[..., 3]
-    return blurred[..., :3] / np.maximum(share, 1e-6)[..., None], share
 
 
 def _sharpened(rgb: np.ndarray, matte: np.ndarray) -> np.ndarray:

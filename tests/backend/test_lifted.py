@@ -4,7 +4,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 from lca_blender.backend.body.expression import ARKIT_INDEX
 from lca_blender.backend.gaussians import Gaussians
@@ -84,9 +83,11 @@ def test_what_stands_off_the_body_is_a_cushion_with_a_front_and_a_back():
     assert len(free) > 300
     depth = in_camera(free, photo)[:, 2]
     assert np.ptp(depth) > 0.03
-    shape = depth_map(posed[0], sizes, windows(PLACES, photo, posed[0], 1)[0])
+    window = windows(PLACES, photo, posed[0], 1)[0]
+    shape = depth_map(posed[0], sizes, window)
     assert (shape.back >= shape.front - 1e-6).all()
     assert (shape.back - shape.front)[~shape.beyond].max() < 1e-6
+    assert (shape.back - shape.front)[shape.beyond & window.lifted].max() > 0.02
     np.testing.assert_allclose(free.skin_weights.sum(1), 1, atol=1e-4)
 
 
@@ -120,17 +121,38 @@ def test_lifted_pixels_of_the_face_follow_the_jaw():
     assert (moved[len(PLACES) :] - moved[place])[near].abs().quantile(0.99) < 0.003
 
 
-@pytest.mark.parametrize("photos", [1, 2])
-def test_one_photo_shows_a_face_whole(photos):
-    """Two photos that show a face in turns, place by place: one of them is taken, without islands."""
-    rng = np.random.default_rng(0)
-    weights = [(rng.random(len(PLACES)) < share).astype(np.float32) for share in (0.55, 0.5)][:photos]
+def looked(*weights):
+    """The best photos of looks with these weights [N]."""
     color = np.zeros((len(PLACES), 3), np.float32)
-    fits = [photo_of(standing()) for _ in weights]
-    best = choice.best_photos(PLACES, fits, [Look(color, weight) for weight in weights])
-    shown = best[PLACES.face > 0.5]
-    assert (shown == 0).sum() > 0.7 * (shown >= 0).sum()
-    assert set(np.unique(best)) <= {-1, 0, 1}
+    looks = [Look(color, weight.astype(np.float32)) for weight in weights]
+    return choice.best_photos(PLACES, [photo_of(standing())] * len(looks), looks)
+
+
+def test_one_photo_shows_a_whole_face():
+    """Another one that shows half of the face a little better takes nothing."""
+    left = PLACES.positions[:, 0] > 0
+    best = looked(np.ones(len(PLACES)), np.where(left, 1.05, 0.9))
+    assert (best[PLACES.face > 0.2] == 0).all()
+
+
+def test_small_pieces_are_taken_from_the_photo_around():
+    """A spot of two centimetres on the chest that a second photo shows much better."""
+    chest = PLACES.tree.query([0.05, -0.15, 1.25])[1]
+    spot = np.linalg.norm(PLACES.positions - PLACES.positions[chest], axis=1) < 0.02
+    best = looked(np.ones(len(PLACES)), np.where(spot, 9.0, 0.5))
+    assert spot.sum() > 20
+    assert (best == 0).all()
+
+
+def test_a_single_photo_shows_what_it_can():
+    """Also where a pixel's nearest place is hidden."""
+    assert (looked(np.zeros(len(PLACES))) == 0).all()
+
+
+def test_a_photo_with_an_empty_matte_gives_no_pixels():
+    photo = photo_of(standing(), matte=np.zeros(SIZE, np.float32))
+    made, _, _ = laid([photo])
+    assert len(made) == 0
 
 
 def test_photos_come_to_one_tone():
