@@ -22,7 +22,9 @@ ACROSS, ALONG = 0.42, 0.3
 CLOSED = 1.2  # times as wide where no surface lies beneath
 STEEPEST = 3.5  # pixels that one pixel may reach in depth
 GRAZING_FACE = 0.3  # cosine to the camera below which a face's pixels are those of hair beside it
-BARE = 0.5  # of the face, from which nothing stands off where no landmarks hold it: a profile's nose did
+# Of hands and feet, off which nothing stands: fingers bent otherwise did, and held things; and of the face
+# where no landmarks hold it: a profile's nose did.
+BARE = 0.5
 NEAR = 4  # places about a pixel, whose skinning it takes
 # Metres off the surface from which, and over which, skinning becomes a wide mean's; places of that mean, of
 # every so many, and metres at which they lose their weight.
@@ -122,7 +124,7 @@ def _source_pixels(places: Places, source: _Source, own: np.ndarray) -> Lifted:
     deep = shape.back > shape.front + shape.unit
     back, under = lifted & coarse & deep, coarse & (shape.under > 0)
     shown = own & ((source.posed.facing > GRAZING_FACE) | (places.face < 0.1))
-    bare = (places.face < BARE) | (source.photo.warp is not None)
+    bare = ((places.face < BARE) | (source.photo.warp is not None)) & (places.ends < BARE)
     return Lifted.joined(
         [
             _laid(places, source, shape.front, lifted & beyond, shown=bare, wider=CLOSED),
@@ -266,15 +268,23 @@ def _consistent(places: Places, lifted: Lifted, others: list[_Source], tones: li
     for other in others if len(far) else ():
         points = _posed(places, rows, other.photo)
         camera, shape = other.window.camera, other.shape
-        column, row = np.floor((points @ camera.K.T)[:, :2] / points[:, 2:].clip(1e-3)).astype(int).T
-        inside = (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
-        at = row.clip(0, camera.height - 1), column.clip(0, camera.width - 1)
-        empty = other.window.matte[at] < OUTSIDE
+        framed, pixel = _pixels(points, other.photo.fit.K, other.photo.seen.size)
+        empty = framed & (other.photo.seen.matte[pixel] < OUTSIDE)
+        inside, at = _pixels(points, camera.K, (camera.height, camera.width))
         seen = other.window.rgb[at] + tones[other.number][rows.place]
         differs = np.abs(seen - rows.colors).mean(1) > OTHER_COLOR
         before = points[:, 2] < shape.front[at] + BEFORE
-        keep[far[inside & (empty | differs & before & ~shape.beyond[at])]] = False
+        keep[far[empty | inside & differs & before & ~shape.beyond[at]]] = False
     return keep
+
+
+def _pixels(points: np.ndarray, K: np.ndarray, size: tuple[int, int]):
+    """[n] bool, whether points [n,3] lie inside a picture of (height, width), and their nearest (row, column)
+    in it.
+    """
+    column, row = np.floor((points @ K.T)[:, :2] / points[:, 2:].clip(1e-3)).T
+    inside = (column >= 0) & (column < size[1]) & (row >= 0) & (row < size[0])
+    return inside, (row.clip(0, size[0] - 1).astype(int), column.clip(0, size[1] - 1).astype(int))
 
 
 def _posed(places: Places, lifted: Lifted, photo: FittedPhoto) -> np.ndarray:
