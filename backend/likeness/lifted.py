@@ -124,6 +124,9 @@ def _source_pixels(places: Places, source: _Source, own: np.ndarray) -> Lifted:
     deep = shape.back > shape.front + shape.unit
     back, under = lifted & coarse & deep, coarse & (shape.under > 0)
     shown = own & ((source.posed.facing > GRAZING_FACE) | (places.face < 0.1))
+    for side, hand in zip(("left", "right"), places.hands, strict=True):
+        if source.photo.seen.hands[side] is None:  # its fingers lie anywhere
+            shown &= hand < BARE
     bare = ((places.face < BARE) | (source.photo.warp is not None)) & (places.ends < BARE)
     return Lifted.joined(
         [

@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from lca_blender.backend.body.expression import ARKIT_INDEX
 from lca_blender.backend.gaussians import Gaussians
@@ -147,6 +148,15 @@ def test_small_pieces_are_taken_from_the_photo_around():
 def test_a_single_photo_shows_what_it_can():
     """Also where a pixel's nearest place is hidden."""
     assert (looked(np.zeros(len(PLACES))) == 0).all()
+
+
+@pytest.mark.parametrize("recognised", [True, False])
+def test_hands_that_were_not_recognised_are_not_lifted(recognised):
+    hand = object() if recognised else None
+    photo = photo_of(standing(), hands={"left": hand, "right": hand})
+    made, _, _ = laid([photo])
+    on_hands = np.maximum(*PLACES.hands)[made.place] > 0.9
+    assert (on_hands.sum() > 50) == recognised
 
 
 def test_a_photo_with_an_empty_matte_gives_no_pixels():
