@@ -12,10 +12,11 @@ from ..files import write_text
 from . import bone_names
 from .bone_structure import match_structure, spread
 from .rig import Rig
-from .skeleton import JOINT_NAMES, SIDE_CHAIN
+from .skeleton import FINGERS, JOINT_NAMES, SIDE_CHAIN
 
 FORMAT, VERSION = "lca-bone-map", 1
-LEGS = ("thigh", "shin")
+SIDE_WORDS = {"L": "left", "R": "right"}
+LEAST_DEFORMING = 10  # with fewer deforming bones the flags of a rig say nothing about its body
 MAX_FILE_BYTES = 1_000_000
 MAX_NAME = 256  # characters of a bone's name; Blender's are shorter
 SHOWN = 6  # names that a warning lists
@@ -88,13 +89,15 @@ def map_bones(rig: Rig) -> BoneMap:
 
     Raises UserError when the rig holds neither a spine nor a head.
     """
-    table, found = bone_names.recognise(rig.names)
+    table, found = bone_names.recognise(rig.names, rig.deforms)
     family = table.name
     core = [joint for joint in bone_names.CORE if joint in found]
     if len(core) < 0.8 * len(bone_names.CORE):
-        by_structure = match_structure(rig)
+        by_structure = match_structure(_body(rig))
         if len(core) < 6 and len(by_structure) > len(core):
             found, family = {}, "structure"
+        elif not _agree(found, by_structure):
+            by_structure = {}
         taken = set(found.values())
         for joint, bone in by_structure.items():
             if joint not in found and bone not in taken:
@@ -107,6 +110,22 @@ def map_bones(rig: Rig) -> BoneMap:
     return result
 
 
+def _body(rig: Rig) -> Rig:
+    """The rig without hair, clothes and things, and without the bones that control others."""
+    deforms = rig.deforms or (True,) * len(rig.names)
+    if sum(deforms) < LEAST_DEFORMING:
+        deforms = (True,) * len(rig.names)
+    names = zip(rig.names, deforms, strict=True)
+    return rig.without({n for n, d in names if not d or bone_names.is_helper(n) or bone_names.is_prop(n)})
+
+
+def _agree(by_name: dict[str, str], by_structure: dict[str, str]) -> bool:
+    """Whether structure found the limbs and the head where their names are, as far as they have any."""
+    known = [joint for joint in bone_names.CORE if joint in by_name and joint in by_structure]
+    known = [joint for joint in known if joint not in ("spine1", "pelvis")]
+    return sum(by_name[joint] == by_structure[joint] for joint in known) >= 0.8 * len(known)
+
+
 def _spread_spine(rig: Rig, found: dict[str, str]) -> None:
     """Lets spine1 to spine3 sit evenly on a spine of more or fewer bones than three."""
     top = next(
@@ -116,9 +135,11 @@ def _spread_spine(rig: Rig, found: dict[str, str]) -> None:
         return
     pelvis, bone = rig.index(found["pelvis"]), rig.index(top)
     chain = rig.ancestors(bone)
-    if pelvis not in chain:
+    # Some rigs hang pelvis and spine side by side on one bone that moves both.
+    start = next((b for b in (pelvis, *rig.ancestors(pelvis)) if b in chain), None)
+    if start is None:
         return
-    chain = chain[: chain.index(pelvis)][::-1]  # from above the pelvis to below the neck
+    chain = chain[: chain.index(start)][::-1]  # from above the pelvis to below the neck
     if len(chain) == 3 or not chain:
         return
     if len(chain) < 3 and all(f"spine{i + 1}" in found for i in range(len(chain))):
@@ -146,26 +167,42 @@ def check(bone_map: BoneMap, rig: Rig) -> list[str]:
         warnings.append(f"Bones of the map that this armature does not have: {_listed(lost)}.")
     if not has_spine:
         warnings.append("No spine was recognised; the avatar's trunk follows the bones that were found.")
-    if not any(f"{joint}.{side}" in known for joint in LEGS for side in "LR"):
-        warnings.append("This armature has no legs; the avatar's legs stay in rest pose.")
-    else:
-        warnings += _one_sided(known, LEGS, "leg")
-    if not any(f"{joint}.{side}" in known for joint in ("upper_arm", "forearm") for side in "LR"):
-        warnings.append("This armature has no arms; the avatar's arms stay in rest pose.")
-    else:
-        warnings += _one_sided(known, ("upper_arm", "forearm"), "arm")
+    elif not known & {"spine1", "spine2", "spine3"}:
+        warnings.append("No bone between hips and neck was recognised; the avatar's trunk follows the hips.")
+    warnings += _limb_warnings(known, ("thigh", "shin", "foot"), "leg")
+    warnings += _limb_warnings(known, ("upper_arm", "forearm", "hand"), "arm")
+    warnings += _finger_warnings(known)
     if "head" not in known:
         warnings.append("No head bone was recognised; the avatar's head follows the neck or the spine.")
     return warnings
 
 
-def _one_sided(known, joints, what: str) -> list[str]:
-    lost = [
-        word
-        for side, word in (("L", "left"), ("R", "right"))
-        if not any(f"{j}.{side}" in known for j in joints)
-    ]
-    return [f"No {lost[0]} {what} was recognised; it stays in rest pose."] if len(lost) == 1 else []
+def _limb_warnings(known: set[str], joints: tuple[str, str, str], what: str) -> list[str]:
+    """What the legs or the arms lack: both, one, or parts of one."""
+    lost = {side: [joint for joint in joints if f"{joint}.{side}" not in known] for side in SIDE_WORDS}
+    none = [side for side, missing in lost.items() if len(missing) == len(joints)]
+    if len(none) == 2:
+        return [f"This armature has no {what}s; the avatar's {what}s stay in rest pose."]
+    sentences = [f"No {SIDE_WORDS[side]} {what} was recognised; it stays in rest pose." for side in none]
+    for side, missing in lost.items():
+        if missing and side not in none:
+            parts = " and ".join(joint.replace("_", " ") for joint in missing)
+            sentences.append(f"No bone was recognised for the {SIDE_WORDS[side]} {parts}.")
+    return sentences
+
+
+def _finger_warnings(known: set[str]) -> list[str]:
+    """The fingers that have no bone, of hands that have one."""
+    if not any(joint.startswith(FINGERS) for joint in known):
+        return ["No finger bones were recognised; the fingers move with the hands."]
+    sentences = []
+    for side, word in SIDE_WORDS.items():
+        lost = [finger for finger in FINGERS if not known & {f"{finger}{i}.{side}" for i in (1, 2, 3)}]
+        if f"hand.{side}" not in known or not lost:
+            continue
+        what = "fingers" if len(lost) == len(FINGERS) else ", ".join(lost)
+        sentences.append(f"No bones were recognised for the {word} {what}; they move with the hand.")
+    return sentences
 
 
 def parent_of(joint: str) -> str | None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds a body in a rig whose names say nothing: by symmetry, hierarchy, lengths and order.
 
-The rig may stand in any axes and at any size, as long as its rest pose is mirror-symmetric. Two pairs of
-limbs leave the bones in the middle: the pair that leaves first, seen from the root, are the legs, the other
-one the arms. The bones in the middle between them are the spine, those beyond the arms neck and head.
+The rig may stand in any axes and at any size, as long as its rest pose is mirror-symmetric. Pairs of limbs
+leave the bones in the middle: the pair that reaches farthest to the sides are the arms, the longest one that
+leaves no later, seen from the root, the legs; hair, skirts and capes hang nearer to the middle than hands.
+The bones in the middle between them are the spine, those beyond the arms neck and head.
 """
 
 from __future__ import annotations
@@ -41,16 +42,7 @@ def match_structure(rig: Rig) -> dict[str, str]:
     pairs = _limb_pairs(rig, children, middle, across, size)
     if not pairs:
         return {}
-    depth = [rig.depth(pair[0].trunk) for pair in pairs]
-    if len(pairs) >= 2:
-        first, second = sorted(range(2), key=lambda i: depth[i])
-        legs, arms = pairs[first], pairs[second]
-        if legs[0].trunk == arms[0].trunk:  # both leave one bone: the arms are the ones with more to them
-            legs, arms = sorted((legs, arms), key=lambda pair: len(_below(children, pair[0].chain[0])))
-    elif len(_below(children, pairs[0][0].chain[0])) > 8 or depth[0] > 1:
-        legs, arms = None, pairs[0]
-    else:
-        legs, arms = pairs[0], None
+    legs, arms = _legs_and_arms(rig, children, pairs, across)
     found = _trunk(rig, children, middle, legs, arms)
     for pair, kind in ((legs, _leg), (arms, _arm)):
         if pair is not None:
@@ -108,7 +100,7 @@ def _longest(rig: Rig, children, bone: int) -> tuple[float, list[int]]:
 
 
 def _limb_pairs(rig: Rig, children, middle, across, size: float) -> list[tuple[_Limb, _Limb]]:
-    """The two longest pairs (positive side first) of chains that leave the middle to both sides."""
+    """Pairs (positive side first) of chains that leave the middle to both sides, the longest pair first."""
     limbs: list[_Limb] = []
     for bone in range(len(rig.names)):
         parent = rig.parents[bone]
@@ -129,7 +121,30 @@ def _limb_pairs(rig: Rig, children, middle, across, size: float) -> list[tuple[_
         ]
         if twins:
             pairs.append((limb, min(twins, key=lambda other: abs(across[other.chain[-1]] + place))))
-    return sorted(pairs, key=lambda pair: -pair[0].length)[:2]
+    return sorted(pairs, key=lambda pair: -pair[0].length)
+
+
+def _legs_and_arms(rig: Rig, children, pairs, across: np.ndarray):
+    """Which pair is which; None for one that the rig does not have.
+
+    Where both leave one bone, the arms are the ones with more to them.
+    """
+    depth = [rig.depth(pair[0].trunk) for pair in pairs]
+    size = [len(_below(children, pair[0].chain[0])) for pair in pairs]
+    if len(pairs) == 1:
+        return (None, pairs[0]) if size[0] > 8 or depth[0] > 1 else (pairs[0], None)
+    reach = [float(np.abs(across[pair[0].chain]).max()) for pair in pairs]
+    arms = int(np.argmax(reach))
+    others = [i for i in range(len(pairs)) if i != arms and depth[i] <= depth[arms]]
+    if not others:  # what reaches farthest are legs astride, or what hangs on the head
+        arms = max((i for i in range(len(pairs)) if i != arms), key=lambda i: pairs[i][0].length)
+        others = [i for i in range(len(pairs)) if i != arms]
+    legs = max(others, key=lambda i: pairs[i][0].length)
+    if depth[legs] > depth[arms] or (
+        pairs[legs][0].trunk == pairs[arms][0].trunk and size[legs] > size[arms]
+    ):
+        legs, arms = arms, legs
+    return pairs[legs], pairs[arms]
 
 
 def _trunk(rig: Rig, children, middle, legs, arms) -> dict[str, int]:

@@ -13,7 +13,7 @@ class Rig:
     """A rig at rest, in its own (armature) space and unit.
 
     names [B]; parents [B] int, -1 for roots; heads, tails [B,3]; rest_matrices [B,4,4] bone to armature
-    space, which binding does not need.
+    space, which binding does not need; deforms [B] which bones move meshes (None: all may).
     """
 
     names: tuple[str, ...]
@@ -21,6 +21,7 @@ class Rig:
     heads: np.ndarray
     tails: np.ndarray
     rest_matrices: np.ndarray | None = None
+    deforms: tuple[bool, ...] | None = None
     _indices: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self):
@@ -52,3 +53,10 @@ class Rig:
 
     def depth(self, bone: int) -> int:
         return len(self.ancestors(bone))
+
+    def without(self, left_out: set[str]) -> Rig:
+        """The rig without some bones; what hangs on them hangs on the next one up."""
+        kept = [i for i, name in enumerate(self.names) if name not in left_out]
+        place = {bone: i for i, bone in enumerate(kept)}
+        parents = [next((place[a] for a in self.ancestors(bone) if a in place), -1) for bone in kept]
+        return Rig(tuple(self.names[i] for i in kept), np.array(parents), self.heads[kept], self.tails[kept])

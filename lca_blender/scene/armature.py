@@ -40,4 +40,5 @@ def rig_of(armature: bpy.types.Object):
     bones.foreach_get("head_local", heads)
     bones.foreach_get("tail_local", tails)
     parents = np.array([index[b.parent.name] if b.parent else -1 for b in bones], np.int32)
-    return Rig(names, parents, heads.reshape(-1, 3), tails.reshape(-1, 3), rest_matrices(armature))
+    deforms = tuple(bone.use_deform for bone in bones)
+    return Rig(names, parents, heads.reshape(-1, 3), tails.reshape(-1, 3), rest_matrices(armature), deforms)
