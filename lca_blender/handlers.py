@@ -16,8 +16,10 @@ from .engine import overlay
 from .engine.engine import ENGINE, forget_errors
 from .log import log
 from .redraw import redraw_views
+from .scene.armature import rig_of
 from .scene.avatar_data import avatar_problem, forget_avatars, is_avatar
 from .scene.paths import keep_paths, rebase_paths, restore_paths
+from .scene.rest_pose import follow_renames
 
 
 @persistent
@@ -36,8 +38,12 @@ def after_undo(_scene, _=None) -> None:
 
 
 @persistent
-def after_change(_scene, _=None) -> None:
+def after_change(_scene, depsgraph=None) -> None:
     overlay.mark_stale()
+    if depsgraph is not None and depsgraph.id_type_updated("ARMATURE"):
+        for obj in bpy.data.objects:
+            if obj.lca.armature is not None and is_avatar(obj):
+                follow_renames(obj, rig_of(obj.lca.armature))
 
 
 @persistent

@@ -5,8 +5,10 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ..backend.errors import UserError
+from ..scene.armature import rig_of
 from ..scene.avatar_data import active_avatar, present_rig
 from ..scene.avatar_object import bind_proxy, unbind_proxy
+from ..scene.rest_pose import follow_renames, kept_rig
 from .common import Attempt, BoneError, need_torch, needs_avatar
 
 
@@ -82,7 +84,6 @@ def binding_to(data, armature: bpy.types.Object, bones: dict[str, str] | None = 
     """(BoneMap, Binding) of a loaded `Avatar`, as `bound`."""
     from ..backend.body.binding import bind
     from ..backend.body.bone_map import BoneMap, map_bones
-    from ..scene.armature import rig_of
 
     if not armature.data.bones:
         raise BoneError(f"\u201c{armature.name}\u201d has no bones.", "Choose another armature.")
@@ -97,7 +98,9 @@ def binding_to(data, armature: bpy.types.Object, bones: dict[str, str] | None = 
 
 
 def kept_map(avatar: bpy.types.Object) -> dict[str, str]:
-    """The object's bone map, joint -> bone, without unmapped joints."""
+    """The object's bone map, joint -> bone as it is called now, without unmapped joints."""
+    if avatar.lca.armature is not None:
+        follow_renames(avatar, rig_of(avatar.lca.armature))
     return {pair.joint: pair.bone for pair in avatar.lca.bone_map if pair.bone}
 
 
@@ -112,7 +115,8 @@ class LCA_OT_unbind(Attempt, bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if not needs_avatar(cls, context):
             return False
-        if active_avatar(context).lca.armature is None:
+        avatar = active_avatar(context)
+        if avatar.lca.armature is None and not kept_rig(avatar.data):
             cls.poll_message_set("The avatar is not bound to an armature")
             return False
         return True

@@ -94,11 +94,14 @@ class LCA_OT_textured_mesh(LongWork, bpy.types.Operator):
             raise UserError("The avatar was deleted meanwhile.", "Import it again.")
         context.view_layer.update()  # a script may just have moved the avatar
         rig = present_rig(avatar, context.scene)
-        bound = binding_to(data, rig, kept_map(avatar)) if rig else None
+        from ..scene.evaluate import binding_of, bound_bones
+
+        bones = kept_map(avatar) if rig else {}
+        binding = binding_of(data, avatar, bound_bones(avatar)) if rig else None
         with all_or_nothing(context):
             heads = data.joint_heads.numpy()
-            if bound:
-                rigging = rigging_of(rig, bound[1], bound[0].bones, heads)
+            if binding:
+                rigging = rigging_of(avatar, binding, bones, heads)
             else:
                 rigging = add_skeleton(context, avatar, data)
             made = _looking(made, rigging.bones, heads)

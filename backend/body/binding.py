@@ -17,7 +17,7 @@ How A_j is made:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -71,14 +71,17 @@ class Binding:
         tuple[int, int, int, np.ndarray], ...
     ]  # (joint, head joint, bone, bone's head) with own bones
 
-    def transforms(self, channel_matrices: np.ndarray) -> np.ndarray:
+    def transforms(self, channel_matrices: np.ndarray, moved: np.ndarray | None = None) -> np.ndarray:
         """Skinning matrices of a pose [J,4,4] float32, canonical -> armature space.
 
         `channel_matrices` [B,4,4] are the rig's own skinning matrices (rest -> pose, armature space) in the
-        order of the `Rig` that was bound.
+        order of the `Rig` that was bound. `moved` [4,4] carries the avatar at rest to where these take it.
         """
         channels = np.asarray(channel_matrices, np.float64)
-        per_joint = np.where(self.bones[:, None, None] >= 0, channels[self.bones], np.eye(4))
+        if moved is not None:
+            channels = channels @ moved
+        resting = np.eye(4) if moved is None else moved
+        per_joint = np.where(self.bones[:, None, None] >= 0, channels[self.bones], resting)
         posed = per_joint @ self.rest
         for twist, forearm, hand in self._twists:
             posed[twist] = half_twist(
@@ -95,6 +98,14 @@ class Binding:
             turn[:3, 3] = anchor + shift - turn[:3, :3] @ anchor
             posed[joint] = per_joint[head] @ turn @ self.rest[joint]
         return posed.astype(np.float32)
+
+    def on(self, places: np.ndarray) -> Binding:
+        """The binding to the same bones at other places of a rig's list; `places` [B], -1: not there."""
+        bones = np.where(self.bones >= 0, places[self.bones], -1)
+        face = tuple(
+            (j, head, int(places[bone]), at) for j, head, bone, at in self._face if places[bone] >= 0
+        )
+        return replace(self, bones=bones, _face=face)
 
     def _axis(self, forearm: int, hand: int) -> tuple[np.ndarray, np.ndarray]:
         """Origin and direction of the forearm in the rig's rest pose."""

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ..backend.errors import UserError
-from .armature import bone_names
+from .armature import bone_names, rig_of
 from .avatar_data import PACKED, PACKED_HASH, load_avatar, relative_if_saved
+from .rest_pose import applied, forget_rig, keep_places, keep_rig
 
 PROXY_VERTICES = 3000
 MODIFIER = "LCA Armature"
@@ -46,7 +48,10 @@ def change_avatar(obj: bpy.types.Object, avatar, filepath: Path | str) -> None:
         obj.data.pop(name, None)
     _name_avatar(obj, avatar, filepath)
     if obj.lca.armature is None:
+        moved = applied(obj.data)
         move_proxy(obj, None, avatar.joint_heads.numpy())
+        if moved is not None:
+            obj.data.transform(Matrix(moved.tolist()))
     obj.update_tag()
 
 
@@ -66,6 +71,7 @@ def bind_proxy(obj: bpy.types.Object, armature: bpy.types.Object, binding, bone_
 
     resting = np.tile(np.eye(4, dtype=np.float32), (len(armature.data.bones), 1, 1))
     move_proxy(obj, np.asarray(binding.transforms(resting), np.float64), _joint_heads(obj))
+    keep_rig(obj.data, rig_of(armature))
     names = bone_names(armature)
     weigh_proxy(obj, [names[bone] if bone >= 0 else None for bone in binding.bones])
     modifier = obj.modifiers.get(MODIFIER) or obj.modifiers.new(MODIFIER, "ARMATURE")
@@ -92,6 +98,7 @@ def unbind_proxy(obj: bpy.types.Object) -> None:
     obj.matrix_world = world
     obj.lca.armature = None
     obj.lca.bone_map.clear()
+    forget_rig(obj.data)
     move_proxy(obj, None, _joint_heads(obj))
     obj.update_tag()
 
@@ -123,6 +130,7 @@ def move_proxy(obj: bpy.types.Object, transforms: np.ndarray | None, joint_heads
         blended = np.einsum("nk,nkab->nab", weights, transforms[indices])
         vertices = np.einsum("nab,nb->na", blended[:, :3, :3], vertices) + blended[:, :3, 3]
     obj.data.vertices.foreach_set("co", np.ascontiguousarray(vertices, np.float32).ravel())
+    keep_places(obj.data)
     obj.data.update()
 
 

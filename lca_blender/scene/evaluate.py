@@ -4,6 +4,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 
 import bpy
@@ -16,8 +17,10 @@ from ..backend.gaussians import Gaussians
 from ..properties import ARKIT_NAMES
 from . import armature as armatures
 from .avatar_data import is_avatar, load_avatar
+from .rest_pose import applied, kept_rig, present_places, rig_from
 
 CACHED_RESULTS = 24  # a crowd on one frame or some frames of one avatar; 65,536 splats are 4 MB
+NOTHING = 1e-6  # a scale, and metres of a splat's size: less is not there
 _results: OrderedDict[tuple, Gaussians] = OrderedDict()
 
 
@@ -35,15 +38,26 @@ def evaluate(
     transforms = joint_matrices(original, avatar, depsgraph)
     signal = signal_of(evaluated, transforms)
     world = np.array(evaluated.matrix_world if matrix is None else matrix, dtype=np.float32)
+    if not bound_bones(original) and (moved := applied(original.data)) is not None:
+        world = (world @ moved).astype(np.float32)
     parts = (None if part is None else part.numpy().tobytes() for part in vars(signal).values())
     key = (avatar.hash, world.tobytes(), *parts)
     if key not in _results:
         with one_thread():
-            _results[key] = avatar.drive(signal, torch.from_numpy(world))
+            _results[key] = visible(avatar.drive(signal, torch.from_numpy(world)), world, transforms)
         if len(_results) > CACHED_RESULTS:
             _results.popitem(last=False)
     _results.move_to_end(key)
     return _results[key]
+
+
+def visible(splats: Gaussians, world: np.ndarray, transforms: np.ndarray) -> Gaussians:
+    """The splats, transparent where an object or a bone is scaled to nothing: a point would show as a dot."""
+    scales = np.linalg.norm(world[:3, :3], axis=0).max() * np.abs(transforms[:, :3, :3]).max((1, 2))
+    if scales.min() > NOTHING:
+        return splats
+    seen = splats.covariances.diagonal(dim1=1, dim2=2).sum(1) > NOTHING**2
+    return replace(splats, opacities=splats.opacities * seen)
 
 
 @contextmanager
@@ -70,22 +84,33 @@ def joint_matrices(obj: bpy.types.Object, avatar: Avatar, depsgraph: bpy.types.D
 
     They act in the object's space, as the Armature modifier of the proxy does; identities when unbound.
     """
-    rig = obj.lca.armature
-    pairs = tuple((pair.joint, pair.bone) for pair in obj.lca.bone_map if pair.bone)
-    if rig is None or not pairs:
+    pairs = bound_bones(obj)
+    if not pairs:
         return np.tile(np.eye(4, dtype=np.float32), (len(avatar.joint_names), 1, 1))
-    channels = armatures.channel_matrices(rig, depsgraph)
-    to_rig = _relative(obj.evaluated_get(depsgraph), rig.evaluated_get(depsgraph))
+    rig, binding = obj.lca.armature, binding_of(avatar, obj, pairs)
     try:
-        if to_rig is not None:
-            channels = np.linalg.inv(to_rig) @ channels @ to_rig
-        transforms = binding_of(avatar, rig, pairs).transforms(channels)
+        if rig is None:
+            channels = np.tile(np.eye(4), (1, 1, 1))
+        else:
+            channels = armatures.channel_matrices(rig, depsgraph)
+            to_rig = _relative(obj.evaluated_get(depsgraph), rig.evaluated_get(depsgraph))
+            if to_rig is not None:
+                channels = np.linalg.inv(to_rig) @ channels @ to_rig
+        moved = applied(obj.data)
+        transforms = binding.transforms(channels, moved)
     except np.linalg.LinAlgError as error:
         raise UserError(
             f"The avatar “{obj.name}” cannot follow “{rig.name}”: a bone is scaled to nothing.",
             "Give the rig's bones a scale above zero.",
         ) from error
     return np.ascontiguousarray(transforms, dtype=np.float32)
+
+
+def bound_bones(obj: bpy.types.Object) -> tuple[tuple[str, str], ...]:
+    """(joint, bone) of an object that is bound, or was to a rig that has been deleted; else empty."""
+    if obj.lca.armature is None and not kept_rig(obj.data):
+        return ()
+    return tuple((pair.joint, pair.bone) for pair in obj.lca.bone_map if pair.bone)
 
 
 def signal_of(evaluated: bpy.types.Object, transforms: np.ndarray) -> Signal:
@@ -100,9 +125,12 @@ def signal_of(evaluated: bpy.types.Object, transforms: np.ndarray) -> Signal:
     return Signal(joints, sliders, gaze)
 
 
-def binding_of(avatar: Avatar, rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
-    """The backend `Binding` to an armature by (joint, bone) pairs; made again when the rest pose changes."""
-    return _binding(_Key(avatar, rig, pairs))
+def binding_of(avatar: Avatar, obj: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
+    """The backend `Binding` of a bound object by (joint, bone) pairs, to its armature's bones as they are.
+
+    Made again when the armature's bones or the stored rest pose change.
+    """
+    return _binding(_Key(avatar, obj.lca.armature, kept_rig(obj.data), pairs))
 
 
 def visible_avatars(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.Object, np.ndarray]]:
@@ -115,9 +143,11 @@ def visible_avatars(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.
 class _Key:
     """What a binding depends on, hashable; carries avatar and armature along for making it."""
 
-    def __init__(self, avatar: Avatar, rig: bpy.types.Object, pairs: tuple[tuple[str, str], ...]):
-        self.avatar, self.rig, self.pairs = avatar, rig, pairs
-        self.content = (avatar.hash, pairs, armatures.bone_names(rig), armatures.rest_matrices(rig).tobytes())
+    def __init__(self, avatar: Avatar, rig: bpy.types.Object | None, kept: str, pairs):
+        self.avatar, self.rig, self.kept, self.pairs = avatar, rig, kept, pairs
+        self.content = (avatar.hash, pairs, kept)
+        if rig is not None:
+            self.content += (armatures.bone_names(rig), armatures.rest_matrices(rig).tobytes())
 
     def __hash__(self) -> int:
         return hash(self.content)
@@ -131,10 +161,19 @@ def _binding(key: _Key):
     from ..backend.body.binding import bind
     from ..backend.body.bone_map import BoneMap
 
-    return bind(key.avatar, armatures.rig_of(key.rig), BoneMap(dict(key.pairs)))
+    bone_map = BoneMap(dict(key.pairs))
+    if not key.kept:  # bound before rest poses were stored
+        return bind(key.avatar, armatures.rig_of(key.rig), bone_map)
+    kept = rig_from(key.kept)
+    if key.rig is None:
+        return bind(key.avatar, kept, bone_map).on(np.full(len(kept.names), -1))
+    return bind(key.avatar, kept, bone_map).on(present_places(kept, armatures.rig_of(key.rig)))
 
 
 def _relative(obj: bpy.types.Object, rig: bpy.types.Object) -> np.ndarray | None:
-    """Object space to armature space [4,4] float64; None where both have the same matrix."""
+    """Object space to armature space [4,4] float64; None where both have the same matrix, or where the object
+    is scaled to nothing."""
     own, other = (np.array(o.matrix_world, dtype=np.float64) for o in (obj, rig))
-    return None if np.array_equal(own, other) else np.linalg.inv(other) @ own
+    if np.array_equal(own, other) or not np.linalg.det(own):
+        return None
+    return np.linalg.inv(other) @ own

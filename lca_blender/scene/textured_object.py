@@ -9,6 +9,7 @@ import numpy as np
 
 from ..properties import ARKIT_NAMES
 from .armature import bone_names
+from .rest_pose import applied
 
 ROUGHNESS = 0.6  # between skin and cloth
 EYES = ("eye.L", "eye.R")
@@ -27,14 +28,15 @@ class Rigging:
     bones: tuple[str | None, ...]
 
 
-def rigging_of(armature: bpy.types.Object, binding, bone_map: dict[str, str], joint_heads) -> Rigging:
-    """The rigging to an armature that the avatar is bound to, by its `Binding` and joint -> bone map; jaw
+def rigging_of(avatar: bpy.types.Object, binding, bone_map: dict[str, str], joint_heads) -> Rigging:
+    """The rigging to the armature that an avatar is bound to, by its `Binding` and joint -> bone map; jaw
     and eyes have their own bones where these turn about the same points."""
     from ..backend.body.skeleton import INDEX
 
+    armature = avatar.lca.armature
     names = bone_names(armature)
     resting = np.tile(np.eye(4, dtype=np.float32), (len(names), 1, 1))
-    rest = np.asarray(binding.transforms(resting), np.float64)
+    rest = np.asarray(binding.transforms(resting, applied(avatar.data)), np.float64)
     bones = [names[bone] if bone >= 0 else None for bone in binding.bones]
     for joint, near in NEAR.items():
         bone = armature.data.bones.get(bone_map.get(joint, ""))

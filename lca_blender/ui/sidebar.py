@@ -9,6 +9,7 @@ from ..backend import jobs
 from ..engine.engine import ENGINE
 from ..preferences import installed
 from ..scene.avatar_data import active_avatar, avatar_problem, present_rig
+from ..scene.rest_pose import kept_rig
 from .previews import icon_of
 
 WRAP = 34  # characters that fit a sidebar of the default width
@@ -169,6 +170,9 @@ class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
                 gone = properties.armature.name
                 paragraph(layout, f"\u201c{gone}\u201d is no longer in this scene.", "ERROR")
                 layout.operator("lca.save_bone_map", icon="FILE_TICK")
+                layout.operator("lca.unbind", icon="UNLINKED")
+            elif kept_rig(avatar.data):
+                paragraph(layout, "The armature was deleted; the avatar stays in its rest pose.", "ERROR")
                 layout.operator("lca.unbind", icon="UNLINKED")
             paragraph(
                 layout, "Select the avatar and an armature: Rigify, Mixamo, VRM, Unreal, MHR and others."
