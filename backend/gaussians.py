@@ -13,8 +13,9 @@ from .quaternions import matrix_to_quaternion, quaternion_to_matrix, with_positi
 class Gaussians:
     """N Gaussians: means [N,3] metres, covariances [N,3,3] m^2, opacities [N] in 0..1, colors [N,3].
 
-    Colours are sRGB-encoded, as in a 3DGS file, unless `linear` says that they are scene-linear. float32,
-    one device.
+    Colours are sRGB-encoded, as in a 3DGS file, unless `linear` says that they are scene-linear. seen
+    [N,1]: 0 for holdouts, which hide what is behind them and are not seen themselves, else 1; None: all are
+    seen. float32, one device.
     """
 
     means: Tensor
@@ -22,6 +23,7 @@ class Gaussians:
     opacities: Tensor
     colors: Tensor
     linear: bool = False
+    seen: Tensor | None = None
 
     def __len__(self) -> int:
         return self.means.shape[0]
@@ -46,7 +48,8 @@ class Gaussians:
     def to(self, device) -> "Gaussians":
         if self.device == torch.device(device):
             return self
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "linear"}
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {name: value.to(device) for name, value in own.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
 
 

@@ -19,6 +19,7 @@ from .redraw import redraw_views
 from .scene.armature import rig_of
 from .scene.avatar_data import avatar_problem, forget_avatars, is_avatar
 from .scene.paths import keep_paths, rebase_paths, restore_paths
+from .scene.rendered import rendered_objects
 from .scene.rest_pose import follow_renames
 
 
@@ -88,7 +89,7 @@ def after_failed_save(_path, _=None) -> None:
 
 def avatar_problems(scene: bpy.types.Scene) -> list[str]:
     """One sentence for every avatar that a render of the scene needs and whose file is missing."""
-    avatars = [obj for obj in scene.objects if is_avatar(obj) and not obj.hide_render]
+    avatars = sorted((obj for obj in rendered_objects(scene) if is_avatar(obj)), key=lambda obj: obj.name)
     return [str(problem) for obj in avatars if (problem := avatar_problem(obj))]
 
 

@@ -24,6 +24,10 @@ def tag(properties: PropertyGroup, _context) -> None:
     properties.id_data.update_tag()
 
 
+def hide_proxy(properties: PropertyGroup, _context) -> None:
+    properties.id_data.visible_camera = not properties.hide_proxy
+
+
 def is_armature(_properties: PropertyGroup, candidate: bpy.types.Object) -> bool:
     return candidate.type == "ARMATURE"
 
@@ -97,6 +101,13 @@ class LCA_ObjectProperties(PropertyGroup):
         size=(4, 32),
         override=OVERRIDABLE,
         update=tag,
+    )
+    hide_proxy: BoolProperty(
+        name="Hide Proxy from Cameras",
+        description="Cameras of other engines do not see the proxy, which still casts shadows and shows in "
+        "mirrors; the splats are drawn, to be composited over the picture of another engine",
+        override=OVERRIDABLE,
+        update=hide_proxy,
     )
     made_groups: StringProperty(
         name="Made Groups", description="Vertex groups that binding created, one per line"

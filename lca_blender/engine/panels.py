@@ -15,6 +15,7 @@ SHOWN = (
     "MATERIAL_PT_custom_props",
 )
 HIDDEN = ("freestyle", "simplify", "gpencil", "grease_pencil", "stereoscopy", "VIEWLAYER_PT_layer_passes")
+PHOTO_COLOURS = ("Standard", "Raw")  # view transforms that show colours as the avatar's photos do
 BORROWED = ("EEVEE_WORLD_PT_surface",)  # the world's colour
 
 
@@ -53,6 +54,9 @@ class LCA_PT_film(bpy.types.Panel):
         layout, scene = self.layout, context.scene
         layout.use_property_split = True
         layout.prop(scene.render, "film_transparent", text="Transparent Film")
+        layout.prop(scene.view_settings, "view_transform")
+        if scene.view_settings.view_transform not in PHOTO_COLOURS:
+            layout.label(text="Standard keeps the photos' colours", icon="INFO")
         layout.prop(scene.lca, "meshes_hide_avatars")
         layout.prop(scene.render, "use_motion_blur")
         blur = layout.column()

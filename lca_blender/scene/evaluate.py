@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import bpy
 import numpy as np
@@ -25,12 +26,16 @@ _results: OrderedDict[tuple, Gaussians] = OrderedDict()
 
 
 def evaluate(
-    obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph, matrix: np.ndarray | None = None
+    obj: bpy.types.Object,
+    depsgraph: bpy.types.Depsgraph,
+    matrix: np.ndarray | None = None,
+    holdout: bool = False,
 ) -> Gaussians:
     """The splats of an avatar object as the depsgraph has it now, in world space, colours sRGB.
 
-    `matrix` [4,4] places an instance of the object instead of its own world matrix. Equal input gives equal
-    output bit for bit; results are kept by content, so nothing can go stale. Raises `UserError`.
+    `matrix` [4,4] places an instance of the object instead of its own world matrix. A `holdout` is black.
+    Equal input gives equal output bit for bit; results are kept by content, so nothing can go stale. Raises
+    `UserError`.
     """
     original = obj.original
     evaluated = original.evaluated_get(depsgraph)
@@ -41,10 +46,13 @@ def evaluate(
     if not bound_bones(original) and (moved := applied(original.data)) is not None:
         world = (world @ moved).astype(np.float32)
     parts = (None if part is None else part.numpy().tobytes() for part in vars(signal).values())
-    key = (avatar.hash, world.tobytes(), *parts)
+    key = (avatar.hash, holdout, world.tobytes(), *parts)
     if key not in _results:
         with one_thread():
-            _results[key] = visible(avatar.drive(signal, torch.from_numpy(world)), world, transforms)
+            made = visible(avatar.drive(signal, torch.from_numpy(world)), world, transforms)
+            if holdout:
+                made = replace(made, colors=made.colors * 0, seen=torch.zeros(len(made), 1))
+            _results[key] = made
         if len(_results) > CACHED_RESULTS:
             _results.popitem(last=False)
     _results.move_to_end(key)
@@ -133,11 +141,26 @@ def binding_of(avatar: Avatar, obj: bpy.types.Object, pairs: tuple[tuple[str, st
     return _binding(_Key(avatar, obj.lca.armature, kept_rig(obj.data), pairs))
 
 
-def visible_avatars(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.Object, np.ndarray]]:
-    """Every avatar the depsgraph shows, instanced ones too: original object and world matrix [4,4]."""
+class Shown(NamedTuple):
+    """An avatar as a view layer shows it: original object, world matrix [4,4], whether it is a holdout."""
+
+    obj: bpy.types.Object
+    matrix: np.ndarray
+    holdout: bool
+
+
+def visible_avatars(depsgraph: bpy.types.Depsgraph) -> Iterator[Shown]:
+    """Every avatar that the camera sees, instanced ones too, by the visibility of objects and collections."""
+    layer = depsgraph.view_layer
     for instance in depsgraph.object_instances:
-        if instance.show_self and is_avatar(instance.object.original):
-            yield instance.object.original, np.array(instance.matrix_world, dtype=np.float32)
+        obj = instance.object.original
+        if not instance.show_self or not is_avatar(obj):
+            continue
+        holder = (instance.parent or instance.object).original
+        seen = obj.lca.hide_proxy or (obj.visible_camera and holder.visible_camera)
+        if seen and not holder.indirect_only_get(view_layer=layer):
+            holdout = obj.is_holdout or holder.is_holdout or holder.holdout_get(view_layer=layer)
+            yield Shown(obj, np.array(instance.matrix_world, dtype=np.float32), holdout)
 
 
 class _Key:

@@ -265,6 +265,9 @@ class LCA_PT_render(Sidebar, bpy.types.Panel):
                 "INFO",
             )
         layout.prop(scene.lca, "viewport_quality")
+        avatar = active_avatar(context)
+        if avatar is not None:
+            layout.prop(avatar.lca, "hide_proxy")
         if scene.camera is None:
             paragraph(layout, "This scene has no camera to render from.", "ERROR")
 

@@ -229,9 +229,9 @@ def test_instances_of_a_collection(scene, avatar):
         scene.collection.objects.link(empty)
     bpy.context.view_layer.update()
     graph = depsgraph()
-    places = sorted(float(matrix[0, 3]) for _, matrix in visible_avatars(graph))
+    places = sorted(float(matrix[0, 3]) for _, matrix, _ in visible_avatars(graph))
     assert places == [1.0, 2.0]
-    sets = [evaluate(obj, graph, matrix) for obj, matrix in visible_avatars(graph)]
+    sets = [evaluate(obj, graph, matrix) for obj, matrix, _ in visible_avatars(graph)]
     middles = sorted(s.means[:, 0].mean().item() for s in sets)
     assert middles[1] - middles[0] == pytest.approx(1.0, abs=1e-5)
 
