@@ -17,7 +17,7 @@ from .engine.engine import ENGINE, forget_errors
 from .log import log
 from .redraw import redraw_views
 from .scene.armature import rig_of
-from .scene.avatar_data import avatar_problem, forget_avatars, is_avatar
+from .scene.avatar_data import adopt_old_paths, avatar_problem, forget_avatars, is_avatar
 from .scene.paths import keep_paths, rebase_paths, restore_paths
 from .scene.rendered import rendered_objects
 from .scene.rest_pose import follow_renames
@@ -27,6 +27,7 @@ from .scene.rest_pose import follow_renames
 def after_load(_path, _=None) -> None:
     """After loading a file: clears caches and stored error messages."""
     free_caches()
+    adopt_old_paths()
     for scene in bpy.data.scenes:
         for name in ("message", "remedy", "remedy_operator"):
             scene.lca.property_unset(name)
@@ -67,7 +68,7 @@ def before_render(scene, _=None) -> None:
 
 @persistent
 def before_save(path, _=None) -> None:
-    """Saving into another folder: relative paths of avatars and photos go on naming the same files."""
+    """Saving into another folder: relative paths of photos go on naming the same files."""
     old, new = bpy.data.filepath, path
     if old and new and Path(old).parent != Path(new).parent:
         rebase_paths(Path(old).parent, Path(new).parent)

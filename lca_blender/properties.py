@@ -15,6 +15,7 @@ from bpy.props import (
 from bpy.types import PropertyGroup
 
 from .backend.body.arkit import ARKIT_NAMES
+from .scene.avatar_data import name_file
 
 OVERRIDABLE = {"LIBRARY_OVERRIDABLE"}
 
@@ -57,15 +58,22 @@ class LCA_Expression(PropertyGroup):
 
 
 class LCA_ObjectProperties(PropertyGroup):
-    """An avatar object: `filepath`, or packed bytes in its mesh, name the avatar; the others pose it."""
+    """An avatar object: `file`, by its path or packed, is the avatar; the others pose it."""
 
+    file: PointerProperty(
+        type=bpy.types.Image,
+        name="File",
+        description="Data-block that names the avatar's file, or holds it packed",
+        override=OVERRIDABLE,
+        update=tag,
+    )
     filepath: StringProperty(
         name="Avatar",
         description="The avatar file",
         subtype="FILE_PATH",
         options={"PATH_SUPPORTS_BLEND_RELATIVE"},
-        override=OVERRIDABLE,
-        update=tag,
+        get=lambda self: self.file.filepath if self.file else "",
+        set=lambda self, path: name_file(self.id_data, path),
     )
     hash: StringProperty(name="Hash", description="Content hash of the avatar file when it was added")
     armature: PointerProperty(

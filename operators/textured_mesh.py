@@ -11,9 +11,9 @@ from ..backend.errors import UserError
 from ..backend.files import replacing
 from ..backend.jobs import Target
 from ..scene.avatar_data import (
-    PACKED,
     active_avatar,
     avatar_path,
+    is_packed,
     load_avatar,
     present_rig,
     relative_if_saved,
@@ -133,7 +133,7 @@ def _looking(made, bones: tuple[str | None, ...], joint_heads):
 
 def _texture_path(avatar: bpy.types.Object) -> Path:
     """The file to write, beside the avatar's own, or beside the .blend that the avatar is packed in."""
-    if PACKED in avatar.data:
+    if is_packed(avatar):
         return beside_blend(f"{bpy.path.clean_name(avatar.name)}_texture.png")
     path = avatar_path(avatar)
     return unused(path.with_name(f"{path.stem}_texture.png"))

@@ -8,7 +8,7 @@ from bpy.props import BoolProperty, StringProperty
 
 from ..backend.errors import UserError
 from ..backend.jobs import Target
-from ..scene.avatar_data import PACKED, active_avatar, avatar_path, is_avatar, load_avatar, present_rig
+from ..scene.avatar_data import active_avatar, avatar_path, is_avatar, is_packed, load_avatar, present_rig
 from ..scene.avatar_object import bind_proxy, change_avatar
 from ..scene.figures import is_figure, rest_vertices
 from .bind_to_armature import binding_to, kept_map
@@ -131,7 +131,7 @@ class LCA_OT_use_character_shape(LongWork, SaveDialog, bpy.types.Operator):
         """The file to write, beside the avatar's own, or beside the .blend that the avatar is packed in."""
         if self.filepath:
             path = self.path()
-        elif PACKED not in avatar.data:
+        elif not is_packed(avatar):
             old = avatar_path(avatar)
             path = unused(old.with_name(f"{old.stem}_{bpy.path.clean_name(character.name)}{SUFFIX}"))
         else:

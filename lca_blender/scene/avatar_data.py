@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From an avatar object to the loaded `Avatar`: where the file is, packed bytes, one copy for all objects.
 
-All functions take original objects, never evaluated ones.
+An avatar's file hangs on the object as an image data-block, `Object.lca.file`: never shown, but known to all
+of Blender's own handling of files, and to that of farms: External Data, Save As, Append, Pack. All functions
+take original objects, never evaluated ones.
 """
 
 import tempfile
@@ -13,14 +15,37 @@ import bpy
 from ..backend.errors import UserError
 from ..backend.files import replacing
 
-PACKED = "lca_packed"  # ID property of the object's mesh that holds the bytes of a packed avatar
-PACKED_HASH = "lca_packed_hash"  # changes with the bytes; what it says is not relied upon
+SUFFIX = ".lca"
 _loaded: dict[tuple, object] = {}
-_digests: dict[tuple, str] = {}  # sha256 of packed bytes, by the mesh that holds them
+_digests: dict[tuple, str] = {}  # sha256 of packed bytes, by the data-block that holds them
 
 
 def is_avatar(obj: bpy.types.Object) -> bool:
-    return obj.type == "MESH" and bool(obj.lca.filepath or PACKED in obj.data)
+    return obj.type == "MESH" and obj.lca.file is not None
+
+
+def name_file(obj: bpy.types.Object, path: str) -> None:
+    """Lets an object name an avatar's file, `path` as a .blend keeps it; empty: none."""
+    if not path:
+        obj.lca.file = None
+        return
+    own = [block for block in bpy.data.images if block.library is None and not block.packed_file]
+    known = next((b for b in own if b.filepath == path and path.endswith(SUFFIX)), None)
+    if known is None:
+        known = bpy.data.images.new(bpy.path.basename(path) or path, 1, 1)
+        known.source, known.filepath = "FILE", path
+    obj.lca.file = known
+
+
+def adopt_old_paths() -> None:
+    """Files of old kept an avatar's path as a text of its object: makes data-blocks of these."""
+    for obj in bpy.data.objects:
+        if obj.type != "MESH" or obj.lca.file is not None:
+            continue
+        raw = obj.lca.bl_system_properties_get() if bpy.app.version >= (5, 0, 0) else obj.lca
+        path = raw.get("filepath") if raw else None
+        if isinstance(path, str) and path:
+            name_file(obj, bpy.path.abspath(path, library=obj.library) if obj.library else path)
 
 
 def active_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -40,24 +65,23 @@ def present_rig(obj: bpy.types.Object, scene: bpy.types.Scene) -> bpy.types.Obje
 
 
 def avatar_path(obj: bpy.types.Object) -> Path:
-    """Absolute path of the object's avatar file; relative ones start at the .blend that holds the object.
+    """Absolute path of the object's avatar file; relative ones start at the .blend that holds its name."""
+    block = obj.lca.file
+    return Path(bpy.path.abspath(block.filepath, library=block.library) if block else "")
 
-    An overridden object lives in this file, but its untouched path still starts at the library's.
-    """
-    candidates = [obj.library]
-    if obj.override_library and obj.override_library.reference:
-        candidates.append(obj.override_library.reference.library)
-    paths = [Path(bpy.path.abspath(obj.lca.filepath, library=library)) for library in candidates]
-    return next((path for path in paths if path.is_file()), paths[0])
+
+def is_packed(obj: bpy.types.Object) -> bool:
+    """Whether the .blend holds the avatar's file."""
+    return obj.lca.file is not None and obj.lca.file.packed_file is not None
 
 
 def avatar_problem(obj: bpy.types.Object) -> UserError | None:
     """Why this object's avatar cannot be found, without reading it; None when it is there."""
-    if PACKED in obj.data or avatar_path(obj).is_file():
+    if is_packed(obj) or avatar_path(obj).is_file():
         return None
     return UserError(
         f"The avatar file of \u201c{obj.name}\u201d is missing: {avatar_path(obj)}",
-        "Put the file back, or choose it again under Avatar in the sidebar.",
+        "Put the file back, choose it again under Avatar in the sidebar, or use File > External Data.",
     )
 
 
@@ -82,24 +106,29 @@ def forget_avatars() -> None:
 
 
 def pack(obj: bpy.types.Object) -> None:
-    """Stores the avatar file's bytes in the object's mesh, so that the .blend alone is enough."""
-    avatar = load_avatar(obj)  # only a sound file is worth packing
-    if PACKED in obj.data:
-        del obj.data[PACKED]  # bytes assigned over others end at their first zero
-    obj.data[PACKED] = avatar_path(obj).read_bytes()
-    obj.data[PACKED_HASH] = avatar.hash
+    """Stores the avatar file's bytes in the .blend, so that it alone is enough."""
+    load_avatar(obj)  # only a sound file is worth packing
+    if is_packed(obj):
+        return
+    content, path = avatar_path(obj).read_bytes(), obj.lca.filepath
+    block = obj.lca.file
+    if block.library is not None:  # of an overridden object: its own copy
+        block = bpy.data.images.new(bpy.path.basename(path), 1, 1)
+        block.source, obj.lca.file = "FILE", block
+        block.filepath = relative_if_saved(avatar_path(obj))
+    block.pack(data=content, data_len=len(content))
+    forget_avatars()
     obj.update_tag()
 
 
 def unpack(obj: bpy.types.Object, path: Path) -> None:
-    """Writes the packed bytes to `path` and lets the object name that file."""
+    """Writes the packed bytes to `path` and lets all objects that shared them name that file."""
     content = _packed(obj)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
-    for name in (PACKED, PACKED_HASH):
-        if name in obj.data:
-            del obj.data[name]
-    obj.lca.filepath = relative_if_saved(path)
+    obj.lca.file.filepath = relative_if_saved(path)
+    obj.lca.file.unpack(method="REMOVE")
+    forget_avatars()
 
 
 def relative_if_saved(path: Path) -> str:
@@ -113,21 +142,19 @@ def relative_if_saved(path: Path) -> str:
 
 
 def _packed(obj: bpy.types.Object) -> bytes:
-    content = obj.data[PACKED]
-    if not isinstance(content, bytes):
-        raise UserError(
-            f"The avatar packed in \u201c{obj.name}\u201d is damaged.", "Import the avatar's file again."
-        )
-    return content
+    return bytes(obj.lca.file.packed_file.data)
 
 
 def _key(obj: bpy.types.Object) -> tuple:
-    """What an avatar is kept by: a file's path and state; packed, its own bytes, whatever the .blend says."""
-    if PACKED in obj.data:
-        place = (obj.data.session_uid, str(obj.data.get(PACKED_HASH)))
+    """What an avatar is kept by: a file's path and state; packed, its own bytes, whatever they are called."""
+    block = obj.lca.file
+    if is_packed(obj):
+        place = (block.session_uid, block.packed_file.as_pointer(), block.packed_file.size)
         if place not in _digests:
             _digests[place] = sha256(_packed(obj)).hexdigest()
         return ("packed", _digests[place])
+    for place in [place for place in _digests if place[0] == block.session_uid]:
+        del _digests[place]
     path = avatar_path(obj).resolve()
     state = path.stat()
     return (str(path), state.st_mtime_ns, state.st_size)
@@ -136,7 +163,7 @@ def _key(obj: bpy.types.Object) -> tuple:
 def _read(obj: bpy.types.Object):
     from ..backend.avatar import Avatar
 
-    if PACKED not in obj.data:
+    if not is_packed(obj):
         return Avatar.load(avatar_path(obj))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "packed.lca")

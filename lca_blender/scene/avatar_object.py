@@ -13,7 +13,7 @@ from mathutils import Matrix
 
 from ..backend.errors import UserError
 from .armature import bone_names, rig_of
-from .avatar_data import PACKED, PACKED_HASH, load_avatar, relative_if_saved
+from .avatar_data import load_avatar, relative_if_saved
 from .rest_pose import applied, forget_rig, keep_places, keep_rig
 
 PROXY_VERTICES = 3000
@@ -44,8 +44,6 @@ def create_avatar_object(
 
 def change_avatar(obj: bpy.types.Object, avatar, filepath: Path | str) -> None:
     """Lets an object name another avatar; one that is bound is to be bound again."""
-    for name in (PACKED, PACKED_HASH):
-        obj.data.pop(name, None)
     _name_avatar(obj, avatar, filepath)
     if obj.lca.armature is None:
         moved = applied(obj.data)

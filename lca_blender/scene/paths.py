@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Relative paths of avatars and photos while a .blend is saved into another folder."""
+"""Relative paths of photos while a .blend is saved into another folder; avatars' are Blender's own matter."""
 
 import os
 from collections.abc import Iterator
@@ -33,20 +33,11 @@ def keep_paths() -> None:
 
 
 def own_paths() -> Iterator[tuple[tuple, bpy.types.PropertyGroup, str]]:
-    """Properties of this file, not of a library, that name avatars and photos: (key, group, name)."""
-    for obj in bpy.data.objects:
-        if obj.library is None and not inherits_path(obj):
-            yield ("object", obj.name), obj.lca, "filepath"
+    """Properties of this file, not of a library, that name photos: (key, group, name)."""
     for scene in bpy.data.scenes:
         if scene.library is None:
             for number, photo in enumerate(scene.lca.photos):
                 yield ("photo", scene.name, number), photo, "path"
-
-
-def inherits_path(obj: bpy.types.Object) -> bool:
-    """Whether an object's path is that of the object it overrides, which starts at the library's folder."""
-    reference = obj.override_library and obj.override_library.reference
-    return bool(reference) and reference.lca.filepath == obj.lca.filepath
 
 
 def rebase(path: str, old: Path, new: Path) -> str:

@@ -8,7 +8,7 @@ import bpy
 from ..backend import jobs
 from ..engine.engine import ENGINE
 from ..preferences import installed
-from ..scene.avatar_data import active_avatar, avatar_problem, present_rig
+from ..scene.avatar_data import active_avatar, avatar_problem, is_packed, present_rig
 from ..scene.rest_pose import kept_rig
 from .previews import icon_of
 
@@ -144,7 +144,12 @@ class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, avatar = self.layout, active_avatar(context)
-        layout.prop(avatar.lca, "filepath", text="")
+        row = layout.row(align=True)
+        row.prop(avatar.lca, "filepath", text="")
+        if is_packed(avatar):
+            row.operator("lca.unpack_avatar", text="", icon="PACKAGE")
+        else:
+            row.operator("lca.pack_avatar", text="", icon="UGLYPACKAGE")
         problem = avatar_problem(avatar)
         if problem is not None:
             box = layout.box()

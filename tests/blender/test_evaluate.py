@@ -310,39 +310,33 @@ def test_packed_bytes_replace_the_file(scene, avatar, avatar_file, tmp_path):
     assert same(fresh(obj), before)
     avatar_data.unpack(obj, mine)
     assert mine.read_bytes() == avatar_file.read_bytes()
-    assert avatar_data.PACKED not in obj.data
+    assert not avatar_data.is_packed(obj)
     assert same(fresh(obj), before)
 
 
-def test_packed_avatars_are_known_by_their_own_bytes(avatar, avatar_file, rigid_avatar_file):
-    """Whatever a .blend claims about them, and though it claims nothing."""
+def test_packed_avatars_are_known_by_their_own_bytes(avatar, avatar_file, rigid_avatar_file, tmp_path):
+    """Two files of one name, packed: neither is taken for the other."""
     other = avatar.copy()
-    other.data = avatar.data.copy()
     bpy.context.scene.collection.objects.link(other)
-    for obj, file in ((avatar, avatar_file), (other, rigid_avatar_file)):
-        obj.data[avatar_data.PACKED] = file.read_bytes()
-        obj.data["lca_packed_hash"] = "0" * 64
+    for number, (obj, file) in enumerate(((avatar, avatar_file), (other, rigid_avatar_file))):
+        path = tmp_path / str(number) / "ann.lca"
+        path.parent.mkdir()
+        path.write_bytes(file.read_bytes())
+        obj.lca.filepath = str(path)
+        avatar_data.pack(obj)
     loaded = [avatar_data.load_avatar(obj).hash for obj in (avatar, other)]
     assert loaded == [Avatar.load(file).hash for file in (avatar_file, rigid_avatar_file)]
-    for obj in (avatar, other):
-        del obj.data["lca_packed_hash"], obj.data[avatar_data.PACKED]
-        obj.data[avatar_data.PACKED] = avatar_file.read_bytes()
-        obj.update_tag()
-    bpy.context.view_layer.update()
+    content = avatar_file.read_bytes()
+    other.lca.file.pack(data=content, data_len=len(content))
     avatar_data.forget_avatars()
     assert avatar_data.load_avatar(avatar) is avatar_data.load_avatar(other)
 
 
-@pytest.mark.parametrize("packed", ["a text", 5, [1, 2, 3], b"bytes of nothing"])
-def test_packed_values_that_are_no_avatar_are_refused(avatar, packed, tmp_path):
-    avatar.data[avatar_data.PACKED] = packed
+def test_packed_bytes_that_are_no_avatar_are_refused(avatar):
+    avatar.lca.file.pack(data=b"bytes of nothing", data_len=16)
     avatar_data.forget_avatars()
     with pytest.raises(UserError):
         avatar_data.load_avatar(avatar)
-    if not isinstance(packed, bytes):
-        with pytest.raises(UserError, match="packed"):
-            avatar_data.unpack(avatar, tmp_path / "a.lca")
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_changes_is_read_again(avatar, avatar_file, rigid_avatar_file, tmp_path):
