@@ -30,6 +30,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0, or 1 after an error, whose message is printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a letter that the console lacks must not end finished work
+            stream.reconfigure(errors="backslashreplace")
     args = parser().parse_args(argv)
     if args.threads:
         os.environ.setdefault("NUMBA_NUM_THREADS", str(args.threads))

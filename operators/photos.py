@@ -7,11 +7,11 @@ import bpy
 from bpy.props import CollectionProperty, StringProperty
 
 from ..backend.errors import UserError
-from ..backend.imaging.accepted import SUFFIXES
+from ..backend.imaging.accepted import PHOTO_SUFFIXES, SUFFIXES
 from ..scene.avatar_data import relative_if_saved
 from .common import Attempt
 
-PICTURES = "*.jpg;*.jpeg;*.png;*.webp;*.tif;*.tiff;*.bmp;*.gif;*.avif;*.heic;*.heif;*.jp2"
+PICTURES = ";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES)
 MOVIES = ";".join(f"*{suffix}" for suffix in SUFFIXES)
 
 

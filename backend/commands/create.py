@@ -9,7 +9,9 @@ from . import add_network, say
 
 def add(subparsers) -> None:
     p = subparsers.add_parser("create", help="create an avatar file from photos or a film")
-    p.add_argument("photos", nargs="*", type=Path, help="photos (and films) of one person, 16 at most")
+    p.add_argument(
+        "photos", nargs="*", type=Path, help="photos (and films) of one person, or folders of them"
+    )
     p.add_argument(
         "--video",
         action="append",
@@ -45,15 +47,15 @@ def add(subparsers) -> None:
 
 def run(args) -> None:
     from ..from_photos import avatar_from_photos
-    from ..imaging.accepted import KEEP
+    from ..imaging.accepted import KEEP, files_of
     from ..imaging.movies import require_movie
 
-    photos = [*args.photos, *args.video]
+    photos = files_of([*args.photos, *args.video])
     if not photos:
         raise UserError("No photo and no film was given.", "Name photos, or a film with --video.")
     if args.frames is not None and not 1 <= args.frames <= KEEP:
         raise UserError(f"--frames {args.frames} is not valid.", f"Give 1 to {KEEP}.")
-    for film in args.video:
+    for film in files_of(args.video):
         require_movie(film)
 
     def progress(fraction: float, message: str = "") -> None:
