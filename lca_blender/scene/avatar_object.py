@@ -24,14 +24,20 @@ def create_avatar_object(
     context: bpy.types.Context, avatar, filepath: Path | str, name: str = "Avatar", location=(0.0, 0.0, 0.0)
 ) -> bpy.types.Object:
     """Adds an object for a loaded `Avatar` to the active collection; makes it active and alone selected."""
-    vertices, faces, _, _ = proxy_body()
     mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(vertices.tolist(), [], faces.tolist())
-    mesh.shade_smooth()
+    still = avatar.header.get("still") is True
+    if still:
+        mesh.from_pydata(*_box(avatar.means.numpy()), [])
+        keep_places(mesh)
+    else:
+        vertices, faces, _, _ = proxy_body()
+        mesh.from_pydata(vertices.tolist(), [], faces.tolist())
+        mesh.shade_smooth()
     obj = bpy.data.objects.new(name, mesh)
     obj.location = location
     _name_avatar(obj, avatar, filepath)
-    move_proxy(obj, None, avatar.joint_heads.numpy())
+    if not still:
+        move_proxy(obj, None, avatar.joint_heads.numpy())
     # Blender does not store a group without any value set, and Blender 5 then loses overrides inside it.
     obj.lca.expression.jawOpen = 0.0
     context.collection.objects.link(obj)
@@ -40,6 +46,17 @@ def create_avatar_object(
     context.view_layer.objects.active = obj
     obj.select_set(True)
     return obj
+
+
+def _box(points: np.ndarray) -> tuple[list, list]:
+    """Corners and edges around points [n,3]: what stands for splats that are no body."""
+    middle, half = (points.min(0) + points.max(0)) / 2, np.ptp(points, axis=0) / 2
+    half = np.maximum(half, 0.01 * max(half.max(), 0.01))
+    ends = np.stack([middle - half, middle + half])
+    bits = np.arange(8)[:, None] >> np.arange(3) & 1
+    corners = np.take_along_axis(ends, bits, 0)
+    edges = [(i, i | 1 << axis) for i in range(8) for axis in range(3) if not i >> axis & 1]
+    return corners.tolist(), edges
 
 
 def change_avatar(obj: bpy.types.Object, avatar, filepath: Path | str) -> None:

@@ -17,6 +17,7 @@ from ..backend.body.rig import Rig
 RIG = "lca_bound_rig"  # ID property of the proxy's mesh: the rest pose that it was bound in, as JSON
 PLACES = "lca_rest"  # its attribute: where the vertices were put
 SAME_BONE = 1e-4  # of the rig's size: how far a bone may be from where it was and still be known by that
+ROUNDS = 5  # of leaving out the half that fits an affine map worst
 SAME_SHAPE = 1e-3  # of the proxy's size: what half of its vertices may depart from one affine map
 
 
@@ -131,11 +132,13 @@ def _affine(before: bytes, after: bytes) -> np.ndarray | None:
     size = float(np.ptp(after, axis=0).max())
     rows = np.c_[before, np.ones(len(before))]
     kept = np.arange(len(rows))
-    for _ in range(4):
+    for _ in range(ROUNDS):
         solution = np.linalg.lstsq(rows[kept], after[kept], rcond=None)[0]
         error = np.linalg.norm(rows @ solution - after, axis=1)
+        if error[kept].max() <= SAME_SHAPE * size:
+            break
         kept = np.argsort(error, kind="stable")[: max(4, len(rows) // 2)]
-    if error[kept].max() > SAME_SHAPE * size:
+    else:
         return None
     matrix = np.eye(4)
     matrix[:3] = solution.T
