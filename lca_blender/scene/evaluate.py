@@ -18,6 +18,7 @@ from ..backend.gaussians import Gaussians
 from ..properties import ARKIT_NAMES
 from . import armature as armatures
 from .avatar_data import is_avatar, load_avatar
+from .proxy_shape import bend_of, bent, carriers_of, is_bent
 from .rest_pose import applied, kept_rig, present_places, rig_from
 
 CACHED_RESULTS = 24  # a crowd on one frame or some frames of one avatar; 65,536 splats are 4 MB
@@ -40,16 +41,32 @@ def evaluate(
     original = obj.original
     evaluated = original.evaluated_get(depsgraph)
     avatar = load_avatar(original)
-    transforms = joint_matrices(original, avatar, depsgraph)
+    moved = applied(original.data)
+    try:
+        pose = pose_of(original, avatar, depsgraph)
+        transforms = joint_matrices(avatar, pose, moved)
+    except np.linalg.LinAlgError as error:
+        raise UserError(
+            f"The avatar “{original.name}” cannot follow its armature: a bone is scaled to nothing.",
+            "Give the rig's bones a scale above zero.",
+        ) from error
     signal = signal_of(evaluated, transforms)
-    world = np.array(evaluated.matrix_world if matrix is None else matrix, dtype=np.float32)
-    if not bound_bones(original) and (moved := applied(original.data)) is not None:
-        world = (world @ moved).astype(np.float32)
+    own = np.array(evaluated.matrix_world if matrix is None else matrix, dtype=np.float32)
+    world = own if pose or moved is None else (own @ moved).astype(np.float32)
+    bend = bend_of(original, depsgraph, bone_moves(avatar, pose)) if is_bent(original) else None
     parts = (None if part is None else part.numpy().tobytes() for part in vars(signal).values())
-    key = (avatar.hash, holdout, world.tobytes(), *parts)
+    key = (
+        avatar.hash,
+        holdout,
+        world.tobytes(),
+        *parts,
+        bend and (bend.plain.tobytes(), bend.actual.tobytes()),
+    )
     if key not in _results:
         with one_thread():
             made = visible(avatar.drive(signal, torch.from_numpy(world)), world, transforms)
+            if bend:
+                made = bent(made, bend, own, carriers_of(avatar, original, resting(avatar, pose, moved)))
             if holdout:
                 made = replace(made, colors=made.colors * 0, seen=torch.zeros(len(made), 1))
             _results[key] = made
@@ -87,31 +104,50 @@ def forget_results() -> None:
     _results.clear()
 
 
-def joint_matrices(obj: bpy.types.Object, avatar: Avatar, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
-    """Skinning matrices [J,4,4] from the avatar's canonical pose to the pose of the object's armature.
+class Pose(NamedTuple):
+    """A binding, and by what each of the rig's bones moves the object's space from rest [B,4,4]."""
 
-    They act in the object's space, as the Armature modifier of the proxy does; identities when unbound.
-    """
+    binding: object
+    channels: np.ndarray
+
+
+def pose_of(obj: bpy.types.Object, avatar: Avatar, depsgraph: bpy.types.Depsgraph) -> Pose | None:
+    """How the object's armature stands, as the Armature modifier of the proxy sees it; None when unbound."""
     pairs = bound_bones(obj)
     if not pairs:
-        return np.tile(np.eye(4, dtype=np.float32), (len(avatar.joint_names), 1, 1))
+        return None
     rig, binding = obj.lca.armature, binding_of(avatar, obj, pairs)
-    try:
-        if rig is None:
-            channels = np.tile(np.eye(4), (1, 1, 1))
-        else:
-            channels = armatures.channel_matrices(rig, depsgraph)
-            to_rig = _relative(obj.evaluated_get(depsgraph), rig.evaluated_get(depsgraph))
-            if to_rig is not None:
-                channels = np.linalg.inv(to_rig) @ channels @ to_rig
-        moved = applied(obj.data)
-        transforms = binding.transforms(channels, moved)
-    except np.linalg.LinAlgError as error:
-        raise UserError(
-            f"The avatar “{obj.name}” cannot follow “{rig.name}”: a bone is scaled to nothing.",
-            "Give the rig's bones a scale above zero.",
-        ) from error
-    return np.ascontiguousarray(transforms, dtype=np.float32)
+    if rig is None:
+        return Pose(binding, np.eye(4)[None])
+    channels = armatures.channel_matrices(rig, depsgraph)
+    to_rig = _relative(obj.evaluated_get(depsgraph), rig.evaluated_get(depsgraph))
+    if to_rig is not None:
+        channels = np.linalg.inv(to_rig) @ channels @ to_rig
+    return Pose(binding, channels)
+
+
+def joint_matrices(avatar: Avatar, pose: Pose | None, moved: np.ndarray | None) -> np.ndarray:
+    """Skinning matrices [J,4,4] from the avatar's canonical pose to its armature's, in the object's space;
+    identities when unbound. `moved`: as `applied` has it."""
+    if pose is None:
+        return np.tile(np.eye(4, dtype=np.float32), (len(avatar.joint_names), 1, 1))
+    return np.ascontiguousarray(pose.binding.transforms(pose.channels, moved), dtype=np.float32)
+
+
+def resting(avatar: Avatar, pose: Pose | None, moved: np.ndarray | None) -> np.ndarray:
+    """[J,4,4] float32 from the canonical pose to where the proxy's mesh rests."""
+    if pose is not None:
+        return joint_matrices(
+            avatar, Pose(pose.binding, np.tile(np.eye(4), (len(pose.channels), 1, 1))), moved
+        )
+    moved = np.eye(4) if moved is None else moved
+    return np.tile(moved.astype(np.float32), (len(avatar.joint_names), 1, 1))
+
+
+def bone_moves(avatar: Avatar, pose: Pose | None) -> list[np.ndarray | None]:
+    """For every joint by what its bone moves the proxy; None without a bone."""
+    bones = [-1] * len(avatar.joint_names) if pose is None else pose.binding.bones
+    return [None if bone < 0 else pose.channels[bone] for bone in bones]
 
 
 def bound_bones(obj: bpy.types.Object) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ from ..backend import jobs
 from ..engine.engine import ENGINE
 from ..preferences import installed
 from ..scene.avatar_data import active_avatar, avatar_problem, is_packed, present_rig
+from ..scene.proxy_shape import not_followed
 from ..scene.rest_pose import kept_rig
 from .previews import icon_of
 
@@ -188,6 +189,8 @@ class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.label(text=rig.name, icon="ARMATURE_DATA")
         row.operator("lca.unbind", text="", icon="UNLINKED")
+        for name in not_followed(avatar):
+            paragraph(layout, f"Splats do not follow \u201c{name}\u201d, which makes another mesh.", "INFO")
         missing = sum(not pair.bone for pair in properties.bone_map)
         if missing:
             paragraph(layout, f"{missing} joints have no bone and follow their parent joint.", "INFO")

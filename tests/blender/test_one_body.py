@@ -7,6 +7,8 @@ import pytest
 from avatars import splats
 from pictures import render, rgba
 
+from lca_blender.scene.proxy_shape import not_followed
+
 SPLATS = slice(None, None, 7)
 
 
@@ -42,7 +44,9 @@ class Pair:
         return np.linalg.norm(splats(self.avatar)[SPLATS] - points[self.near], axis=1) / size
 
     def stays_together(self):
-        assert np.abs(self.measured() - self.apart).max() < 0.03
+        apart = np.abs(self.measured() - self.apart)
+        assert np.quantile(apart, 0.99) < 0.02
+        assert apart.max() < 0.06  # at bends, where neighbours follow different bones
 
 
 def pose(rig):
@@ -193,3 +197,70 @@ def test_what_is_scaled_to_nothing_is_not_seen(bound, what, tmp_path):
     else:
         {"object": avatar, "rig": rig}[what].scale = (0, 0, 0)
     assert rgba(render(bpy.context.scene, tmp_path / "seen.exr"))[..., 3].max() == 0
+
+
+def moved_by(pair, change):
+    """How far the proxy and the splats move, metres, at most; they stay together."""
+    mesh, means = proxy(pair.avatar), splats(pair.avatar)
+    change()
+    pair.stays_together()
+    return np.abs(proxy(pair.avatar) - mesh).max(), np.abs(splats(pair.avatar) - means).max()
+
+
+def test_bendy_bones(rigid):
+    avatar, rig = rigid
+    pose(rig)
+    for name in ("forearm.L", "spine2"):
+        rig.data.bones[name].bbone_segments = 8
+    pair = Pair(avatar)
+
+    def bend():
+        for name in ("forearm.L", "spine2"):
+            rig.pose.bones[name].bbone_curveinz = rig.pose.bones[name].bbone_curveoutz = 0.2
+
+    mesh, means = moved_by(pair, bend)
+    assert mesh > 0.1
+    assert means == pytest.approx(mesh, rel=0.2)
+
+
+@pytest.mark.parametrize("is_bound", [False, True])
+@pytest.mark.parametrize("what", ["shape key", "lattice", "twist"])
+def test_shape_keys_and_modifiers(avatar, bound, is_bound, what, rigid_avatar_file):
+    avatar.lca.filepath = str(rigid_avatar_file)
+    if is_bound:
+        pose(bound[1])
+    else:
+        only(avatar)
+        bpy.ops.lca.unbind()
+        avatar.scale = (1.5, 1.5, 1.5)
+        bpy.ops.object.transform_apply()
+    pair = Pair(avatar)
+
+    def change():
+        if what == "shape key":
+            avatar.shape_key_add(name="Basis")
+            key = avatar.shape_key_add(name="Fat")
+            for point in key.data:
+                point.co.x *= 1.4
+            key.value = 1.0
+        elif what == "lattice":
+            lattice = bpy.data.objects.new("Lattice", bpy.data.lattices.new("Lattice"))
+            bpy.context.collection.objects.link(lattice)
+            lattice.scale, lattice.location = (4, 4, 4), (0, 0, 1)
+            avatar.modifiers.new("Lattice", "LATTICE").object = lattice
+            for point in lattice.data.points[4:]:
+                point.co_deform.x += 0.1
+        else:
+            modifier = avatar.modifiers.new("Twist", "SIMPLE_DEFORM")
+            modifier.deform_method, modifier.deform_axis, modifier.angle = "TWIST", "Z", 1.0
+
+    mesh, means = moved_by(pair, change)
+    assert mesh > 0.1
+    assert means == pytest.approx(mesh, rel=0.2)
+
+
+def test_what_makes_another_mesh_is_not_followed_and_said(avatar):
+    before = splats(avatar)
+    avatar.modifiers.new("Smoother", "SUBSURF")
+    assert splats(avatar) == pytest.approx(before, abs=0)
+    assert not_followed(avatar) == ["Smoother"]
