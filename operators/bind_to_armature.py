@@ -2,6 +2,7 @@
 """Binds an avatar to an armature, and unbinds it."""
 
 import bpy
+import numpy as np
 from bpy.props import BoolProperty, StringProperty
 
 from ..backend.errors import UserError
@@ -10,6 +11,8 @@ from ..scene.avatar_data import active_avatar, present_rig
 from ..scene.avatar_object import bind_proxy, unbind_proxy
 from ..scene.rest_pose import follow_renames, kept_rig
 from .common import Attempt, BoneError, need_torch, needs_avatar
+
+NOTICED = 0.02  # how much larger or smaller a person may become before a word is said
 
 
 class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
@@ -38,7 +41,7 @@ class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
         bones = kept_map(avatar) if self.keep_map else {}
         bone_map, binding = bound(avatar, armature, bones)
         bind_proxy(avatar, armature, binding, bone_map.bones)
-        self._report(bone_map, binding)
+        self._report(bone_map, binding, armature)
 
     def _armature(self, context: bpy.types.Context, avatar: bpy.types.Object) -> bpy.types.Object:
         if self.armature:
@@ -61,15 +64,27 @@ class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
             )
         raise UserError("There are several armatures in this scene.", "Select the avatar and one armature.")
 
-    def _report(self, bone_map, binding) -> None:
+    def _report(self, bone_map, binding, armature: bpy.types.Object) -> None:
         from ..backend.body.bone_names import title
 
         total = len(bone_map.bones) + len(bone_map.missing)
         self.report(
             {"INFO"}, f"{title(bone_map.family)}: {len(bone_map.bones)} of {total} joints have a bone"
         )
-        for warning in binding.warnings:
+        for warning in (*binding.warnings, *stretch_warning(binding.scale, armature)):
             self.report({"WARNING"}, warning)
+
+
+def stretch_warning(scale: float, armature: bpy.types.Object) -> list[str]:
+    """A sentence where a rig makes the person clearly taller or shorter. scale: the rig's units per metre."""
+    factor = scale * float(np.cbrt(abs(armature.matrix_world.to_3x3().determinant())))
+    if abs(factor - 1) < NOTICED:
+        return []
+    more = "larger" if factor > 1 else "smaller"
+    return [
+        f"\u201c{armature.name}\u201d is {100 * abs(factor - 1):.0f} % {more} than the person: the avatar is "
+        f"stretched to its proportions. Scale the armature by {1 / factor:.3g} to keep the person's size."
+    ]
 
 
 def bound(avatar: bpy.types.Object, armature: bpy.types.Object, bones: dict[str, str] | None = None):

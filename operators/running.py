@@ -5,7 +5,7 @@ import bpy
 
 from ..backend import jobs
 from ..backend.errors import UserError
-from ..redraw import redraw_views
+from ..redraw import redraw_sidebars, redraw_views
 from .common import forget_problem, refuse
 
 TICK = 0.1  # seconds between two updates of the progress
@@ -86,7 +86,7 @@ class LongWork:
     def _show(self, context: bpy.types.Context) -> None:
         context.window_manager.progress_update(int(1000 * self._job.fraction))
         context.workspace.status_text_set(f"{status_line(self._job)}    Esc: stop")
-        redraw_views()
+        redraw_sidebars()
 
     def _clear(self, context: bpy.types.Context) -> None:
         window_manager = context.window_manager

@@ -3,6 +3,7 @@
 
 import bpy
 
+from ..scene.avatar_data import is_avatar
 from .engine import ENGINE
 
 SHOWN = (
@@ -15,8 +16,10 @@ SHOWN = (
     "MATERIAL_PT_custom_props",
 )
 HIDDEN = ("freestyle", "simplify", "gpencil", "grease_pencil", "stereoscopy", "VIEWLAYER_PT_layer_passes")
+EEVEES = {"BLENDER_EEVEE", "BLENDER_EEVEE_NEXT"}  # as Blender's versions call it
 PHOTO_COLOURS = ("Standard", "Raw")  # view transforms that show colours as the avatar's photos do
-BORROWED = ("EEVEE_WORLD_PT_surface",)  # the world's colour
+# EEVEE's, for the set and its lamps: a scene is dressed without leaving this engine.
+BORROWED = ("EEVEE_WORLD_PT_surface", "EEVEE_MATERIAL_PT_", "MATERIAL_PT_preview", "DATA_PT_EEVEE_light")
 
 
 class LCA_PT_passes(bpy.types.Panel):
@@ -67,11 +70,34 @@ class LCA_PT_film(bpy.types.Panel):
         layout.prop(scene.lca, "viewport_quality")
 
 
-CLASSES = (LCA_PT_passes, LCA_PT_film)
+class LCA_PT_visibility(bpy.types.Panel):
+    bl_label = "Camera"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "object"
+    bl_parent_id = "OBJECT_PT_visibility"
+    COMPAT_ENGINES = {ENGINE}
+
+    @classmethod
+    def poll(cls, context):
+        return context.engine in cls.COMPAT_ENGINES and context.object is not None
+
+    def draw(self, context):
+        layout, obj = self.layout, context.object
+        layout.use_property_split = True
+        column = layout.column(heading="Ray Visibility")
+        column.prop(obj, "visible_camera", text="Camera")
+        column = layout.column(heading="Mask")
+        column.prop(obj, "is_holdout", text="Holdout")
+        if is_avatar(obj):
+            layout.prop(obj.lca, "hide_proxy")
+
+
+CLASSES = (LCA_PT_passes, LCA_PT_film, LCA_PT_visibility)
 
 
 def adopted() -> list[type]:
-    """Blender's panels for this engine: the engine-independent ones, and the world's colour."""
+    """Blender's panels for this engine: the engine-independent ones, materials, lamps, the world's colour."""
     found = []
     for panel in bpy.types.Panel.__subclasses__():
         name, engines = panel.__name__, getattr(panel, "COMPAT_ENGINES", ())
@@ -79,8 +105,9 @@ def adopted() -> list[type]:
             "BLENDER_RENDER" in engines
             and name.startswith(SHOWN)
             and not any(word in name for word in HIDDEN)
+            and name != "DATA_PT_light"  # EEVEE's has power and colour
         )
-        if general or name in BORROWED:
+        if general or (name.startswith(BORROWED) and engines & EEVEES):
             found.append(panel)
     return found
 

@@ -22,8 +22,8 @@ class LCA_UL_photos(bpy.types.UIList):
 
 class LCA_UL_bone_map(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, _icon, _active_data, _active_property, _index=0):
-        row = layout.split(factor=0.5, align=True)
-        row.label(text=joint_label(item.joint), icon="BONE_DATA" if item.bone else "BLANK1")
+        row = layout.split(factor=0.4, align=True)
+        row.label(text=joint_label(item.joint))
         if data.armature is not None:
             known = not item.bone or item.bone in data.armature.data.bones
             cell = row.row(align=True)
@@ -50,11 +50,11 @@ def searched(pair) -> str:
 
 
 def joint_label(joint: str) -> str:
-    """ "upper_arm.L" -> "Upper Arm L"; "index1.R" -> "Index 1 R" """
+    """ "upper_arm.L" -> "L Upper Arm"; "index1.R" -> "R Index 1": a narrow row never cuts the side off"""
     base, _, side = joint.partition(".")
     words = base.replace("_", " ").rstrip("0123456789").title()
     number = base[len(base.rstrip("0123456789")) :]
-    return " ".join(part for part in (words, number, side) if part)
+    return " ".join(part for part in (side, words, number) if part)
 
 
 CLASSES = (LCA_UL_photos, LCA_UL_bone_map)

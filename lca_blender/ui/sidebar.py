@@ -11,6 +11,7 @@ from ..preferences import installed
 from ..scene.avatar_data import active_avatar, avatar_problem, is_packed, present_rig
 from ..scene.proxy_shape import not_followed
 from ..scene.rest_pose import kept_rig
+from .lists import joint_label
 from .previews import icon_of
 
 WRAP = 34  # characters that fit a sidebar of the default width
@@ -108,6 +109,12 @@ def draw_photo(layout, photo) -> None:
         row.operator("lca.choose_person", text="", icon="EYEDROPPER")
 
 
+def is_shown(context) -> bool:
+    """Whether the current 3D view shows avatars, as far as there is one."""
+    shading = getattr(getattr(context, "space_data", None), "shading", None)
+    return context.scene.render.engine == ENGINE and (shading is None or shading.type == "RENDERED")
+
+
 class LCA_PT_photos(Sidebar, bpy.types.Panel):
     bl_label = "Photos"
     bl_order = 0
@@ -132,9 +139,14 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
             layout.progress(factor=job.fraction, text=job.message or job.name)
             layout.label(text="Cancel", icon="EVENT_ESC")
             return
+        if not properties.photos:
+            paragraph(
+                layout,
+                "Add one to four photos of one person: front, back and sides, whole and sharp.",
+                "INFO",
+            )
         big = layout.column()
         big.scale_y = 1.5
-        big.enabled = len(properties.photos) > 0
         big.operator("lca.create_avatar", icon="USER")
         layout.operator("lca.import_avatar", icon="FILE_FOLDER")
 
@@ -145,6 +157,8 @@ class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, avatar = self.layout, active_avatar(context)
+        if not is_shown(context):
+            layout.operator("lca.show_avatar", icon="SHADING_RENDERED")
         row = layout.row(align=True)
         row.prop(avatar.lca, "filepath", text="")
         if is_packed(avatar):
@@ -195,6 +209,11 @@ class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
         if missing:
             paragraph(layout, f"{missing} joints have no bone and follow their parent joint.", "INFO")
         layout.template_list("LCA_UL_bone_map", "", properties, "bone_map", properties, "active_bone", rows=6)
+        if 0 <= properties.active_bone < len(properties.bone_map):
+            pair = properties.bone_map[properties.active_bone]
+            column = layout.column(align=True)
+            column.label(text=joint_label(pair.joint), icon="BONE_DATA")
+            column.prop_search(pair, "bone", rig.data, "bones", text="")
         row = layout.row(align=True)
         row.operator("lca.apply_bone_map", icon="CHECKMARK")
         row.operator("lca.bind_to_armature", text="Find Again", icon="VIEWZOOM")

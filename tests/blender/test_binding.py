@@ -9,6 +9,7 @@ from lca_blender.backend.avatar import Avatar
 from lca_blender.backend.body.bone_map import BoneMap
 from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.body.template import load_template
+from lca_blender.operators.bind_to_armature import stretch_warning
 from mathutils import Matrix
 from refusals import fails
 
@@ -247,3 +248,20 @@ def test_the_proxy_lies_under_the_splats(metarig, rigid_avatar_file):
 def test_the_template_has_the_joints_of_the_bone_map(bound):
     avatar, _ = bound
     assert [pair.joint for pair in avatar.lca.bone_map] == list(load_template().joint_names)
+
+
+def test_a_rig_of_another_size_is_said(metarig, rigid_avatar_file):
+    """The size that the sentence names is the one at which nothing is said."""
+    add(rigid_avatar_file)
+    (said,) = stretch_warning(1.25, metarig)
+    assert "25 % larger" in said
+    assert "0.8" in said
+    metarig.scale = (0.8, 0.8, 0.8)
+    bpy.context.view_layer.update()
+    assert stretch_warning(1.25, metarig) == []
+
+
+def test_show_avatar_chooses_the_engine(avatar):
+    bpy.context.scene.render.engine = "CYCLES"
+    assert bpy.ops.lca.show_avatar() == {"FINISHED"}
+    assert bpy.context.scene.render.engine == "LCA_GAUSSIANS"

@@ -59,8 +59,8 @@ def test_the_map_shows_what_is_missing_first_and_can_be_searched(bound):
 
 
 def test_joints_have_names_for_people():
-    assert lists.joint_label("upper_arm.L") == "Upper Arm L"
-    assert lists.joint_label("index1.R") == "Index 1 R"
+    assert lists.joint_label("upper_arm.L") == "L Upper Arm"
+    assert lists.joint_label("index1.R") == "R Index 1"
     assert lists.joint_label("head") == "Head"
     assert sidebar.slider_label("mouthSmile") == "Smile"
     assert sidebar.slider_label("cheekPuff") == "Cheek Puff"

@@ -70,3 +70,15 @@ def test_a_slider_reaches_the_evaluated_object(scene):
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
     assert evaluated.lca.expression.mouthSmileLeft == pytest.approx(0.75)
     assert evaluated.lca.gaze[0] == pytest.approx(0.25)
+
+
+def test_materials_and_lamps_have_their_panels(scene):
+    """A set can be dressed without leaving the engine."""
+    shown = {
+        p.__name__
+        for p in bpy.types.Panel.__subclasses__()
+        if "LCA_GAUSSIANS" in getattr(p, "COMPAT_ENGINES", ())
+    }
+    wanted = {"EEVEE_MATERIAL_PT_surface", "EEVEE_MATERIAL_PT_context_material", "DATA_PT_EEVEE_light"}
+    assert wanted <= shown
+    assert "DATA_PT_light" not in shown
