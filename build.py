@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 OLDER_BPY = "4.5.15"  # the LTS that is tested beside the pinned bpy, where this Python has both
+BLENDERS = {"3.11": ("4.5", "5.0"), "3.13": ("5.1", "5.2")}  # Python -> the first and last Blender with it
 EXTENSION_ID = "lca_blender"
 PLATFORM_TAGS = {  # Blender's platform name -> the wheel tags pip may choose from
     "linux-x64": [
@@ -206,9 +207,15 @@ def build_extension(out: Path, platforms: list[str], versions: list[str], torch:
         archives = []
         for archive in sorted(built.glob("*.zip")):
             run(python, builder, "validate", archive)
-            name = f"{archive.stem}-python{'-'.join(versions)}{archive.suffix}"
+            name = f"{archive.stem}-blender{blenders(versions)}{archive.suffix}"
             archives.append(Path(shutil.move(archive, out / name)))
     return archives
+
+
+def blenders(versions: list[str]) -> str:
+    """The Blender versions that some Pythons belong to: "4.5-5.0"."""
+    ends = [end for version in sorted(versions) for end in BLENDERS[version]]
+    return f"{ends[0]}-{ends[-1]}"
 
 
 def this_platform() -> str:

@@ -59,11 +59,20 @@ class LCA_Preferences(bpy.types.AddonPreferences):
         layout.prop(self, "device")
         layout.prop(self, "viewport")
         layout.prop(self, "viewport_solid")
+        if self.viewport_solid:
+            from .engine.gpu_support import gpu_draws
+
+            if not gpu_draws():
+                layout.label(
+                    text="Not available: this machine draws the splats by its processor", icon="INFO"
+                )
         layout.prop(self, "model")
         box = layout.box()
         for name in PACKAGES:
             found = installed(name)
-            box.label(text=f"{name} {found or 'is not installed'}", icon="CHECKMARK" if found else "X")
+            missing = "is not installed" + (", which only CUDA needs" if name == "gsplat" else "")
+            icon = "CHECKMARK" if found else "BLANK1" if name == "gsplat" else "X"
+            box.label(text=f"{name} {found or missing}", icon=icon)
         if installed("torch") is None:
             box.operator("lca.install_torch", icon="IMPORT")
 

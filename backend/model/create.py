@@ -150,7 +150,7 @@ def sample_photos(views: InputViews, config: ModelConfig, anchors: AnchorSet, re
         return None
     sites, rows = anchors.children.flatten(0, 1).numpy(), []
     for n, source in enumerate(views.sources):
-        report(0.05 + 0.55 * n / len(views.sources), f"Reading photo {n + 1} of {len(views.sources)}")
+        report(0.05 + 0.55 * n / len(views.sources), f"Reading details, {n + 1} of {len(views.sources)}")
         rows.append(site_colors(source, sites))
     colors = together(rows)
     return torch.from_numpy(combine(colors, match_radius(config, anchors)))[None]

@@ -137,7 +137,7 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
         job = jobs.current()
         if job is not None:
             layout.progress(factor=job.fraction, text=job.message or job.name)
-            layout.label(text="Cancel", icon="EVENT_ESC")
+            layout.label(text="Esc cancels")
             return
         if not properties.photos:
             paragraph(
