@@ -17,6 +17,7 @@ from ..backend.body.rig import Rig
 RIG = "lca_bound_rig"  # ID property of the proxy's mesh: the rest pose that it was bound in, as JSON
 PLACES = "lca_rest"  # its attribute: where the vertices were put
 SAME_BONE = 1e-4  # of the rig's size: how far a bone may be from where it was and still be known by that
+OFF_RIG = 0.02  # of the rig's size: half of the bones are farther from where the proxy rests on them
 ROUNDS = 5  # of leaving out the half that fits an affine map worst
 SAME_SHAPE = 1e-3  # of the proxy's size: what half of its vertices may depart from one affine map
 
@@ -86,6 +87,26 @@ def follow_renames(obj: bpy.types.Object, present: Rig) -> None:
         if now.get(pair.bone, pair.bone) != pair.bone:
             pair.bone = now[pair.bone]
     obj.lca.made_groups = "\n".join(now.get(name, name) for name in obj.lca.made_groups.splitlines())
+
+
+def is_off_rig(obj: bpy.types.Object, present: Rig) -> bool:
+    """Whether the proxy no longer rests on its rig's bones: it was moved aside, or they were. Then it bends
+    about other points than its joints."""
+    text = kept_rig(obj.data)
+    if not text:
+        return False
+    kept = rig_from(text)
+    places = present_places(kept, present)
+    bones = [kept.index(pair.bone) for pair in obj.lca.bone_map if pair.bone in kept]
+    bones = [bone for bone in bones if places[bone] >= 0]
+    own, rig = (np.array(one.matrix_world, np.float64) for one in (obj, obj.lca.armature))
+    moved = applied(obj.data)
+    if not bones or not np.linalg.det(rig):
+        return False
+    to_rig = np.linalg.inv(rig) @ own @ (np.eye(4) if moved is None else moved)
+    rests = kept.heads[bones] @ to_rig[:3, :3].T + to_rig[:3, 3]
+    apart = np.linalg.norm(rests - present.heads[places[bones]], axis=1)
+    return bool(np.median(apart) > OFF_RIG * np.ptp(present.heads, axis=0).max())
 
 
 def keep_places(mesh: bpy.types.Mesh) -> None:

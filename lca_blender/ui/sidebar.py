@@ -8,12 +8,17 @@ import bpy
 from ..backend import jobs
 from ..engine.engine import ENGINE
 from ..preferences import installed
+from ..scene.armature import rig_of
 from ..scene.avatar_data import active_avatar, avatar_problem, is_packed, present_rig
 from ..scene.proxy_shape import not_followed
-from ..scene.rest_pose import kept_rig
+from ..scene.rest_pose import is_off_rig, kept_rig
 from .lists import joint_label
 from .previews import icon_of
 
+OFF_RIG = (
+    "The avatar does not lie on its rig's rest pose and bends about other points. Find Again binds it anew; "
+    "for the same motion elsewhere, instance the collection of both."
+)
 WRAP = 34  # characters that fit a sidebar of the default width
 
 FACE_GROUPS = (
@@ -203,6 +208,8 @@ class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.label(text=rig.name, icon="ARMATURE_DATA")
         row.operator("lca.unbind", text="", icon="UNLINKED")
+        if is_off_rig(avatar, rig_of(rig)):
+            paragraph(layout, OFF_RIG, "INFO")
         for name in not_followed(avatar):
             paragraph(layout, f"Splats do not follow \u201c{name}\u201d, which makes another mesh.", "INFO")
         missing = sum(not pair.bone for pair in properties.bone_map)

@@ -7,7 +7,9 @@ import pytest
 from avatars import splats
 from pictures import render, rgba
 
+from lca_blender.scene.armature import rig_of
 from lca_blender.scene.proxy_shape import not_followed
+from lca_blender.scene.rest_pose import is_off_rig
 
 SPLATS = slice(None, None, 7)
 
@@ -264,3 +266,26 @@ def test_what_makes_another_mesh_is_not_followed_and_said(avatar):
     avatar.modifiers.new("Smoother", "SUBSURF")
     assert splats(avatar) == pytest.approx(before, abs=0)
     assert not_followed(avatar) == ["Smoother"]
+
+
+def test_what_lies_beside_its_rig_is_said(rigid):
+    avatar, rig = rigid
+    pose(rig)
+    bpy.context.view_layer.update()
+    assert not is_off_rig(avatar, rig_of(rig))
+    for obj in (rig, avatar):
+        only(obj)
+        bpy.ops.object.transform_apply()
+        assert not is_off_rig(avatar, rig_of(rig))
+    avatar.location.x += 1
+    bpy.context.view_layer.update()
+    assert is_off_rig(avatar, rig_of(rig))
+    bpy.ops.lca.bind_to_armature(armature=rig.name)
+    bpy.context.view_layer.update()
+    assert not is_off_rig(avatar, rig_of(rig))
+    only(rig)
+    rig.pose.bones["spine1"].rotation_quaternion = (0.8, 0.6, 0, 0)
+    bpy.ops.object.mode_set(mode="POSE")
+    bpy.ops.pose.armature_apply()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert is_off_rig(avatar, rig_of(rig))
