@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "bone_maps"
@@ -258,17 +259,16 @@ def recognise(
             for joint, (bone, confidence) in found.items()
         )
 
-    best, best_score = None, -1.0
-    prefixes, suffixes = shared_affixes(names)
-    for prefix in prefixes:
-        for suffix in suffixes:
-            bones = _Bones(ordered, prefix, suffix)
-            for table in families():
-                found: dict[str, tuple[str, float]] = {}
-                _match(bones, table, found)
-                if (points := score(found)) > best_score:
-                    best, best_score = (table, found, bones), points
-    table, found, bones = best
+    table, found, bones, best_score = None, {}, None, -1.0
+    for prefix, suffix in product(*shared_affixes(names)):
+        if all(joint in found and found[joint][0] not in second for joint in CORE):
+            break  # nothing is left to find
+        spelled = _Bones(ordered, prefix, suffix)
+        for one in families():
+            matches: dict[str, tuple[str, float]] = {}
+            _match(spelled, one, matches)
+            if (points := score(matches)) > best_score:
+                table, found, bones, best_score = one, matches, spelled, points
     common = family("generic")
     rest = {joint: names for joint, names in common.bones.items() if not joint.startswith("spine")}
     _match(bones, Family(common.name, common.title, rest), found)
