@@ -37,32 +37,11 @@ class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
 
     def perform(self, context: bpy.types.Context) -> None:
         avatar = active_avatar(context)
-        armature = self._armature(context, avatar)
+        armature = chosen_armature(context, avatar, self.armature)
         bones = kept_map(avatar) if self.keep_map else {}
         bone_map, binding = bound(avatar, armature, bones)
         bind_proxy(avatar, armature, binding, bone_map.bones)
         self._report(bone_map, binding, armature)
-
-    def _armature(self, context: bpy.types.Context, avatar: bpy.types.Object) -> bpy.types.Object:
-        if self.armature:
-            found = context.scene.objects.get(self.armature)
-            if found is None or found.type != "ARMATURE":
-                raise UserError(
-                    f"There is no armature called \u201c{self.armature}\u201d in this scene.",
-                    "Choose another one.",
-                )
-            return found
-        chosen = [obj for obj in context.selected_objects if obj.type == "ARMATURE"]
-        everywhere = [obj for obj in context.scene.objects if obj.type == "ARMATURE"]
-        own = present_rig(avatar, context.scene)
-        for candidates in (chosen, [own] if own else [], everywhere):
-            if len(candidates) == 1:
-                return candidates[0]
-        if not everywhere:
-            raise UserError(
-                "There is no armature in this scene.", "Add one, for instance Armature > Human (Meta-Rig)."
-            )
-        raise UserError("There are several armatures in this scene.", "Select the avatar and one armature.")
 
     def _report(self, bone_map, binding, armature: bpy.types.Object) -> None:
         from ..backend.body.bone_names import title
@@ -75,6 +54,29 @@ class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
             self.report({"WARNING"}, warning)
 
 
+def chosen_armature(context: bpy.types.Context, avatar: bpy.types.Object, name: str = "") -> bpy.types.Object:
+    """The armature of that name, else the selected one, the avatar's own, or the only one. UserError."""
+    if name:
+        found = context.scene.objects.get(name)
+        if found is None or found.type != "ARMATURE":
+            raise UserError(
+                f"There is no armature called \u201c{name}\u201d in this scene.",
+                "Choose another one.",
+            )
+        return found
+    chosen = [obj for obj in context.selected_objects if obj.type == "ARMATURE"]
+    everywhere = [obj for obj in context.scene.objects if obj.type == "ARMATURE"]
+    own = present_rig(avatar, context.scene)
+    for candidates in (chosen, [own] if own else [], everywhere):
+        if len(candidates) == 1:
+            return candidates[0]
+    if not everywhere:
+        raise UserError(
+            "There is no armature in this scene.", "Add one, for instance Armature > Human (Meta-Rig)."
+        )
+    raise UserError("There are several armatures in this scene.", "Select the avatar and one armature.")
+
+
 def stretch_warning(scale: float, armature: bpy.types.Object) -> list[str]:
     """A sentence where a rig makes the person clearly taller or shorter. scale: the rig's units per metre."""
     factor = scale * float(np.cbrt(abs(armature.matrix_world.to_3x3().determinant())))
@@ -83,7 +85,7 @@ def stretch_warning(scale: float, armature: bpy.types.Object) -> list[str]:
     more = "larger" if factor > 1 else "smaller"
     return [
         f"\u201c{armature.name}\u201d is {100 * abs(factor - 1):.0f} % {more} than the person: the avatar is "
-        f"stretched to its proportions. Scale the armature by {1 / factor:.3g} to keep the person's size."
+        f"stretched to its proportions. Fit Rig to Avatar moves a plain rig's bones to the person."
     ]
 
 

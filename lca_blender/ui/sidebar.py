@@ -203,6 +203,8 @@ class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
                 layout, "Select the avatar and an armature: Rigify, Mixamo, VRM, Unreal, MHR and others."
             )
             layout.operator("lca.bind_to_armature", icon="ARMATURE_DATA")
+            layout.operator("lca.add_rig", icon="ADD")
+            layout.operator("lca.fit_rig", icon="MOD_ARMATURE")
             layout.operator("lca.load_bone_map", icon="FILE_FOLDER")
             return
         row = layout.row(align=True)
@@ -224,6 +226,7 @@ class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("lca.apply_bone_map", icon="CHECKMARK")
         row.operator("lca.bind_to_armature", text="Find Again", icon="VIEWZOOM")
+        layout.operator("lca.fit_rig", icon="MOD_ARMATURE")
         row = layout.row(align=True)
         row.operator("lca.save_bone_map", icon="FILE_TICK")
         row.operator("lca.load_bone_map", icon="FILE_FOLDER")
