@@ -3,7 +3,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from .avatar_file import (
     check_table,
     check_values,
     dtype_of,
+    expected,
     read_avatar,
     table_of,
     write_avatar,
@@ -70,8 +71,9 @@ class Avatar:
     hidden<i>_bias [D], last_weight [13 K, D], last_bias, and delta_scale [13], the units of the changes
     (colour 3, mean 3, quaternion 4, log scale 3). A Gaussian takes its changes from a token, token [N] int32,
     and one of the decoder's K slots, slot [N] uint8; where these are None, token t owns the K Gaussians from
-    t K on. thumbnails: uint8 [h,w,3]. header, JSON values: name; model {name, version}; photos, the sha256 of
-    each source photo (of a film: of the pixels of each frame); consent; created (ISO 8601); warnings, what
+    t K on. confidence [N] uint8: 255 where a photo shows the Gaussian, 0 where none does; None where that is
+    not known. thumbnails: uint8 [h,w,3]. header, JSON values: name; model {name, version}; photos, the sha256
+    of each source photo (of a film: of the pixels of each frame); consent; created (ISO 8601); warnings, what
     the photos do not show.
     """
 
@@ -95,6 +97,7 @@ class Avatar:
     expression_rows: Tensor | None = None
     token: Tensor | None = None
     slot: Tensor | None = None
+    confidence: Tensor | None = None
 
     def __post_init__(self):
         def own(name, value):
@@ -135,6 +138,22 @@ class Avatar:
         slots = len(self) // len(self.token_bias)
         number = torch.arange(len(self))
         return number // slots, number % slots
+
+    def take(self, rows) -> "Avatar":
+        """The avatar of some of its Gaussians, as they are: rows, indices [n], each once, or bool [N]."""
+        rows = torch.arange(len(self))[torch.as_tensor(rows)]
+        names = [name for name, tensor in self.tensors().items() if expected(name)[1][0] == "N"]
+        token, slot = self.sources()
+        sources = {"token": token[rows], "slot": slot[rows]}
+        moved = torch.arange(len(self)) if self.expression_rows is None else self.expression_rows.long()
+        number = torch.full((len(self),), -1)
+        number[rows] = torch.arange(len(rows))
+        kept = torch.nonzero(number[moved] >= 0)[:, 0]
+        basis, moved = self.expression_basis[:, kept], number[moved[kept]]
+        if not len(kept):  # a file has no empty tensors
+            basis, moved = basis.new_zeros(len(basis), 1, 3), torch.zeros(1)
+        own = {name: getattr(self, name)[rows] for name in names} | sources
+        return replace(self, **own, expression_basis=basis, expression_rows=moved)
 
     @cached_property
     def hash(self) -> str:

@@ -44,11 +44,12 @@ _TENSORS = {
     "decoder.last_bias": ("F32", ("O",)),
     "decoder.delta_scale": ("F32", (CHANGES,)),
 }
-# Tensors that an avatar may lack; without them Gaussians and tokens are as those of version 1.
+# Tensors that an avatar may lack; without the first three Gaussians and tokens are as those of version 1.
 _OPTIONAL = {
     "expression_rows": ("I32", ("M",)),
     "token": ("I32", ("N",)),
     "slot": ("U8", ("N",)),
+    "confidence": ("U8", ("N",)),
 }
 _LIMITS = {
     "N": 1 << 22,

@@ -82,6 +82,7 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson) -> Avatar:
         expression_rows=np.concatenate([places.expressive[0], len(places) + added.expression_rows]),
         token=np.concatenate([token, token[lifted.place]]),
         slot=np.concatenate([np.where(seen, silent, slot), np.full(len(lifted), silent)]),
+        confidence=np.round(255 * np.concatenate([trust, lifted.seen])),
         token_bias=token_bias,
         decoder=decoder,
         header={**person.header, "warnings": [*person.header["warnings"], *remarks]},

@@ -45,7 +45,7 @@ OTHER_COLOR, BEFORE = 0.12, 0.005
 class Lifted:
     """n Gaussians in the mean canonical space: means [n,3], covariances [n,3,3], colors [n,3],
     opacities [n] of the photo's matte, skin_indices uint8 and skin_weights [n,8]; place [n]: the nearest
-    place; off [n]: metres from it.
+    place; off [n]: metres from it; seen [n] bool: the photo shows it, as it does not the back of a cushion.
     """
 
     means: np.ndarray
@@ -56,6 +56,7 @@ class Lifted:
     skin_weights: np.ndarray
     place: np.ndarray
     off: np.ndarray
+    seen: np.ndarray
 
     def __len__(self) -> int:
         return len(self.means)
@@ -65,8 +66,8 @@ class Lifted:
 
     @classmethod
     def none(cls) -> "Lifted":
-        shapes = (3,), (3, 3), (3,), (), (KEPT,), (KEPT,), (), ()
-        kinds = (*[np.float32] * 4, np.uint8, np.float32, np.int64, np.float32)
+        shapes = (3,), (3, 3), (3,), (), (KEPT,), (KEPT,), (), (), ()
+        kinds = (*[np.float32] * 4, np.uint8, np.float32, np.int64, np.float32, bool)
         return cls(*(np.zeros((0, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True)))
 
     @classmethod
@@ -132,8 +133,8 @@ def _source_pixels(places: Places, source: _Source, own: np.ndarray) -> Lifted:
         [
             _laid(places, source, shape.front, lifted & beyond, shown=bare, wider=CLOSED),
             _laid(places, source, shape.front, lifted & ~beyond, shown=shown),
-            _laid(places, source, shape.back, back, BACK_STEP, bare, wider=CLOSED),
-            _laid(places, source, shape.under, under, BACK_STEP, colors=shape.source, wider=CLOSED),
+            _hidden(_laid(places, source, shape.back, back, BACK_STEP, bare, wider=CLOSED)),
+            _hidden(_laid(places, source, shape.under, under, BACK_STEP, colors=shape.source, wider=CLOSED)),
         ]
     )
 
@@ -157,6 +158,11 @@ def _laid(places, source, depth, pixels, step=1, shown=None, colors=None, wider=
         row, column = colors[:, row, column]
     look = window.rgb[row, column], window.matte[row, column]
     return _canonical(places, source, _Made(points.reshape(-1, 3)[rows], covariances, *look, distance, near))
+
+
+def _hidden(lifted: Lifted) -> Lifted:
+    """What lies behind what the photo shows."""
+    return replace(lifted, seen=np.zeros(len(lifted), bool))
 
 
 @dataclass(frozen=True)
@@ -209,7 +215,9 @@ def _canonical(places: Places, source: _Source, made: _Made) -> Lifted:
     means -= photo.expression_moves(places)[place]
     covariances = back @ made.covariances @ back.transpose(0, 2, 1)
     colors = made.colors.astype(np.float32)
-    return Lifted(means.astype(np.float32), covariances, colors, made.opacities, indices, weights, place, off)
+    look = colors, made.opacities
+    shown = np.ones(len(means), bool)
+    return Lifted(means.astype(np.float32), covariances, *look, indices, weights, place, off, shown)
 
 
 def _skinning(places: Places, tree: cKDTree, made: _Made) -> tuple[np.ndarray, np.ndarray]:

@@ -269,3 +269,18 @@ def test_bad_signals_are_one_sentence():
     for matrix in (torch.eye(3), torch.full((4, 4), float("nan"))):
         with pytest.raises(ValueError, match="World matrix"):
             avatar.drive(good, matrix)
+
+
+@pytest.mark.parametrize("expressive", [True, False])
+def test_some_of_an_avatars_gaussians_stay_where_they_are(expressive, tmp_path):
+    _, mixed = scattered(make_avatar())
+    still = torch.ones(len(mixed), dtype=torch.bool)
+    still[mixed.expression_rows.long()] = False
+    some = torch.arange(len(mixed)) % 3 > 0
+    for avatar in (make_avatar(), mixed):
+        kept = some[: len(avatar)] if expressive else still[: len(avatar)]
+        taken, signal = avatar.take(kept), make_signal(5)
+        taken.save(tmp_path / "some.lca")
+        whole, part = avatar.drive(signal), Avatar.load(tmp_path / "some.lca").drive(signal)
+        for name in FIELDS:
+            assert torch.equal(getattr(part, name), getattr(whole, name)[kept])

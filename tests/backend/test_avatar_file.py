@@ -85,12 +85,23 @@ def test_a_file_keeps_each_gaussians_token_and_slot(tmp_path):
         ({"token": torch.full((701,), 64)}, "token holds a value out of range"),
         ({"slot": torch.full((701,), 4)}, "slot holds a value out of range"),
         ({"token": torch.zeros(700)}, "wrong shape"),
+        ({"confidence": torch.zeros(700)}, "wrong shape"),
     ],
 )
 def test_tokens_and_slots_that_fit_nothing_are_refused(change, said):
     _, mixed = scattered(make_avatar())
     with pytest.raises(AvatarFileError, match=said):
         replace(mixed, **change).verify()
+
+
+def test_a_file_keeps_what_was_seen(tmp_path):
+    confidence = torch.arange(256)
+    known = make_avatar(confidence=confidence)
+    known.save(tmp_path / "a.lca")
+    assert torch.equal(Avatar.load(tmp_path / "a.lca").confidence, confidence.byte())
+    make_avatar().save(tmp_path / "b.lca")
+    assert Avatar.load(tmp_path / "b.lca").confidence is None
+    assert (tmp_path / "a.lca").stat().st_size - (tmp_path / "b.lca").stat().st_size < 256 + 100
 
 
 def test_the_hash_sees_content_and_nothing_else(avatar):

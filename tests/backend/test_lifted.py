@@ -60,6 +60,22 @@ def test_an_avatar_shows_its_photo_pixel_by_pixel():
     assert error(drawn) < 0.9 * error(places)
 
 
+def test_an_avatar_knows_what_its_photo_showed():
+    """The front, and not the back of the body nor of what stands off it."""
+    photo = photo_of(standing())
+    avatar = person_avatar([photo], network_person())
+    places, lifted_ones = avatar.confidence[: len(PLACES)].float(), avatar.confidence[len(PLACES) :]
+    torso = (np.abs(PLACES.positions[:, 0]) < 0.1) & (np.abs(PLACES.positions[:, 2] - 1.2) < 0.1)
+    ahead = torch.from_numpy(torso & (PLACES.normals[:, 1] < -0.7))
+    behind = torch.from_numpy(torso & (PLACES.normals[:, 1] > 0.3))
+    assert places[ahead].median() == 255
+    assert places[behind].max() == 0
+    made, _, _ = laid([photo])
+    assert set(lifted_ones.unique().tolist()) == {0, 255}
+    assert made.seen[made.off < 0.002].mean() > 0.95
+    assert avatar.take(avatar.confidence > 0).confidence.min() > 0
+
+
 def test_pixels_lie_where_the_photo_shows_them():
     photo = photo_of(standing())
     made, _, _ = laid([photo])
