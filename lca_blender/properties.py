@@ -117,6 +117,12 @@ class LCA_ObjectProperties(PropertyGroup):
         override=OVERRIDABLE,
         update=hide_proxy,
     )
+    show_seen: BoolProperty(
+        name="Show What Was Seen",
+        description="In the 3D view the avatar is grey where a photo shows it, and orange where none does",
+        override=OVERRIDABLE,
+        update=tag,
+    )
     made_groups: StringProperty(
         name="Made Groups", description="Vertex groups that binding created, one per line"
     )

@@ -18,13 +18,14 @@ from ..scene.world import background_color
 from .passes import NOTHING_DEPTH, PASSES
 
 
-def gather(depsgraph: bpy.types.Depsgraph, shown=None) -> list[Gaussians]:
+def gather(depsgraph: bpy.types.Depsgraph, shown=None, show_seen: bool = False) -> list[Gaussians]:
     """Every visible avatar's splats; the same objects again while nothing about them changes.
 
-    `shown` (original object -> bool) leaves objects out, as a local view does.
+    `shown` (original object -> bool) leaves objects out, as a local view does. `show_seen`: as for
+    `evaluate`.
     """
     visible = [one for one in visible_avatars(depsgraph) if shown is None or shown(one.obj)]
-    return [evaluate(one.obj, depsgraph, one.matrix, one.holdout) for one in visible]
+    return [evaluate(one.obj, depsgraph, one.matrix, one.holdout, show_seen) for one in visible]
 
 
 @one_thread()

@@ -60,7 +60,7 @@ class View:
         """Updates the texture with the graphics card."""
         region, scene = context.region, depsgraph.scene
         shown = local_view_filter(context.space_data)
-        self.set_content(gather(depsgraph, shown), self.surfaces(depsgraph, shown))
+        self.set_content(gather(depsgraph, shown, show_seen=True), self.surfaces(depsgraph, shown))
         matrices = region_matrices(context)
         key = self.picture_key(matrices, (region.width, region.height), scene, on_gpu=True)
         if key != self.key:
@@ -71,9 +71,8 @@ class View:
         """Updates the texture with the CPU, at reduced resolution where full resolution is too slow."""
         region, scene = context.region, depsgraph.scene
         shown = local_view_filter(context.space_data)
-        self.set_content(
-            gather(depsgraph, shown), self.surfaces(depsgraph, shown) if meshes_can_be_drawn() else []
-        )
+        surfaces = self.surfaces(depsgraph, shown) if meshes_can_be_drawn() else []
+        self.set_content(gather(depsgraph, shown, show_seen=True), surfaces)
         matrices = region_matrices(context)
         key = self.picture_key(matrices, (region.width, region.height), scene)
         scale = self.wanted_scale(key, scene.lca.viewport_quality)

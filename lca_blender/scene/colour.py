@@ -16,12 +16,23 @@ ACESCG = (
     (0.0206156, 0.1095698, 0.8698147),
 )
 WORKING_SPACES = {"Linear Rec.2020": REC2020, "ACEScg": ACESCG}
+LUMA = (0.2126, 0.7152, 0.0722)  # Rec.709
+UNSEEN = (1.0, 0.32, 0.0)  # sRGB of what no photo shows
 
 
 def srgb_to_linear(colors: torch.Tensor) -> torch.Tensor:
     """IEC 61966-2-1, any shape; values below zero become zero, values above one follow the same curve."""
     colors = colors.clamp_min(0)
     return torch.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+
+
+def confidence_colors(colors: torch.Tensor, confidence: torch.Tensor) -> torch.Tensor:
+    """sRGB [N,3] that say what photos show: there grey, of the brightness of `colors` [N,3]; orange where
+    none does. confidence [N] uint8, as an `Avatar` has it.
+    """
+    grey = (colors @ torch.tensor(LUMA))[:, None]
+    unseen = (0.4 + 0.6 * grey) * torch.tensor(UNSEEN)
+    return torch.lerp(unseen, grey.expand(-1, 3), confidence[:, None] / 255)
 
 
 def scene_linear(colors: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,7 @@ from ..backend.gaussians import Gaussians
 from ..properties import ARKIT_NAMES
 from . import armature as armatures
 from .avatar_data import is_avatar, load_avatar
+from .colour import confidence_colors
 from .proxy_shape import bend_of, bent, carriers_of, is_bent
 from .rest_pose import applied, kept_rig, present_places, rig_from
 
@@ -31,12 +32,13 @@ def evaluate(
     depsgraph: bpy.types.Depsgraph,
     matrix: np.ndarray | None = None,
     holdout: bool = False,
+    show_seen: bool = False,
 ) -> Gaussians:
     """The splats of an avatar object as the depsgraph has it now, in world space, colours sRGB.
 
     `matrix` [4,4] places an instance of the object instead of its own world matrix. A `holdout` is black.
-    Equal input gives equal output bit for bit; results are kept by content, so nothing can go stale. Raises
-    `UserError`.
+    `show_seen`: objects that ask for it have the colours of `confidence_colors`. Equal input gives equal
+    output bit for bit; results are kept by content, so nothing can go stale. Raises `UserError`.
     """
     original = obj.original
     evaluated = original.evaluated_get(depsgraph)
@@ -55,9 +57,11 @@ def evaluate(
     world = own if pose or moved is None else (own @ moved).astype(np.float32)
     bend = bend_of(original, depsgraph, bone_moves(avatar, pose)) if is_bent(original) else None
     parts = (None if part is None else part.numpy().tobytes() for part in vars(signal).values())
+    coded = show_seen and evaluated.lca.show_seen and avatar.confidence is not None
     key = (
         avatar.hash,
         holdout,
+        coded,
         world.tobytes(),
         *parts,
         bend and (bend.plain.tobytes(), bend.actual.tobytes()),
@@ -67,6 +71,8 @@ def evaluate(
             made = visible(avatar.drive(signal, torch.from_numpy(world)), world, transforms)
             if bend:
                 made = bent(made, bend, own, carriers_of(avatar, original, resting(avatar, pose, moved)))
+            if coded:
+                made = replace(made, colors=confidence_colors(made.colors, avatar.confidence))
             if holdout:
                 made = replace(made, colors=made.colors * 0, seen=torch.zeros(len(made), 1))
             _results[key] = made

@@ -178,6 +178,7 @@ class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):
             paragraph(box, problem.remedy)
         for line in avatar.lca.warnings.splitlines():
             paragraph(layout, line, "INFO")
+        layout.operator("lca.show_seen", icon="HIDE_OFF", depress=avatar.lca.show_seen)
         layout.operator("lca.use_character_shape", icon="MOD_MESHDEFORM")
         layout.operator("lca.textured_mesh", icon="OUTLINER_OB_MESH")
         layout.operator("lca.export_ply", icon="EXPORT")
