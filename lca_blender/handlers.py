@@ -18,6 +18,7 @@ from .log import log
 from .redraw import redraw_views
 from .scene.armature import rig_of
 from .scene.avatar_data import adopt_old_paths, avatar_problem, forget_avatars, is_avatar
+from .scene.erased import forget_shown
 from .scene.paths import keep_paths, rebase_paths, restore_paths
 from .scene.rendered import rendered_objects
 from .scene.rest_pose import follow_renames
@@ -99,6 +100,7 @@ def free_caches() -> None:
     forget_errors()
     overlay.forget()
     forget_avatars()
+    forget_shown()
     results = sys.modules.get(f"{__package__}.scene.evaluate")
     meshes = sys.modules.get(f"{__package__}.scene.meshes")
     if results:

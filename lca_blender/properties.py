@@ -117,6 +117,13 @@ class LCA_ObjectProperties(PropertyGroup):
         override=OVERRIDABLE,
         update=hide_proxy,
     )
+    erased: StringProperty(
+        name="Erased",
+        description="The splats that are left out: the avatar's hash, and a bit for each, compressed",
+        options={"HIDDEN"},
+        override=OVERRIDABLE,
+        update=tag,
+    )
     show_seen: BoolProperty(
         name="Show What Was Seen",
         description="In the 3D view the avatar is grey where a photo shows it, and orange where none does",

@@ -14,10 +14,10 @@ from ..scene.avatar_data import (
     active_avatar,
     avatar_path,
     is_packed,
-    load_avatar,
     present_rig,
     relative_if_saved,
 )
+from ..scene.erased import shown_avatar
 from ..scene.textured_object import add_skeleton, add_textured_object, packed_image, rigging_of
 from .added import all_or_nothing
 from .bind_to_armature import binding_to, kept_map
@@ -71,7 +71,7 @@ class LCA_OT_textured_mesh(LongWork, bpy.types.Operator):
     def prepare(self, context: bpy.types.Context) -> Target:
         need_torch()
         avatar = active_avatar(context)
-        data, size = load_avatar(avatar), int(self.size)
+        data, size = shown_avatar(avatar), int(self.size)
         rig = present_rig(avatar, context.scene)
         if rig is not None:
             binding_to(data, rig, kept_map(avatar))  # a rig that does not fit is refused before the work

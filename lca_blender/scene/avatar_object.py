@@ -14,6 +14,7 @@ from mathutils import Matrix
 from ..backend.errors import UserError
 from .armature import bone_names, rig_of
 from .avatar_data import load_avatar, relative_if_saved
+from .erased import carry_over
 from .rest_pose import applied, forget_rig, keep_places, keep_rig
 
 PROXY_VERTICES = 3000
@@ -61,6 +62,7 @@ def _box(points: np.ndarray) -> tuple[list, list]:
 
 def change_avatar(obj: bpy.types.Object, avatar, filepath: Path | str) -> None:
     """Lets an object name another avatar; one that is bound is to be bound again."""
+    carry_over(obj, avatar)
     _name_avatar(obj, avatar, filepath)
     if obj.lca.armature is None:
         moved = applied(obj.data)

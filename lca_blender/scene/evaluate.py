@@ -17,8 +17,9 @@ from ..backend.errors import UserError
 from ..backend.gaussians import Gaussians
 from ..properties import ARKIT_NAMES
 from . import armature as armatures
-from .avatar_data import is_avatar, load_avatar
+from .avatar_data import is_avatar
 from .colour import confidence_colors
+from .erased import shown_avatar
 from .proxy_shape import bend_of, bent, carriers_of, is_bent
 from .rest_pose import applied, kept_rig, present_places, rig_from
 
@@ -42,7 +43,7 @@ def evaluate(
     """
     original = obj.original
     evaluated = original.evaluated_get(depsgraph)
-    avatar = load_avatar(original)
+    avatar = shown_avatar(original)
     moved = applied(original.data)
     try:
         pose = pose_of(original, avatar, depsgraph)

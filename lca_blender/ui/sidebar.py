@@ -179,9 +179,15 @@ class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):
         for line in avatar.lca.warnings.splitlines():
             paragraph(layout, line, "INFO")
         layout.operator("lca.show_seen", icon="HIDE_OFF", depress=avatar.lca.show_seen)
+        row = layout.row(align=True)
+        row.operator("lca.erase_splats", icon="SELECT_SUBTRACT")
+        if avatar.lca.erased:
+            row.operator("lca.restore_erased", text="", icon="LOOP_BACK")
         layout.operator("lca.use_character_shape", icon="MOD_MESHDEFORM")
         layout.operator("lca.textured_mesh", icon="OUTLINER_OB_MESH")
-        layout.operator("lca.export_ply", icon="EXPORT")
+        row = layout.row(align=True)
+        row.operator("lca.export_avatar", icon="EXPORT")
+        row.operator("lca.export_ply")
 
 
 class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
