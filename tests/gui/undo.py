@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Undo, redo and F12 keep the splats. Blender without a window has no undo, so this needs a real one:
+"""Undo, redo and F12 keep the splats, and what is erased. Needs a window: without one Blender has no undo.
 
     LCA_EXTENSIONS=DIR LCA_AVATAR=person.lca LCA_OUT=DIR blender --python tests/gui/undo.py
 
@@ -45,6 +45,19 @@ def splats() -> str:
     return hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()
 
 
+def erase() -> None:
+    """The head, by an empty."""
+    avatar = bpy.context.object
+    eraser = bpy.data.objects.new("Eraser", None)
+    bpy.context.collection.objects.link(eraser)
+    eraser.empty_display_type, eraser.empty_display_size = "CUBE", 0.15
+    eraser.location = (0.0, 0.0, 1.65)
+    bpy.context.view_layer.objects.active = avatar
+    bpy.ops.ed.undo_push(message="Eraser")
+    bpy.ops.lca.erase_splats(eraser=eraser.name)
+    bpy.ops.ed.undo_push(message="Erase Splats")  # an operator that a script calls is not noted
+
+
 def check() -> None:
     prepare()
     steps["before"] = splats()
@@ -56,6 +69,13 @@ def check() -> None:
     steps["undone"] = splats()
     bpy.ops.ed.redo()
     steps["redone"] = splats()
+    erase()
+    steps["erased"] = splats()
+    bpy.ops.ed.undo()
+    steps["erasing undone"] = splats()
+    bpy.ops.ed.redo()
+    steps["erasing redone"] = splats()
+    bpy.ops.lca.restore_erased()
     bpy.context.scene.render.filepath = str(OUT / "f12.png")
     bpy.ops.render.render(write_still=True)
     steps["rendered"] = splats()
@@ -67,7 +87,8 @@ def main() -> None:
         check()
         passed = (
             steps["before"] == steps["undone"] != steps["acted"]
-            and steps["acted"] == steps["redone"] == steps["rendered"]
+            and steps["acted"] == steps["redone"] == steps["erasing undone"] == steps["rendered"]
+            and steps["acted"] != steps["erased"] == steps["erasing redone"]
             and (OUT / "f12.png").is_file()
         )
     except Exception:
