@@ -19,17 +19,18 @@ def avatar_from_photos(
     people: Mapping[str, int] | None = None,
     report_folder: str | Path | None = None,
     frames: int | None = None,
+    poses: Mapping | None = None,
     **kind,
 ):
     """Creates the avatar of the person in the photos and films and writes it to `path`; returns it as read
     back.
 
     `model` is a preset with bundled weights or a checkpoint, `encoder` a Sapiens checkpoint for models that
-    need one; people: which person to use, as `read_photos` takes it; report_folder: where a report on every
-    photo, with pictures, is written (`imaging.report`); frames: how many of the films are used at most, 16 if
-    not given (`imaging.loading`); `kind`: tokens, name and consent as
-    `create_avatar` takes them. What the photos do not show is in the avatar's warnings. Raises UserError, or
-    `Cancelled` when `cancelled()` became true; `path` is then unchanged.
+    need one; people and poses: which person to use, and poses that are given, as `read_photos` takes them;
+    report_folder: where a report on every photo, with pictures, is written (`imaging.report`); frames: how
+    many of the films are used at most, 16 if not given (`imaging.loading`); `kind`: tokens, name and consent
+    as `create_avatar` takes them. What the photos do not show is in the avatar's warnings. Raises UserError,
+    or `Cancelled` when `cancelled()` became true; `path` is then unchanged.
     """
     from .avatar import Avatar
     from .imaging.correspondence import Estimator
@@ -42,7 +43,8 @@ def avatar_from_photos(
     require_writable(path)
     report(0.0, "Loading the model")
     network = load_model(model, encoder).to(device)
-    reading = read_photos(photos, Estimator(device), people, _part(report, 0.05, 0.5), stopped, frames)
+    part = _part(report, 0.05, 0.5)
+    reading = read_photos(photos, Estimator(device), people, part, stopped, frames, poses)
     if report_folder is not None:
         write_report(photo_reports(reading), list(reading.remarks), Path(report_folder))
     avatar = avatar_from_reading(reading, network, _part(report, 0.5, 0.97), stopped, **kind)

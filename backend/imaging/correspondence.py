@@ -4,6 +4,7 @@
 correspondence = Estimator().estimate(photo.rgb)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..raster.mesh_faces import rasterize_mesh
 from .crops import Box, crop, nearest_cells
 from .fit.face_warp import face_warp
 from .fit.model import BodyFit, fit_model
+from .fit.photo_pose import PhotoPose
 from .fit.solve import fit_bodies, fit_pose
 from .matting import without_background_in_hair, without_gaps
 from .sighting import NoPersonError, Sighting, see
@@ -79,9 +81,11 @@ class Estimator:
         """rgb float32 [H,W,3] sRGB in 0..1, alpha [H,W] or None; `sighting.see`. Raises `NoPersonError`."""
         return see(rgb, alpha, name, person, self.device)
 
-    def explain(self, sightings: list[Sighting]) -> list[Correspondence]:
-        """Fits one body shape to all photos of a person."""
-        return [_explained(seen, fit) for seen, fit in fit_bodies(sightings)]
+    def explain(
+        self, sightings: list[Sighting], poses: Sequence[PhotoPose | None] | None = None
+    ) -> list[Correspondence]:
+        """Fits one body shape to all photos of a person; poses: as `fit_bodies` takes them."""
+        return [_explained(seen, fit) for seen, fit in fit_bodies(sightings, poses)]
 
     def explain_further(self, sighting: Sighting, betas: np.ndarray) -> Correspondence:
         """Fits the pose of a person whose shape, betas [S], other photos decided (`BodyFit`)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..jobs import Cancelled
 from .correspondence import Correspondence, Estimator, NoPersonError
 from .film import Film
+from .fit.photo_pose import PhotoPose
 from .loading import films_among, load
 from .photos import Photo
 from .sighting import Sighting
@@ -36,12 +37,14 @@ def read_photos(
     progress: Callable[..., None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     frames: int | None = None,
+    poses: Mapping[str, PhotoPose] | None = None,
 ) -> Reading:
     """Finds the person in every photo and fits one body to all.
 
     `photos`: files or loaded photos, in any order (the result does not depend on it), and files of films, of
     which `load` takes up to `frames` frames; people: which person to use in the photos and films of these
-    names, counted from the left from 1, and under "" in all others. A photo that cannot be used adds a
+    names, counted from the left from 1, and under "" in all others; poses: the pose and camera that photos of
+    these names keep. A photo that cannot be used adds a
     remark. Raises `NoPersonError` when no photo shows a person, `PhotoError` when there is no usable photo,
     `Cancelled` when `cancelled()` becomes true.
     """
@@ -71,7 +74,8 @@ def read_photos(
         raise NoPersonError(message, "Use photos in which the person is clearly visible.")
     _stop(cancelled)
     report(SEEN, "Fitting the body")
-    found = estimator.explain([sighting for _, sighting in seen])
+    given = [(poses or {}).get(photo.name) for photo, _ in seen]
+    found = estimator.explain([sighting for _, sighting in seen], given)
     remarks += [f"{sentence} It was left out." for _, sentence in refused]
     return Reading(
         tuple(photo for photo, _ in seen), tuple(found), tuple(refused), tuple(remarks), tuple(loaded.films)

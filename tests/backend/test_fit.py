@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The body fit: derivatives against differences, skinning against `body.skinning`, known bodies found."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +14,16 @@ from lca_blender.backend.body.expression import apply_face_joints
 from lca_blender.backend.body.pose import axis_angles, joint_transforms, rotation_matrices
 from lca_blender.backend.body.skinning import skin_points
 from lca_blender.backend.body.template import load_template
+from lca_blender.backend.errors import UserError
 from lca_blender.backend.imaging.fit import solve, terms
 from lca_blender.backend.imaging.fit.face_ties import load_ties, visible_landmarks
 from lca_blender.backend.imaging.fit.face_warp import face_warp
 from lca_blender.backend.imaging.fit.model import EXPRESSIONS, BodyFit, fit_model
+from lca_blender.backend.imaging.fit.photo_pose import PhotoPose
 from lca_blender.backend.imaging.fit.pose_prior import load_prior
 from lca_blender.backend.imaging.fit.solve import fit_bodies, fit_pose, follow
+from lca_blender.backend.imaging.landmarks.pose import NAMES
+from lca_blender.backend.likeness.photo import FittedPhoto
 from lca_blender.backend.training.people.poses import random_pose
 from sightings import known, observed, shape
 
@@ -170,6 +177,52 @@ def test_a_further_photo_is_fitted_with_the_shape_held(yaw):
     assert np.array_equal(fit.betas, betas)
     assert joint_error(fit, truth) < 0.06
     assert joint_error(fit, truth) < joint_error(fit_pose(observed(truth, noise=0.5), -betas)[1], truth)
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_given_pose_and_camera_are_kept(others):
+    """Landmarks of the arms that are wrong, which a fit of its own believes; shape and face are still found,
+    also from further photos."""
+    size, betas = (960, 720), shape(body01=1.5, body02=1.0)
+    truth = known(4, 20.0, betas, smile(), size)
+    seen = observed(truth, size=size)
+    order = np.arange(len(seen.pose.points))
+    for name in ("elbow", "wrist"):
+        pair = [NAMES.index(f"{side}_{name}") for side in ("left", "right")]
+        order[pair] = pair[::-1]
+    wrong = replace(seen.pose, points=seen.pose.points[order], world=seen.pose.world[order])
+    seen = replace(seen, pose=wrong)
+    more = [observed(known(number, 30.0 * number, betas)) for number in range(others)]
+    pose = replace(PhotoPose.read(PhotoPose.of(truth).text()), betas=shape())
+    _, fit = fit_bodies([seen, *more], [pose] + [None] * others)[0]
+    assert joint_error(one(seen), truth) > 0.05
+    assert np.abs(fit.local - truth.local).max() < 1e-5
+    assert fit.focal == pytest.approx(truth.focal, rel=1e-5)
+    assert fit.joints()[0] == pytest.approx(truth.joints()[0], abs=1e-5)
+    assert joint_error(fit, truth) < 0.02
+    first = [load_template().shape_names.index(name) for name in ("body01", "body02")]
+    assert fit.betas[first] == pytest.approx(betas[first], abs=0.5)
+    assert fit.expression[ARKIT_INDEX["mouthSmileLeft"]] > 0.3
+
+
+def test_a_pose_is_read_off_an_avatar_of_any_size():
+    fit = known(4, 20.0, shape(body01=1.5), smile())
+    signal = FittedPhoto(observed(fit), fit, None).signal()
+    larger = np.diag([100.0, 100, 100, 1]) @ signal.transforms.numpy()
+    meant = PhotoPose.of(fit)
+    read = PhotoPose.of_transforms(
+        larger, load_template().joint_heads, meant.focal, fit.expression, fit.gaze, fit.betas
+    )
+    for name in ("rotations", "pelvis"):
+        assert getattr(read, name) == pytest.approx(getattr(meant, name), abs=2e-4)
+
+
+def test_a_pose_that_is_none_is_one_sentence():
+    text = PhotoPose.of(known(4)).text()
+    for damaged in ("", "[]", "null", text[:-9], text.replace("pelvis", "x"), text.replace(": ", ": [", 1),
+                    re.sub('"focal": [0-9.]+', '"focal": NaN', text)):  # fmt: skip
+        with pytest.raises(UserError, match="damaged"):
+            PhotoPose.read(damaged)
 
 
 def test_the_gaze_is_found():

@@ -166,7 +166,7 @@ class BodyFit:
 
     local [J,3,3] joint-local rotations, the pelvis' into the camera's axes; translation [3] of the pelvis;
     focal in pixels; centre (x, y); betas [S] of the template's shapes; expression [52] ARKit values; gaze
-    [2,2] as `Signal.gaze`; residual: robust mean cost, 0 to 1.
+    [2,2] as `Signal.gaze`; residual: robust mean cost, 0 to 1; held: pose and camera were given and stay.
     """
 
     local: np.ndarray
@@ -177,6 +177,14 @@ class BodyFit:
     expression: np.ndarray = field(default_factory=lambda: np.zeros(EXPRESSIONS))
     gaze: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))
     residual: float = 1.0
+    held: bool = False
+
+    def set_shape(self, betas: np.ndarray) -> None:
+        """Another shape; the pelvis of a held body stays in its place."""
+        if self.held:
+            root = fit_model().skeleton.head_deltas[0, FACE:]
+            self.translation = self.translation + (self.betas - betas) @ root
+        self.betas = betas
 
     @property
     def K(self) -> np.ndarray:

@@ -18,6 +18,7 @@ from ..sighting import Sighting
 from .evidence import LIKELY, Evidence, gather
 from .model import EXPRESSIONS, BodyFit, fit_model, rest_rotations
 from .model import FACE as FACE_COEFFICIENTS
+from .photo_pose import PhotoPose
 from .pose_prior import load_prior
 from .terms import (
     Term,
@@ -50,16 +51,19 @@ HANGING = {"upper_arm": (0.17, 0.03, -0.98), "forearm": (0.08, -0.17, -0.98)}
 TRUNK_JOINTS = ("upper_arm.L", "upper_arm.R", "thigh.L", "thigh.R")
 
 
-def fit_bodies(photos: list[Sighting]) -> list[tuple[Sighting, BodyFit]]:
+def fit_bodies(
+    photos: list[Sighting], poses: Sequence[PhotoPose | None] | None = None
+) -> list[tuple[Sighting, BodyFit]]:
     """The person in every photo, with the landmarks as they were believed; the shape is one. Empty for no
-    photos.
+    photos. poses: for each photo the pose and camera that it keeps, or None where they are found.
     """
-    found = [_fit_one(seen) for seen in photos]
+    given = poses or [None] * len(photos)
+    found = [_fit_held(*pair) if pair[1] else _fit_one(pair[0]) for pair in zip(photos, given, strict=True)]
     if len(found) > 1:
         _, evidence, fits = (list(parts) for parts in zip(*found, strict=True))
         mean = np.mean([fit.betas for fit in fits], 0)
         for fit in fits:
-            fit.betas = mean.copy()
+            fit.set_shape(mean.copy())
         for scale in SCALES[-TOGETHER:]:
             _step(evidence, fits, scale)
     return [(seen, fit) for seen, _, fit in found]
@@ -108,6 +112,18 @@ def _fit_one(seen: Sighting, betas: np.ndarray | None = None) -> tuple[Sighting,
         if (better := energy(evidence, fit)) < least - MUCH_BETTER:
             best, least = (other, evidence, fit), better
     return best
+
+
+def _fit_held(seen: Sighting, pose: PhotoPose) -> tuple[Sighting, Evidence, BodyFit]:
+    """Shape, expression and gaze of a body in a given pose; of the landmarks, and the same with left and
+    right exchanged, those that agree with the pose.
+    """
+    tries = [seen, seen.swapped("legs"), *([seen.swapped("body")] if seen.face is None else [])]
+    fit = pose.fit(seen.size)
+    seen, evidence = min(((one, gather(one)) for one in tries), key=lambda pair: energy(pair[1], fit))
+    for scale in SCALES:
+        _step([evidence], [fit], scale)
+    return seen, evidence, fit
 
 
 def _settled(evidence: Evidence, betas: np.ndarray | None) -> BodyFit:
@@ -257,10 +273,21 @@ def _own_step(evidence: Evidence, fit: BodyFit, scale: float) -> None:
 def _damped_equations(evidence: Evidence, fit: BodyFit, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """`_normal_equations` of a damped step that keeps expressions within their bounds."""
     hessian, gradient = _normal_equations(evidence, fit, scale)
+    if fit.held:
+        hessian, gradient = _without_pose(hessian, gradient)
     _hold_at_bounds(fit, hessian, gradient)
     diagonal = np.diag_indices(len(hessian))
     hessian[diagonal] = 1.001 * hessian[diagonal] + 1e-3
     return hessian, gradient
+
+
+def _without_pose(hessian: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The equations of a body whose turns, focal length and place of the pelvis are given."""
+    model = fit_model()
+    pose, free = model.focal + 4, np.eye(model.width)
+    free[:pose, :pose] = 0
+    free[model.focal + 1 : pose, model.own :] = -model.skeleton.head_deltas[0, FACE_COEFFICIENTS:].T
+    return free.T @ hessian @ free, free.T @ gradient
 
 
 def _hold_at_bounds(fit: BodyFit, hessian: np.ndarray, gradient: np.ndarray) -> None:
@@ -290,4 +317,4 @@ def _move(fit: BodyFit, step: np.ndarray) -> None:
     moved = step[face : face + FACE_COEFFICIENTS]
     fit.expression = np.clip(fit.expression + moved[:EXPRESSIONS], 0, 1)
     fit.gaze = np.clip(fit.gaze + moved[EXPRESSIONS:].reshape(2, 2), -GAZE_MOST, GAZE_MOST)
-    fit.betas = np.clip(fit.betas + step[model.own :], -SHAPE_MOST, SHAPE_MOST)
+    fit.set_shape(np.clip(fit.betas + step[model.own :], -SHAPE_MOST, SHAPE_MOST))
