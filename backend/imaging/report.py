@@ -18,6 +18,7 @@ from .coverage import least_share, listed, seen_shares
 from .crops import resize
 from .film import Film
 from .fit.model import fit_model
+from .fit.photo_pose import PhotoPose
 from .reading import Reading
 
 HEIGHT = 720  # rows of a picture, at most
@@ -31,7 +32,8 @@ SHEET = 360  # rows of a frame in a film's picture
 class PhotoReport:
     """One photo or film: used or not; text: what it shows, or why it was left out; picture uint8 [h,w,3] or
     None; people: positions of the people, from the left, x and y in 0..1 of the picture; chosen: which was
-    used.
+    used. Of a photo also itself, uint8 [H,W,3], turned so that the person is upright, and its pose and
+    camera.
     """
 
     name: str
@@ -40,6 +42,8 @@ class PhotoReport:
     picture: np.ndarray | None = None
     people: tuple[tuple[float, float], ...] = ()
     chosen: int = 0
+    photo: np.ndarray | None = None
+    pose: PhotoPose | None = None
 
 
 def photo_reports(reading: Reading) -> list[PhotoReport]:
@@ -52,6 +56,8 @@ def photo_reports(reading: Reading) -> list[PhotoReport]:
             overlay(found),
             tuple(person.place for person in found.seen.people),
             found.seen.chosen,
+            (np.clip(found.seen.rgb, 0, 1) * 255 + 0.5).astype(np.uint8),
+            PhotoPose.of(found.fit),
         )
         for photo, found in zip(reading.photos, reading.found, strict=True)
     ]
@@ -125,29 +131,35 @@ def _stem(name: str) -> str:
 
 
 def write_report(reports: list[PhotoReport], remarks: list[str], folder: Path) -> list[Path | None]:
-    """Writes a picture of each used photo and `report.json` into `folder`, which is made; returns the
-    pictures' paths, None for photos without one. `UserError` where the disk refuses.
+    """Writes a picture of each used photo, the photo and `report.json` into `folder`, which is made; returns
+    the pictures' paths, None for photos without one. `UserError` where the disk refuses.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths: list[Path | None] = []
-    for number, report in enumerate(reports, 1):
-        path = None
-        if report.picture is not None:
-            path = folder / f"{number:02d}_{_stem(report.name)}.png"
-            with replacing(path) as temporary:
-                Image.fromarray(report.picture).save(temporary, "PNG")
-        paths.append(path)
+    stems = [f"{number:02d}_{_stem(report.name)}" for number, report in enumerate(reports, 1)]
+    named = list(zip(reports, stems, strict=True))
+    paths = [_written(report.picture, folder / f"{stem}.png") for report, stem in named]
+    photos = [_written(report.photo, folder / f"{stem}_photo.jpg") for report, stem in named]
     entries = [
         {
             "name": r.name,
             "used": r.used,
             "text": r.text,
             "picture": path.name if path else None,
+            "photo": photo.name if photo else None,
+            "pose": r.pose.text() if r.pose else "",
             "people": [[round(x, 3), round(y, 3)] for x, y in r.people],
             "chosen": r.chosen,
         }
-        for r, path in zip(reports, paths, strict=True)
+        for r, path, photo in zip(reports, paths, photos, strict=True)
     ]
     with replacing(folder / "report.json") as temporary:
         temporary.write_text(json.dumps({"photos": entries, "remarks": remarks}, indent=1), encoding="utf-8")
     return paths
+
+
+def _written(picture: np.ndarray | None, path: Path) -> Path | None:
+    if picture is None:
+        return None
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary, "PNG" if path.suffix == ".png" else "JPEG", quality=92)
+    return path

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from lca_blender.backend.imaging.correspondence import Estimator, NoPersonError
 from lca_blender.backend.imaging.coverage import unseen_parts, unseen_sentence
+from lca_blender.backend.imaging.fit.photo_pose import PhotoPose
 from lca_blender.backend.imaging.photos import photo_from_array
 from lca_blender.backend.imaging.reading import read_photos
 from lca_blender.backend.imaging.report import photo_reports, write_report
@@ -201,6 +202,11 @@ def test_the_report_says_what_became_of_every_photo(tmp_path):
     listed = json.loads((tmp_path / "report" / "report.json").read_text())
     assert [entry["name"] for entry in listed["photos"]] == ["front.png", "wall.png"]
     assert listed["photos"][0]["people"] == [[pytest.approx(0.5, abs=0.1), pytest.approx(0.5, abs=0.1)]]
+    photo = Image.open(tmp_path / "report" / listed["photos"][0]["photo"])
+    assert np.abs(np.asarray(photo) / 255 - reading.found[0].seen.rgb).mean() < 0.02
+    fit = PhotoPose.read(listed["photos"][0]["pose"]).fit(reading.found[0].seen.size)
+    assert fit.joints() == pytest.approx(reading.found[0].fit.joints(), abs=1e-4)
+    assert fit.focal == pytest.approx(reading.found[0].fit.focal, rel=1e-5)
     overlay = np.asarray(Image.open(paths[0])).astype(int)
     green = overlay[..., 1] - (overlay[..., 0] + overlay[..., 2]) / 2
     assert green[person(24)[1] > 0.5].mean() > 25
