@@ -33,6 +33,10 @@ def is_armature(_properties: PropertyGroup, candidate: bpy.types.Object) -> bool
     return candidate.type == "ARMATURE"
 
 
+def is_camera(_properties: PropertyGroup, candidate: bpy.types.Object) -> bool:
+    return candidate.type == "CAMERA"
+
+
 class LCA_BonePair(PropertyGroup):
     """One line of the bone map."""
 
@@ -161,6 +165,17 @@ class LCA_Photo(PropertyGroup):
     shows: StringProperty(name="Shows", description="What the photo shows, or why it was left out")
     overlay: StringProperty(
         name="Overlay", description="Picture of the photo with the fitted body", subtype="FILE_PATH"
+    )
+    upright: StringProperty(
+        name="Upright", description="The photo, turned so that the person is upright", subtype="FILE_PATH"
+    )
+    pose: StringProperty(name="Pose", description="Pose and camera that were found in the photo, as JSON")
+    given: StringProperty(name="Given Pose", description="Pose and camera that the artist set, as JSON")
+    camera: PointerProperty(
+        type=bpy.types.Object,
+        name="Camera",
+        description="The camera that shows the photo behind the avatar",
+        poll=is_camera,
     )
     people: StringProperty(
         name="People",

@@ -12,6 +12,7 @@ from ..backend.jobs import Target
 from ..preferences import preferences, torch_device
 from .added import add_avatar
 from .common import SaveDialog, beside_blend, need_torch, writable
+from .photo_pose import given_poses
 from .photo_report import chosen_people, report_folder, show_report
 from .photos import waiting_photos
 from .running import LongWork
@@ -65,14 +66,14 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
         path = self._path(photos)
         model = bpy.path.abspath(self.model or preferences().model) or "starter"
         device, people, folder = torch_device(), chosen_people(context.scene), report_folder()
-        frames = self.frames
+        frames, poses = self.frames, given_poses(context.scene)
 
         def work(progress, cancelled):
             from ..backend.from_photos import avatar_from_photos
 
             avatar = avatar_from_photos(
                 photos, path, model, device, progress, cancelled, people=people, report_folder=folder,
-                frames=frames,
+                frames=frames, poses=poses,
             )  # fmt: skip
             return path, avatar, folder
 

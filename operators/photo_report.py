@@ -36,6 +36,8 @@ def show_report(scene: bpy.types.Scene, folder: Path) -> None:
         photo.shows = entry["text"]
         photo.overlay = str(folder / entry["picture"]) if entry["picture"] else ""
         photo.people = json.dumps(entry["people"])
+        photo.upright = str(folder / entry["photo"]) if entry["photo"] else ""
+        photo.pose = entry["pose"]
 
 
 def active_photo(scene: bpy.types.Scene):

@@ -47,9 +47,10 @@ def twist_angle(rotation: np.ndarray, axis: np.ndarray) -> float:
 
 
 def nearest_rotation(matrix: np.ndarray) -> np.ndarray:
-    """The rotation nearest to a matrix, scale and shear removed (polar decomposition)."""
+    """The rotations nearest to matrices [...,3,3], scale and shear removed (polar decomposition)."""
     u, _, vt = np.linalg.svd(matrix)
-    return (u * [1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
+    u[..., 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
+    return u @ vt
 
 
 def half_twist(forearm: np.ndarray, hand: np.ndarray, rest: np.ndarray, axis) -> np.ndarray:

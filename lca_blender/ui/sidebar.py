@@ -99,8 +99,9 @@ def draw_problem(layout, properties) -> None:
         box.operator(properties.remedy_operator)
 
 
-def draw_photo(layout, photo) -> None:
-    """The result for a photo: the fitted body over it, what it shows, and the choice of the person."""
+def draw_photo(layout, photo, number: int) -> None:
+    """The result for a photo: the fitted body over it, what it shows, and the choice of the person; its pose
+    by hand."""
     if photo.state == "NEW":
         return
     box = layout.box()
@@ -112,6 +113,13 @@ def draw_photo(layout, photo) -> None:
         row = box.row(align=True)
         row.prop(photo, "person")
         row.operator("lca.choose_person", text="", icon="EYEDROPPER")
+    if photo.pose:
+        box.operator("lca.show_photo", icon="CAMERA_DATA")
+    if photo.camera:
+        row = box.row(align=True)
+        row.operator("lca.use_pose", text=f"Use This Pose for Photo {number}", depress=bool(photo.given))
+        if photo.given:
+            row.operator("lca.forget_pose", text="", icon="X")
 
 
 def is_shown(context) -> bool:
@@ -138,7 +146,8 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
         buttons.separator()
         buttons.operator("lca.clear_photos", text="", icon="X")
         if 0 <= properties.active_photo < len(properties.photos):
-            draw_photo(layout, properties.photos[properties.active_photo])
+            number = properties.active_photo
+            draw_photo(layout, properties.photos[number], number + 1)
         job = jobs.current()
         if job is not None:
             layout.progress(factor=job.fraction, text=job.message or job.name)

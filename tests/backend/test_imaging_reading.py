@@ -2,6 +2,7 @@
 """Reading photos: the choice of a person, orientation, correspondence, coverage and reports."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -207,6 +208,9 @@ def test_the_report_says_what_became_of_every_photo(tmp_path):
     fit = PhotoPose.read(listed["photos"][0]["pose"]).fit(reading.found[0].seen.size)
     assert fit.joints() == pytest.approx(reading.found[0].fit.joints(), abs=1e-4)
     assert fit.focal == pytest.approx(reading.found[0].fit.focal, rel=1e-5)
+    kept = replace(PhotoPose.of(fit), pelvis=fit.joints()[0] + (0.2, 0, 0))
+    again = read_photos(shots[:1], ESTIMATOR, poses={"front.png": kept})
+    assert again.found[0].fit.joints()[0] == pytest.approx(kept.pelvis, abs=1e-5)
     overlay = np.asarray(Image.open(paths[0])).astype(int)
     green = overlay[..., 1] - (overlay[..., 0] + overlay[..., 2]) / 2
     assert green[person(24)[1] > 0.5].mean() > 25

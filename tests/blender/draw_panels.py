@@ -70,6 +70,8 @@ def main(path):
     bpy.ops.lca.import_avatar(filepath=path)
     bpy.ops.lca.bind_to_armature(armature=rig.name)
     properties = bpy.context.scene.lca
+    photo, bpy.context.object.lca.erased = properties.photos[0], "x"
+    photo.state, photo.pose, photo.given, photo.camera = "USED", "{}", "{}", bpy.data.objects["Camera"]
     properties.message, properties.remedy, properties.remedy_operator = "Bad.", "Do this.", "lca.add_photos"
     bpy.utils.register_class(LCA_PT_all)
     window = bpy.context.window_manager.windows[0]

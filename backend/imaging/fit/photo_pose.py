@@ -5,9 +5,9 @@ import json
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import torch
 
-from ...body.pose import axis_angles, rotation_matrices, rotation_part
+from ...body.pose import axis_angles, rotation_matrices
+from ...body.rotations import nearest_rotation
 from ...body.skeleton import INDEX
 from ...body.template import load_template
 from ...errors import UserError
@@ -42,7 +42,7 @@ class PhotoPose:
         axes, in any unit: as large in the picture as a person of shape betas is in metres.
         """
         transforms = np.asarray(transforms, np.float64)
-        turn = rotation_part(torch.from_numpy(transforms[:, :3, :3])).numpy()
+        turn = nearest_rotation(transforms[:, :3, :3])
         above = np.concatenate([np.eye(3)[None], turn[fit_model().skeleton.parents[1:]]])
         local = above.transpose(0, 2, 1) @ turn
         local[[INDEX[name] for name in BY_EXPRESSION]] = np.eye(3)
