@@ -36,7 +36,7 @@ def pose_rig(
     pelvis = channels[binding.bones[0]] @ bound[0] if binding.bones[0] >= 0 else bound[0]
     wanted: dict[int, np.ndarray] = {}  # by bone: its rotation from rest to pose
     for joint, bone in pairs:
-        if joint not in STAY and bone in names:
+        if joint not in STAY and bone in names and names.index(bone) != binding.bones[0]:
             j = INDEX[joint]
             wanted.setdefault(names.index(bone), pelvis @ turns[0].T @ turns[j] @ bound[j].T)
     before, after = channels @ rest, np.empty_like(rest)
