@@ -70,9 +70,8 @@ def test_an_avatar_knows_what_its_photo_showed():
     behind = torch.from_numpy(torso & (PLACES.normals[:, 1] > 0.3))
     assert places[ahead].median() == 255
     assert places[behind].max() == 0
-    made, _, _ = laid([photo])
     assert set(lifted_ones.unique().tolist()) == {0, 255}
-    assert made.seen[made.off < 0.002].mean() > 0.95
+    assert (lifted_ones == 255).float().mean() > 0.7
     assert avatar.take(avatar.confidence > 0).confidence.min() > 0
 
 
