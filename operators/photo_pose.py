@@ -80,13 +80,15 @@ class LCA_OT_show_photo(PhotoOperator, bpy.types.Operator):
 
     def _pose(self, context: bpy.types.Context, obj: bpy.types.Object, avatar, pose) -> None:
         """Rig, face and gaze as in the photo; the rig's pelvis stays where it is."""
-        from ..scene.evaluate import binding_of
+        from ..scene.evaluate import bound_bones, pose_of, resting
         from ..scene.posing import can_be_posed, pose_rig
+        from ..scene.rest_pose import applied
 
-        rig, pairs = obj.lca.armature, tuple((p.joint, p.bone) for p in obj.lca.bone_map if p.bone)
+        rig, pairs, graph = obj.lca.armature, bound_bones(obj), context.evaluated_depsgraph_get()
         if can_be_posed(rig, pairs):
             turns = pose.fit((2, 2)).frames().turn
-            pose_rig(rig, context.evaluated_depsgraph_get(), binding_of(avatar, rig, pairs), pairs, turns)
+            now = pose_of(obj, avatar, graph)
+            pose_rig(rig, graph, now.binding, resting(avatar, now, applied(obj.data)), pairs, turns)
         else:
             self.report({"WARNING"}, BY_HAND)
         for name, value in zip(ARKIT_NAMES, pose.expression, strict=True):

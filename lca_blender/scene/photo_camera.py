@@ -10,13 +10,14 @@ from mathutils import Matrix
 from ..backend.body.rotations import nearest_rotation
 from ..backend.errors import UserError
 from .camera import OPENCV_FROM_OPENGL, Frame, intrinsics, view_matrix
-from .evaluate import joint_matrices
+from .evaluate import joint_matrices, pose_of
+from .rest_pose import applied
 
 
 def joints_in_world(obj: bpy.types.Object, avatar, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
     """Skinning matrices [J,4,4] of an avatar object, from the canonical pose to the world."""
     world = np.array(obj.evaluated_get(depsgraph).matrix_world, np.float64)
-    return world @ joint_matrices(obj, avatar, depsgraph)
+    return world @ joint_matrices(avatar, pose_of(obj, avatar, depsgraph), applied(obj.data))
 
 
 def place_camera(camera: bpy.types.Object, pose, joints: np.ndarray, heads: np.ndarray) -> None:

@@ -24,15 +24,17 @@ def pose_rig(
     rig: bpy.types.Object,
     depsgraph: bpy.types.Depsgraph,
     binding,
+    resting: np.ndarray,
     pairs: Sequence[tuple[str, str]],
     turns: np.ndarray,
 ) -> None:
     """Turns the bones of (joint, bone) pairs so that joints stand to the pelvis as turns [J,3,3] say, which
-    are rotations from the canonical pose in any axes. `binding`: the avatar's to this armature.
+    are rotations from the canonical pose in any axes. `binding`: the avatar's to this armature; resting
+    [J,4,4]: from the canonical pose to where its mesh rests.
     """
     names, rest = bone_names(rig), rest_matrices(rig)[:, :3, :3].astype(np.float64)
     channels = nearest_rotation(channel_matrices(rig, depsgraph)[:, :3, :3].astype(np.float64))
-    bound = nearest_rotation(binding.rest[:, :3, :3])
+    bound = nearest_rotation(resting[:, :3, :3].astype(np.float64))
     pelvis = channels[binding.bones[0]] @ bound[0] if binding.bones[0] >= 0 else bound[0]
     wanted: dict[int, np.ndarray] = {}  # by bone: its rotation from rest to pose
     for joint, bone in pairs:
