@@ -20,6 +20,8 @@ def avatar_from_photos(
     report_folder: str | Path | None = None,
     frames: int | None = None,
     poses: Mapping | None = None,
+    refine: bool = True,
+    first: Callable[[object], None] | None = None,
     **kind,
 ):
     """Creates the avatar of the person in the photos and films and writes it to `path`; returns it as read
@@ -28,9 +30,11 @@ def avatar_from_photos(
     `model` is a preset with bundled weights or a checkpoint, `encoder` a Sapiens checkpoint for models that
     need one; people and poses: which person to use, and poses that are given, as `read_photos` takes them;
     report_folder: where a report on every photo, with pictures, is written (`imaging.report`); frames: how
-    many of the films are used at most, 16 if not given (`imaging.loading`); `kind`: tokens, name and consent
-    as `create_avatar` takes them. What the photos do not show is in the avatar's warnings. Raises UserError,
-    or `Cancelled` when `cancelled()` became true; `path` is then unchanged.
+    many of the films are used at most, 16 if not given (`imaging.loading`); refine: brings the avatar closer
+    to the photos by gradients, which takes longer than all else; first: called with the avatar before it is
+    refined, when it is written to `path`; `kind`: tokens, name and consent as `create_avatar` takes them.
+    What the photos do not show is in the avatar's warnings. Raises UserError, or `Cancelled` when
+    `cancelled()` became true; `path` is then unchanged, or holds what `first` was called with.
     """
     from .avatar import Avatar
     from .imaging.correspondence import Estimator
@@ -43,22 +47,40 @@ def avatar_from_photos(
     require_writable(path)
     report(0.0, "Loading the model")
     network = load_model(model, encoder).to(device)
-    part = _part(report, 0.05, 0.5)
+    read = 0.2 if refine else 0.5
+    part = _part(report, 0.05, read)
     reading = read_photos(photos, Estimator(device), people, part, stopped, frames, poses)
     if report_folder is not None:
         write_report(photo_reports(reading), list(reading.remarks), Path(report_folder))
-    avatar = avatar_from_reading(reading, network, _part(report, 0.5, 0.97), stopped, **kind)
-    if stopped():
-        raise Cancelled
+
+    def written(avatar):
+        if stopped():
+            raise Cancelled
+        avatar.save(path)
+        return Avatar.load(path)
+
+    show = None if first is None else lambda avatar: first(written(avatar))
+    making = _part(report, read, 0.97)
+    avatar = avatar_from_reading(reading, network, making, stopped, refine=refine, first=show, **kind)
     report(0.97, "Writing the avatar")
-    avatar.save(path)
-    return Avatar.load(path)
+    return written(avatar)
 
 
-def avatar_from_reading(reading, network, progress=None, cancelled=None, tokens=None, anchors=None, **kind):
+def avatar_from_reading(
+    reading,
+    network,
+    progress=None,
+    cancelled=None,
+    tokens=None,
+    anchors=None,
+    refine=False,
+    first=None,
+    **kind,
+):
     """The avatar of the person in a `Reading`: on the person's surface, in the photos' colours, the network's
-    where no photo shows them. anchors: `place_anchors(network.config, tokens, attributes=False)`, to be
-    shared by many calls; `kind`: name and consent.
+    where no photo shows them. refine, first: as above, but nothing is written. anchors:
+    `place_anchors(network.config, tokens, attributes=False)`, to be shared by many calls; `kind`: name and
+    consent.
     """
     from .imaging.views import network_views
     from .likeness.assemble import person_avatar
@@ -68,13 +90,18 @@ def avatar_from_reading(reading, network, progress=None, cancelled=None, tokens=
     report = progress or (lambda fraction, message="": None)
     views = network_views(reading, network.config)
     anchors = anchors or place_anchors(network.config, tokens, attributes=False)
-    person = infer_person(views, network, anchors, _part(report, 0.0, 0.6), cancelled, **kind)
+    made = 0.2 if refine else 0.6
+    person = infer_person(views, network, anchors, _part(report, 0.0, made), cancelled, **kind)
     if cancelled is not None and cancelled():
         raise Cancelled
-    report(0.6, "Sampling the photos' colours")
     pairs = zip(reading.found, reading.photos, strict=True)
     photos = [FittedPhoto.of(found.seen, found.fit, photo.name) for found, photo in pairs]
-    return with_thumbnail(person_avatar(photos, person))
+    report(made, "Laying the photos on the body")
+    if not refine:
+        return with_thumbnail(person_avatar(photos, person))
+    if first is not None:
+        first(with_thumbnail(person_avatar(photos, person)))
+    return with_thumbnail(person_avatar(photos, person, _part(report, 0.3, 1.0)))
 
 
 def _part(report: Callable[..., None], start: float, end: float) -> Callable[..., None]:

@@ -2,14 +2,17 @@
 """Creates an avatar from photos and films: the file beside the .blend, the object at the 3D cursor."""
 
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import bpy
-from bpy.props import CollectionProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, IntProperty, StringProperty
 
 from ..backend.errors import UserError
 from ..backend.imaging.accepted import KEEP
 from ..backend.jobs import Target
 from ..preferences import preferences, torch_device
+from ..scene.avatar_data import avatar_path, is_avatar
+from ..scene.avatar_object import change_avatar
 from .added import add_avatar
 from .common import SaveDialog, beside_blend, need_torch, writable
 from .photo_pose import given_poses
@@ -48,7 +51,14 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
         min=1,
         max=KEEP,
     )
+    refine: BoolProperty(
+        name="Refine",
+        description="Bring the avatar closer to the photos after it is first shown; takes up to some minutes",
+        default=True,
+    )
     filter_glob: StringProperty(default=f"*{SUFFIX}", options={"HIDDEN"})
+    _first: SimpleQueue | None = None
+    _shown = ""  # name of the object that stands for the avatar while it is refined
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         if not self.filepath and not bpy.data.filepath and not bpy.app.background:
@@ -66,22 +76,38 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
         path = self._path(photos)
         model = bpy.path.abspath(self.model or preferences().model) or "starter"
         device, people, folder = torch_device(), chosen_people(context.scene), report_folder()
-        frames, poses = self.frames, given_poses(context.scene)
+        frames, poses, refine = self.frames, given_poses(context.scene), self.refine
+        self._first = SimpleQueue()
+        first = self._first.put if self.in_background else None
 
         def work(progress, cancelled):
             from ..backend.from_photos import avatar_from_photos
 
             avatar = avatar_from_photos(
                 photos, path, model, device, progress, cancelled, people=people, report_folder=folder,
-                frames=frames, poses=poses,
+                frames=frames, poses=poses, refine=refine, first=first,
             )  # fmt: skip
             return path, avatar, folder
 
+        self._written = path
         return work
+
+    def tick(self, context: bpy.types.Context) -> None:
+        """Shows the avatar as soon as there is one; it is refined further."""
+        try:
+            avatar = self._first.get_nowait()
+        except Empty:
+            return
+        self._shown = add_avatar(context, avatar, self._written).name
+        self.changed = True
 
     def finish(self, context: bpy.types.Context, result) -> None:
         path, avatar, folder = result
-        obj = add_avatar(context, avatar, path)
+        obj = bpy.data.objects.get(self._shown)
+        if obj is not None and is_avatar(obj) and avatar_path(obj) == path:
+            change_avatar(obj, avatar, path)
+        else:
+            obj = add_avatar(context, avatar, path)
         show_report(context.scene, folder)
         count = len(avatar.means)
         self.report({"INFO"}, f"{obj.name}: {count:,} Gaussians, written to {path.name}")

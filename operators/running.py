@@ -17,11 +17,17 @@ class LongWork:
     `prepare(context)` checks the input and returns target(progress, cancelled), which runs on the worker
     thread and must not touch bpy; `finish(context, result)` changes the scene, on the main thread, after the
     target has succeeded. An operator that asks something first overrides `invoke` with its dialog, which
-    then calls `execute`.
+    then calls `execute`. One that shows something before the end does so in `tick(context)`, called on the
+    main thread while the job runs in the background (`in_background`), and sets `changed`.
     """
 
+    in_background = False
+    changed = False
     _job: jobs.Job | None = None
     _timer: bpy.types.Timer | None = None
+
+    def tick(self, context: bpy.types.Context) -> None:
+        pass
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -36,6 +42,7 @@ class LongWork:
     def execute(self, context: bpy.types.Context) -> set[str]:
         """From the window, directly or after a dialog, a job in the background; from a script, to the end."""
         background = self.options.is_invoke and not bpy.app.background and context.window is not None
+        self.in_background = background
         try:
             target = self.prepare(context)
             if not background:
@@ -58,10 +65,12 @@ class LongWork:
             self._job.cancel()
         elif event.type != "TIMER":
             return {"PASS_THROUGH"}
+        self.tick(context)
         if not self._job.ended:
             self._show(context)
             return {"PASS_THROUGH"}
-        return self._end(context)
+        ended = self._end(context)
+        return {"FINISHED"} if self.changed else ended  # else Blender keeps no undo step
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Called by Blender when it closes the window or the file."""
@@ -73,7 +82,8 @@ class LongWork:
         job = self._job
         self._clear(context)
         if job.state == jobs.CANCELLED:
-            self.report({"INFO"}, f"{self.bl_label} was stopped; nothing was changed.")
+            kept = "what it had shown was kept" if self.changed else "nothing was changed"
+            self.report({"INFO"}, f"{self.bl_label} was stopped; {kept}.")
             return {"CANCELLED"}
         if job.state == jobs.FAILED:
             return refuse(self, context, job.error)

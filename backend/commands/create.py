@@ -29,6 +29,7 @@ def add(subparsers) -> None:
     )
     p.add_argument("--out", type=Path, required=True)
     add_network(p)
+    p.add_argument("--draft", action="store_true", help="do not refine the avatar: sooner there, less sharp")
     p.add_argument("--device", default="cpu", help="torch device of the network (default: cpu)")
     p.add_argument("--tokens", type=int)
     p.add_argument("--name", default="Avatar")
@@ -64,7 +65,7 @@ def run(args) -> None:
     avatar = avatar_from_photos(
         photos, args.out, args.model, device=args.device, progress=progress, encoder=args.encoder,
         tokens=args.tokens, name=args.name, consent=args.consent, people=_people(args.person),
-        report_folder=args.report, frames=args.frames,
+        report_folder=args.report, frames=args.frames, refine=not args.draft,
     )  # fmt: skip
     for warning in avatar.header["warnings"]:
         say(warning)

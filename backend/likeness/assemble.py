@@ -3,6 +3,7 @@
 photo shows anything the template's places, on the person's surface, in the photos' or the network's colours.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,15 +16,19 @@ from ..body.template import EYEBALL, load_template
 from ..decoder import CHANGES
 from ..model.create import NetworkPerson
 from ..quaternions import matrix_to_quaternion, with_positive_w
+from .align import aligned
 from .choice import best_photos, tones
 from .colours import blended, completed, look_at
-from .lifted import ACROSS, Lifted, lifted_pixels
+from .lifted import ACROSS, OFF, Lifted, lifted_pixels
 from .mirrored import mirror_remarks
 from .photo import FittedPhoto, cofactors
 from .places import Places, load_places
+from .refine import refined
 from .surface import person_surface
 
 OPACITY = 0.95
+ROUNDS = 2  # of bringing several photos into agreement, each with the colours of the last
+ALIGNING = 0.5  # of the time of refining several photos
 LOOSEST = 0.02  # metres that the network's clothes are believed to stand off
 # Standard deviations along the surface, of the sixth neighbour's distance, and across it. 0.45 to 0.55 are
 # as near to photos (21.2 dB, five photos), the least a tenth sharper; at 0.38 what lies behind shines
@@ -38,14 +43,27 @@ BENEATH_FACE, BENEATH = 0.0025, 0.005
 FINEST = 0.002  # metres: the least size of a pixel in telling whether places lie beneath
 
 
-def person_avatar(photos: list[FittedPhoto], person: NetworkPerson) -> Avatar:
-    """The avatar of fitted photos; `person` is what the network made of them."""
+def person_avatar(
+    photos: list[FittedPhoto],
+    person: NetworkPerson,
+    refining: Callable[..., None] | None = None,
+) -> Avatar:
+    """The avatar of fitted photos; `person` is what the network made of them. refining: where given, several
+    photos are brought into agreement first, and the photos' pixels to what the photos show at the end; it is
+    called with the fraction done of that and a message, and may raise to end it.
+    """
     places, template = load_places(), load_template()
     at_rest, children = person.at_rest.numpy(), person.anchors.children.numpy()
     nearest = cKDTree(children.reshape(-1, 3)).query(places.positions, k=NEAREST, workers=-1)
     offsets = person.canonical.offsets[0].numpy() + at_rest[..., 3:6].reshape(-1, 3)
     usual = np.clip((_mean(offsets, *nearest) * places.normals).sum(1), -LOOSEST, LOOSEST)
     surface = person_surface(places, photos, usual)
+    made = person.canonical.colors[0].numpy() + at_rest[..., :3].reshape(-1, 3)
+    for number in range(ROUNDS if refining and len(photos) > 1 else 0):
+        report = _part(
+            refining, "Bringing the photos into agreement", ALIGNING * number / ROUNDS, ALIGNING / ROUNDS
+        )
+        photos, surface = _aligned(places, photos, surface, _mean(made, *nearest), report)
     normals = moved_normals(places, surface)
     scales = place_scales(places, surface)
     posed = [photo.pose(places, surface, normals) for photo in photos]
@@ -53,10 +71,9 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson) -> Avatar:
     looks = [look_at(places, *pair, sizes) for pair in zip(photos, posed, strict=True)]
     remarks = mirror_remarks(places, looks, [photo.name for photo in photos])
     mean, trust = blended(places, looks)
-    made = person.canonical.colors[0].numpy() + at_rest[..., :3].reshape(-1, 3)
     color = completed(places, mean, trust, _mean(made, *nearest))
-    best, toned = best_photos(places, photos, looks), tones(places, looks, mean)
-    lifted = lifted_pixels(places, photos, posed, sizes, best, toned)
+    (best, leading), toned = best_photos(places, photos, looks), tones(places, looks, mean)
+    lifted = lifted_pixels(places, photos, posed, sizes, best, leading, toned)
     added = _gaussians(places, lifted)
     surface = _beneath(places, surface, normals, lifted.means, added.scales.max(1) / ACROSS)
     token, slot = np.divmod(nearest[1][:, 0], children.shape[1])
@@ -65,7 +82,7 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson) -> Avatar:
     seen = (trust > 0.5) | (places.part > EYEBALL)
     changes = np.where(seen[:, None], 0, at_rest[token, slot])  # are there already, as the network means them
     quats = _quaternions(surface_frames(normals))
-    return Avatar(
+    avatar = Avatar(
         joint_names=tuple(template.joint_names),
         joint_parents=template.joint_parents,
         joint_heads=template.joint_heads,
@@ -87,6 +104,29 @@ def person_avatar(photos: list[FittedPhoto], person: NetworkPerson) -> Avatar:
         decoder=decoder,
         header={**person.header, "warnings": [*person.header["warnings"], *remarks]},
     )
+    if refining is None:
+        return avatar
+    source = np.concatenate([np.full(len(places), -1), lifted.source])
+    loose = np.concatenate([np.zeros(len(places)), lifted.off]) > OFF
+    toned = [np.concatenate([tone, tone[lifted.place]]) for tone in toned]
+    start = ALIGNING if len(photos) > 1 else 0.0
+    report = _part(refining, "Refining the avatar", start, 1 - start)
+    return refined(avatar, photos, source, loose, toned, report)
+
+
+def _part(report: Callable[..., None], message: str, start: float, length: float) -> Callable[[float], None]:
+    return lambda fraction: report(start + length * fraction, message)
+
+
+def _aligned(places: Places, photos: list[FittedPhoto], surface: np.ndarray, fallback: np.ndarray, report):
+    """Photos with better fits, and the surface, moved where they agree on it."""
+    normals = moved_normals(places, surface)
+    sizes = place_scales(places, surface)[:, 0] / TANGENT
+    posed = [photo.pose(places, surface, normals) for photo in photos]
+    looks = [look_at(places, *pair, sizes) for pair in zip(photos, posed, strict=True)]
+    mean, trust = blended(places, looks)
+    color = fallback + trust[:, None] * (mean - fallback)
+    return aligned(places, photos, surface, sizes, color, report)
 
 
 class _Added(NamedTuple):

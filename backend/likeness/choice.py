@@ -18,30 +18,37 @@ PARTS = (  # joints whose places are shown by one photo where possible
     *((f"{limb}.{side}",) for side in "LR" for limb in ("upper_arm", "forearm", "thigh", "shin")),
 )
 FACE = len(PARTS) + 1  # number of the face among the parts
-LEADING = 3  # power of a photo's share of a part's best weights
+ENOUGH = 0.3  # of the best weight, from which the photo that leads a part of the body is taken
 SMOOTHINGS = 6
 LEAST_AREA = 0.003  # square metres that a photo shows in one piece
 EVERY, ABOUT = 8, 24  # places that a tone is the mean over: of every eighth, so many about a place
 
 
-def best_photos(places: Places, photos: list[FittedPhoto], looks: list[Look]) -> np.ndarray:
-    """[N] number of the photo that shows each place best, -1 where none is to be taken."""
+def best_photos(places: Places, photos: list[FittedPhoto], looks: list[Look]):
+    """[N] number of the photo that shows each place best, -1 where none is to be taken; and [N] of the photo
+    that shows most of its part of the body.
+    """
     if len(looks) == 1:  # a pixel may lie nearest to a place that is hidden, as behind an ear
-        return np.zeros(len(places), np.int64)
+        return np.zeros(len(places), np.int64), np.zeros(len(places), np.int64)
     weight = np.stack([look.weight for look in looks])
-    part = _parts(places)
-    lead = np.ones_like(weight)
+    smooth = weight
+    for _ in range(SMOOTHINGS):
+        smooth = (smooth + smooth[:, places.neighbours].mean(2)) / 2
+    part, most = _parts(places), smooth.max(0)
+    everywhere = (weight / np.maximum(weight.max(0), 1e-12)) @ places.spacing**2
+    best, leading = np.full(len(places), -1), np.zeros(len(places), np.int64)
     for number in range(part.max() + 1):
-        here = part == number
+        here = np.flatnonzero(part == number)
         total = weight[:, here].sum(1)
         if number == FACE:
             total *= [photo.plainness for photo in photos]
-        lead[:, here] = (total / max(total.max(), 1e-12))[:, None] ** LEADING
-    score = weight * lead
-    for _ in range(SMOOTHINGS):
-        score = (score + score[:, places.neighbours].mean(2)) / 2
-    best = np.where(weight.max(0) > 0, score.argmax(0), -1)
-    return _without_islands(places, best, weight > 0)
+        elif total[everywhere.argmax()] > ENOUGH * total.max():
+            total[everywhere.argmax()] = np.inf
+        leading[here] = total.argmax()
+        for view in np.argsort(total):
+            shown = (weight[view, here] > 0) & (smooth[view, here] >= ENOUGH * most[here])
+            best[here[shown]] = view
+    return _without_islands(places, best, weight > 0), leading
 
 
 def _without_islands(places: Places, best: np.ndarray, seen: np.ndarray) -> np.ndarray:

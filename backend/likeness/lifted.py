@@ -45,7 +45,8 @@ OTHER_COLOR, BEFORE = 0.12, 0.005
 class Lifted:
     """n Gaussians in the mean canonical space: means [n,3], covariances [n,3,3], colors [n,3],
     opacities [n] of the photo's matte, skin_indices uint8 and skin_weights [n,8]; place [n]: the nearest
-    place; off [n]: metres from it; seen [n] bool: the photo shows it, as it does not the back of a cushion.
+    place; off [n]: metres from it; seen [n] bool: the photo shows it, as it does not the back of a cushion;
+    source [n]: number of the photo.
     """
 
     means: np.ndarray
@@ -57,6 +58,7 @@ class Lifted:
     place: np.ndarray
     off: np.ndarray
     seen: np.ndarray
+    source: np.ndarray
 
     def __len__(self) -> int:
         return len(self.means)
@@ -66,8 +68,8 @@ class Lifted:
 
     @classmethod
     def none(cls) -> "Lifted":
-        shapes = (3,), (3, 3), (3,), (), (KEPT,), (KEPT,), (), (), ()
-        kinds = (*[np.float32] * 4, np.uint8, np.float32, np.int64, np.float32, bool)
+        shapes = (3,), (3, 3), (3,), (), (KEPT,), (KEPT,), (), (), (), ()
+        kinds = (*[np.float32] * 4, np.uint8, np.float32, np.int64, np.float32, bool, np.int64)
         return cls(*(np.zeros((0, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True)))
 
     @classmethod
@@ -81,10 +83,13 @@ def lifted_pixels(
     posed: list[Posed],
     sizes: np.ndarray,
     best: np.ndarray,
+    leading: np.ndarray,
     tones: list[np.ndarray],
 ) -> Lifted:
     """All photos' pixels. sizes [N] metres: the places'; best [N]: the photo that shows each place best, -1
-    where none does; tones: [N,3] for each photo, what its colours lack to those of all.
+    where none does; leading [N]: the one that shows most of its part of the body,
+    whose pixels off the surface are taken; tones: [N,3] for each photo, what its colours lack to those of
+    all.
     """
     sources = []
     for number, (photo, at) in enumerate(zip(photos, posed, strict=True)):
@@ -95,7 +100,7 @@ def lifted_pixels(
                 sources.append(_Source(number, photo, at, window, shape, *trees))
     parts = []
     for source in sources:
-        made = _source_pixels(places, source, best == source.number)
+        made = _source_pixels(places, source, best == source.number, leading == source.number)
         tone = tones[source.number]
         made = replace(made, colors=np.clip(made.colors + tone[made.place], 0, 1))
         others = [other for other in sources if other.photo is not source.photo]
@@ -116,7 +121,7 @@ class _Source:
     sparse: cKDTree
 
 
-def _source_pixels(places: Places, source: _Source, own: np.ndarray) -> Lifted:
+def _source_pixels(places: Places, source: _Source, own: np.ndarray, off: np.ndarray) -> Lifted:
     """own [N] bool: the places whose pixels on the surface are taken."""
     window, shape = source.window, source.shape
     beyond, lifted = shape.beyond, window.lifted
@@ -128,13 +133,13 @@ def _source_pixels(places: Places, source: _Source, own: np.ndarray) -> Lifted:
     for side, hand in zip(("left", "right"), places.hands, strict=True):
         if source.photo.seen.hands[side] is None:  # its fingers lie anywhere
             shown &= hand < BARE
-    bare = ((places.face < BARE) | (source.photo.warp is not None)) & (places.ends < BARE)
+    bare = ((places.face < BARE) | (source.photo.warp is not None)) & (places.ends < BARE) & off
     return Lifted.joined(
         [
             _laid(places, source, shape.front, lifted & beyond, shown=bare, wider=CLOSED),
             _laid(places, source, shape.front, lifted & ~beyond, shown=shown),
             _hidden(_laid(places, source, shape.back, back, BACK_STEP, bare, wider=CLOSED)),
-            _hidden(_laid(places, source, shape.under, under, BACK_STEP, colors=shape.source, wider=CLOSED)),
+            _hidden(_laid(places, source, shape.under, under, BACK_STEP, off, shape.source, CLOSED)),
         ]
     )
 
@@ -216,8 +221,8 @@ def _canonical(places: Places, source: _Source, made: _Made) -> Lifted:
     covariances = back @ made.covariances @ back.transpose(0, 2, 1)
     colors = made.colors.astype(np.float32)
     look = colors, made.opacities
-    shown = np.ones(len(means), bool)
-    return Lifted(means.astype(np.float32), covariances, *look, indices, weights, place, off, shown)
+    shown, number = np.ones(len(means), bool), np.full(len(means), source.number)
+    return Lifted(means.astype(np.float32), covariances, *look, indices, weights, place, off, shown, number)
 
 
 def _skinning(places: Places, tree: cKDTree, made: _Made) -> tuple[np.ndarray, np.ndarray]:

@@ -96,7 +96,7 @@ def outline_moves(places: Places, photos: list[FittedPhoto], surface: np.ndarray
     free = ((held < 0.5) | (wanted < 0)) & ~landed  # what else reaches out of the matte comes in
     weight, wanted, hold = weight * free, wanted * free, HOLD * held * ((wanted >= 0) | landed)
     keep = KEEP + (KEEP_HAIR - KEEP) * places.scalp[some] + HOLD * places.ends[some]
-    laplacian, scale = _laplacian(places.positions[some], places.normals[some])
+    laplacian, scale = graph_laplacian(places.positions[some], places.normals[some])
     system = sparse.diags(weight + keep + hold) + STIFFNESS / scale**2 * (laplacian @ laplacian)
     moves = spsolve(system.tocsc(), wanted + keep * usual[some] * (1 - held))
     distance, nearest = cKDTree(places.positions[some]).query(places.positions, k=6, workers=1)
@@ -104,7 +104,7 @@ def outline_moves(places: Places, photos: list[FittedPhoto], surface: np.ndarray
     return ((moves[nearest] * share).sum(1) / share.sum(1)).astype(np.float32)
 
 
-def _laplacian(points: np.ndarray, normals: np.ndarray, count: int = 10):
+def graph_laplacian(points: np.ndarray, normals: np.ndarray, count: int = 10):
     """Graph Laplacian [n,n] of near points whose normals agree, and its median diagonal."""
     distance, nearest = cKDTree(points).query(points, k=count + 1, workers=1)
     distance, nearest = distance[:, 1:], nearest[:, 1:]

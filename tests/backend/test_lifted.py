@@ -37,7 +37,8 @@ def laid(photos, best=None):
     sizes = place_scales(PLACES, surface)[:, 0] / 0.5
     posed = [photo.pose(PLACES, surface, normals) for photo in photos]
     best = np.zeros(len(PLACES), int) if best is None else best
-    return lifted.lifted_pixels(PLACES, photos, posed, sizes, best, TONES), posed, sizes
+    leading = np.zeros(len(PLACES), int)
+    return lifted.lifted_pixels(PLACES, photos, posed, sizes, best, leading, TONES), posed, sizes
 
 
 def in_camera(made, photo):
@@ -141,7 +142,7 @@ def looked(*weights):
     """The best photos of looks with these weights [N]."""
     color = np.zeros((len(PLACES), 3), np.float32)
     looks = [Look(color, weight.astype(np.float32)) for weight in weights]
-    return choice.best_photos(PLACES, [photo_of(standing())] * len(looks), looks)
+    return choice.best_photos(PLACES, [photo_of(standing())] * len(looks), looks)[0]
 
 
 def test_one_photo_shows_a_whole_face():
@@ -149,6 +150,25 @@ def test_one_photo_shows_a_whole_face():
     left = PLACES.positions[:, 0] > 0
     best = looked(np.ones(len(PLACES)), np.where(left, 1.05, 0.9))
     assert (best[PLACES.face > 0.2] == 0).all()
+
+
+def test_one_photo_shows_a_whole_garment_where_all_show_it_alike():
+    rng = np.random.default_rng(0)
+    alike = [1 + 0.3 * rng.random(len(PLACES)) for _ in range(3)]
+    best = looked(*alike)
+    body = (PLACES.head < 0.1) & (PLACES.face < 0.1)
+    assert len(np.unique(best[body])) == 1
+    hidden = PLACES.positions[:, 0] > 0.05  # of the first photo, what others show
+    best = looked(np.where(hidden, 0, 1.2), np.ones(len(PLACES)))
+    assert (best[body & hidden] == 1).all()
+
+
+def test_what_stands_off_is_taken_of_the_photo_that_shows_most_of_the_part():
+    photo = photo_of(standing())
+    matte = ndimage.binary_dilation(photo.seen.matte > 0.5, iterations=8).astype(np.float32)
+    wide = photo_of(standing(), matte=matte)
+    made, _, _ = laid([wide, wide])
+    assert (made.source[made.off > 0.02] == 0).all()
 
 
 def test_small_pieces_are_taken_from_the_photo_around():

@@ -32,9 +32,13 @@ def test_escape_stops_the_work_and_changes_nothing(scene, endless):
     """The modal part, driven as a window would drive it."""
     said = []
     operator = SimpleNamespace(
-        bl_label="Create Avatar", report=lambda kind, text: said.append(text), _timer=None, _job=endless
+        bl_label="Create Avatar",
+        report=lambda kind, text: said.append(text),
+        changed=False,
+        _timer=None,
+        _job=endless,
     )
-    for name in ("_show", "_clear", "_end"):
+    for name in ("_show", "_clear", "_end", "tick"):
         setattr(operator, name, getattr(LongWork, name).__get__(operator))
     before = state()
     for passed in (event("TIMER"), event("ESC", "RELEASE"), event("LEFTMOUSE", "PRESS")):
@@ -44,6 +48,30 @@ def test_escape_stops_the_work_and_changes_nothing(scene, endless):
     assert state() == before
     assert endless.state == jobs.CANCELLED
     assert "stopped" in said[0]
+
+
+def test_what_was_shown_before_the_end_is_kept_when_the_work_is_stopped(scene, endless):
+    said = []
+    operator = SimpleNamespace(
+        bl_label="Create Avatar",
+        report=lambda kind, text: said.append(text),
+        changed=False,
+        _timer=None,
+        _job=endless,
+    )
+    for name in ("_show", "_clear", "_end"):
+        setattr(operator, name, getattr(LongWork, name).__get__(operator))
+
+    def tick(context):
+        if not operator.changed:
+            bpy.data.objects.new("Shown", None)
+            operator.changed = True
+
+    operator.tick = tick
+    assert LongWork.modal(operator, bpy.context, event("TIMER")) == {"PASS_THROUGH"}
+    assert LongWork.modal(operator, bpy.context, event("ESC", "PRESS")) == {"FINISHED"}  # an undo step
+    assert "Shown" in bpy.data.objects
+    assert said == ["Create Avatar was stopped; what it had shown was kept."]
 
 
 def test_running_work_is_known_in_every_scene_until_it_ends(scene, endless):

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photos' pixels, refined: nearer to their photo, and nothing else changed."""
+
+import numpy as np
+import torch
+from lca_blender.backend.likeness import refine
+from lca_blender.backend.likeness.assemble import person_avatar
+from lca_blender.backend.raster import rasterize
+from scipy import ndimage
+from test_lifted import patterned
+from test_likeness import PLACES, network_person, photo_of, standing
+
+
+def off(avatar, photo):
+    """Root mean square distance from the photo, inside the person."""
+    drawn = rasterize(avatar.drive(photo.signal()), photo.camera)["combined"][..., :3].numpy()
+    inner = ndimage.binary_erosion(photo.seen.matte > 0.99, iterations=2)
+    return float(np.sqrt(np.square(drawn - photo.seen.rgb)[inner].mean()))
+
+
+def test_a_refined_avatar_is_nearer_to_its_photo_and_the_same_elsewhere(monkeypatch):
+    monkeypatch.setattr(refine, "STEPS", 20)
+    photo, person, said = photo_of(standing(), rgb=patterned()), network_person(), []
+    before = person_avatar([photo], person)
+    after = person_avatar([photo], person, lambda fraction, message: said.append((fraction, message)))
+    assert off(after, photo) < 0.8 * off(before, photo)
+    part = slice(0, len(PLACES))
+    for name in ("colors", "opacities"):
+        assert torch.equal(getattr(after, name)[part], getattr(before, name)[part])
+    for name in ("means", "scales", "quats", "skin_weights"):
+        assert torch.equal(getattr(after, name), getattr(before, name))
+    hidden = (after.colors - before.colors).abs().amax(1)[len(PLACES) :] == 0
+    assert hidden.any()  # backs of cushions, which no photo shows
+    fractions = [fraction for fraction, _ in said]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0
+    assert fractions[-1] < 1
+    assert {message for _, message in said} == {"Refining the avatar"}
+
+
+def test_two_photos_do_not_repaint_each_others_pixels(monkeypatch):
+    """The second photo is of another colour: seen from the first, nothing turns to it."""
+    monkeypatch.setattr(refine, "STEPS", 20)
+    red, blue = np.full((640, 480, 3), (0.7, 0.3, 0.3)), np.full((640, 480, 3), (0.3, 0.3, 0.7))
+    photos = [
+        photo_of(standing(yaw=yaw), rgb=rgb.astype(np.float32)) for yaw, rgb in ((0.0, red), (2.6, blue))
+    ]
+    monkeypatch.setattr("lca_blender.backend.likeness.assemble.ROUNDS", 0)
+    before = person_avatar(photos, network_person())
+    after = person_avatar(photos, network_person(), lambda *_: None)
+    assert (after.colors.float() - before.colors.float()).abs().quantile(0.99) < 0.1
