@@ -112,8 +112,8 @@ class _Fit(NamedTuple):
 
 class _Scene(NamedTuple):
     """The drawn places, n of all: base [n,3], color [n,3], covariances [n,3,3], weights [n,J]; expressive
-    rows and deltas [52,3m]; some: places that carry the surface's move, hold [k,1] how free they are,
-    laplacian of them; near, share [N,BETWEEN] of all places among them, carried: those of the
+    rows and deltas [52,3m]; some: places that carry the surface's move, laplacian of them; hold [N,1]: how much of it each place
+    takes; near, share [N,BETWEEN] of all places among them, carried: those of the
     drawn places; free [J,1]: 1 for joints that turn; fits.
     """
 
@@ -124,7 +124,7 @@ class _Scene(NamedTuple):
     weights: Tensor
     expressive: tuple[Tensor, Tensor]
     some: np.ndarray
-    hold: Tensor
+    hold: np.ndarray
     laplacian: Tensor
     near: np.ndarray
     share: np.ndarray
@@ -143,6 +143,7 @@ class _Scene(NamedTuple):
         distance, near = cKDTree(places.positions[some]).query(places.positions, k=BETWEEN, workers=-1)
         share = np.exp(-np.square(distance / (distance[:, 2:3] + 1e-6)))
         share = (share / share.sum(1, keepdims=True)).astype(np.float32)
+        hold = (1 - np.clip(4 * places.face, 0, 1)).astype(np.float32)[:, None]
         laplacian, scale = graph_laplacian(places.positions[some], places.normals[some])
         number = np.full(len(places), -1)
         moved, deltas = places.expressive
@@ -159,11 +160,11 @@ class _Scene(NamedTuple):
             weights=_tensor(places.weight_matrix[rows].toarray()),
             expressive=(torch.from_numpy(expressive), deltas),
             some=some,
-            hold=_tensor(1 - np.clip(4 * places.face[some], 0, 1))[:, None],
+            hold=hold,
             laplacian=_sparse(laplacian / scale),
             near=near,
             share=share,
-            carried=(torch.from_numpy(near[rows].ravel()), _tensor(share[rows])),
+            carried=(torch.from_numpy(near[rows].ravel()), _tensor((share * hold)[rows])),
             free=free,
             fits=[_fit(places, photo, rows) for photo in photos],
         )
@@ -200,7 +201,7 @@ class _Scene(NamedTuple):
         """[n,3] in the photo's camera axes, as wide as a camera of the unmoved focal length shows them."""
         fit = self.fits[number]
         near, share = self.carried
-        moved = (moves.surface * self.hold).index_select(0, near).view(*share.shape, 3)
+        moved = moves.surface.index_select(0, near).view(*share.shape, 3)
         points = self.base + (moved * share[..., None]).sum(1)
         expression = (fit.expression + moves.expression[number]).clamp(0, 1)
         rows, deltas = self.expressive
@@ -215,8 +216,8 @@ class _Scene(NamedTuple):
 
     @torch.no_grad()
     def result(self, moves: _Moves, photos: list[FittedPhoto], surface: np.ndarray):
-        moved = (moves.surface * self.hold).numpy()[self.near]
-        surface = surface + (moved * self.share[..., None]).sum(1)
+        moved = moves.surface.numpy()[self.near]
+        surface = surface + self.hold * (moved * self.share[..., None]).sum(1)
         made = []
         for n, (photo, fit) in enumerate(zip(photos, self.fits, strict=True)):
             turns = fit.rotations + moves.turns[n] * self.free

@@ -275,12 +275,13 @@ def _without_specks(lifted: Lifted) -> Lifted:
 
 
 def _consistent(places: Places, lifted: Lifted, others: list[_Source], tones: list[np.ndarray]) -> np.ndarray:
-    """[n] bool: on the surface, or where no other photo shows the background, or a surface of another colour
-    behind it.
+    """[n] bool: on the surface, or where fewer than half of the other photos show the background, or a surface
+    of another colour behind it.
     """
     keep = np.ones(len(lifted), bool)
     far = np.flatnonzero(lifted.off > APART * places.spacing[lifted.place])
     rows = lifted.take(far)
+    against, framing = np.zeros((2, max((other.number + 1 for other in others), default=0), len(far)), bool)
     for other in others if len(far) else ():
         points = _posed(places, rows, other.photo)
         camera, shape = other.window.camera, other.shape
@@ -290,7 +291,9 @@ def _consistent(places: Places, lifted: Lifted, others: list[_Source], tones: li
         seen = other.window.rgb[at] + tones[other.number][rows.place]
         differs = np.abs(seen - rows.colors).mean(1) > OTHER_COLOR
         before = points[:, 2] < shape.front[at] + BEFORE
-        keep[far[empty | inside & differs & before & ~shape.beyond[at]]] = False
+        framing[other.number] |= framed
+        against[other.number] |= empty | inside & differs & before & ~shape.beyond[at]
+    keep[far] = against.sum(0) < np.maximum(0.5 * framing.sum(0), 1)
     return keep
 
 

@@ -13,7 +13,7 @@ from .photo import FittedPhoto, Posed
 from .places import Places
 
 PIXELS = {"body": 90_000, "head": 80_000}  # at most, of one photo
-SHARED = 0.35  # power of the number of photos by which each has fewer: of many a part of each is used
+SHARED = 0.15  # power of the number of photos by which each has fewer: of many a part of each is used
 FINER = 1.15  # times the body's scale, from which the head is worth a window of its own
 ABOUT_HEAD = 0.25  # of the head's height, about it
 # Pixels: standard deviation of what Gaussians of one pixel draw; rounds that undo this blur.
