@@ -99,7 +99,9 @@ class _Moves(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """A photo's fit as tensors; ties: rows of the drawn places that are held, and pixels [n,2] where."""
+    """A photo's fit as tensors; free [J,1] is 1 for joints that may turn, loose for the camera; ties: rows of
+    the drawn places that are held, and pixels [n,2] where.
+    """
 
     rotations: Tensor
     translation: Tensor
@@ -107,14 +109,16 @@ class _Fit(NamedTuple):
     gaze: Tensor
     heads: np.ndarray
     K: Tensor
+    free: Tensor
+    loose: float
     ties: tuple[Tensor, Tensor, float] | None
 
 
 class _Scene(NamedTuple):
     """The drawn places, n of all: base [n,3], color [n,3], covariances [n,3,3], weights [n,J]; expressive
-    rows and deltas [52,3m]; some: places that carry the surface's move, laplacian of them; hold [N,1]: how much of it each place
-    takes; near, share [N,BETWEEN] of all places among them, carried: those of the
-    drawn places; free [J,1]: 1 for joints that turn; fits.
+    rows and deltas [52,3m]; some: places that carry the surface's move, laplacian of them;
+    hold [N,1]: how much of it each place takes; near, share [N,BETWEEN] of all places among them, carried:
+    those of the drawn places; fits.
     """
 
     rows: np.ndarray
@@ -129,7 +133,6 @@ class _Scene(NamedTuple):
     near: np.ndarray
     share: np.ndarray
     carried: tuple[Tensor, Tensor]
-    free: Tensor
     fits: list[_Fit]
 
     @classmethod
@@ -150,8 +153,6 @@ class _Scene(NamedTuple):
         number[moved] = np.arange(len(moved))
         expressive = np.flatnonzero(number[rows] >= 0)
         deltas = _tensor(deltas[:, number[rows[expressive]]]).reshape(len(deltas), -1)
-        free = torch.zeros(len(load_template().joint_names), 1)
-        free[[0, *load_prior().joints.tolist()]] = 1
         return cls(
             rows=rows,
             base=_tensor(surface[rows]),
@@ -165,7 +166,6 @@ class _Scene(NamedTuple):
             near=near,
             share=share,
             carried=(torch.from_numpy(near[rows].ravel()), _tensor((share * hold)[rows])),
-            free=free,
             fits=[_fit(places, photo, rows) for photo in photos],
         )
 
@@ -206,13 +206,13 @@ class _Scene(NamedTuple):
         expression = (fit.expression + moves.expression[number]).clamp(0, 1)
         rows, deltas = self.expressive
         points = points.index_add(0, rows, (expression @ deltas).view(-1, 3))
-        turns = fit.rotations + moves.turns[number] * self.free
-        shift = fit.translation + moves.shift[number]
+        turns = fit.rotations + moves.turns[number] * fit.free
+        shift = fit.translation + fit.loose * moves.shift[number]
         transforms = joint_transforms(load_template(), turns, shift, joint_heads=fit.heads)
         transforms = apply_face_joints(transforms, expression, fit.gaze)
         matrix = (self.weights @ transforms[:, :3].reshape(len(transforms), 12)).view(-1, 3, 4)
         posed = (matrix[:, :, :3] @ points[..., None])[..., 0] + matrix[:, :, 3]
-        return torch.cat([posed[:, :2] * moves.focal[number].exp(), posed[:, 2:]], 1)
+        return torch.cat([posed[:, :2] * (fit.loose * moves.focal[number]).exp(), posed[:, 2:]], 1)
 
     @torch.no_grad()
     def result(self, moves: _Moves, photos: list[FittedPhoto], surface: np.ndarray):
@@ -220,12 +220,12 @@ class _Scene(NamedTuple):
         surface = surface + self.hold * (moved * self.share[..., None]).sum(1)
         made = []
         for n, (photo, fit) in enumerate(zip(photos, self.fits, strict=True)):
-            turns = fit.rotations + moves.turns[n] * self.free
+            turns = fit.rotations + moves.turns[n] * fit.free
             better = replace(
                 photo.fit,
                 local=rotation_matrices(turns).numpy().astype(np.float64),
-                translation=(fit.translation + moves.shift[n]).numpy().astype(np.float64),
-                focal=photo.fit.focal * float(moves.focal[n].exp()),
+                translation=(fit.translation + fit.loose * moves.shift[n]).numpy().astype(np.float64),
+                focal=photo.fit.focal * float((fit.loose * moves.focal[n]).exp()),
                 expression=(fit.expression + moves.expression[n]).clamp(0, 1).numpy().astype(np.float64),
             )
             made.append(FittedPhoto.of(photo.seen, better, photo.name))
@@ -241,7 +241,11 @@ def _fit(places: Places, photo: FittedPhoto, rows: np.ndarray) -> _Fit:
         wanted = posed.pixels[tied] + photo.warp(posed.pixels[tied])
         ties = (torch.from_numpy(tied), _tensor(wanted), float(photo.seen.face.size)) if len(tied) else None
     tensors = (_tensor(a) for a in (fit.rotations, fit.translation, fit.expression, fit.gaze))
-    return _Fit(*tensors, fit.joint_heads.astype(np.float32), _tensor(fit.K), ties)
+    free = torch.zeros(len(fit.local), 1)
+    if not fit.held:
+        free[[0, *load_prior().joints.tolist()]] = 1
+    heads = fit.joint_heads.astype(np.float32)
+    return _Fit(*tensors, heads, _tensor(fit.K), free, float(not fit.held), ties)
 
 
 def _tensor(values) -> Tensor:

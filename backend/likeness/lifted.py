@@ -275,8 +275,8 @@ def _without_specks(lifted: Lifted) -> Lifted:
 
 
 def _consistent(places: Places, lifted: Lifted, others: list[_Source], tones: list[np.ndarray]) -> np.ndarray:
-    """[n] bool: on the surface, or where fewer than half of the other photos show the background, or a surface
-    of another colour behind it.
+    """[n] bool: on the surface, or where fewer than half of the other photos show the background, or a
+    surface of another colour behind it.
     """
     keep = np.ones(len(lifted), bool)
     far = np.flatnonzero(lifted.off > APART * places.spacing[lifted.place])

@@ -70,6 +70,19 @@ def test_hair_that_photos_show_moves_the_surface_and_not_the_face(monkeypatch):
     assert np.abs(shape - bare)[PLACES.face > 0.5].max() < 1e-6
 
 
+def test_a_given_pose_stays(monkeypatch):
+    monkeypatch.setattr(align, "STEPS", 3)
+    fits = [standing(), standing(yaw=0.5)]
+    surface = fitted_surface(PLACES, fits[0])
+    photos = [taken(fit, surface) for fit in fits]
+    given = replace(moved(fits[1], **{"upper_arm.L": (0, 6, 0)}), held=True)
+    photos[1] = FittedPhoto.of(photos[1].seen, given)
+    (free, held), _ = align.aligned(PLACES, photos, surface, sizes_of(surface), COLOR)
+    np.testing.assert_allclose(held.fit.local, given.local, atol=1e-6)
+    np.testing.assert_allclose(held.fit.K, given.K)
+    assert np.abs(free.fit.local - fits[0].local).max() > 1e-4
+
+
 def test_the_same_photos_give_the_same_bits_and_a_report_may_end_it(monkeypatch):
     monkeypatch.setattr(align, "STEPS", 3)
     fits = [standing(), standing(yaw=0.5)]
