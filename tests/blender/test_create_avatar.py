@@ -30,7 +30,9 @@ def test_photos_become_an_avatar_in_the_scene(scene, tmp_path, model_file):
     scene.cursor.location = (1, 2, 0)
     bpy.ops.lca.add_photos(files=[{"name": photo.name} for photo in photos], directory=str(tmp_path))
     assert len(scene.lca.photos) == 3
-    result = bpy.ops.lca.create_avatar(filepath=str(tmp_path / "person.lca"), model=str(model_file))
+    result = bpy.ops.lca.create_avatar(
+        filepath=str(tmp_path / "person.lca"), model=str(model_file), refine=False
+    )
     assert result == {"FINISHED"}
     avatar = bpy.context.object
     assert tuple(avatar.location) == (1, 2, 0)
@@ -52,7 +54,7 @@ def test_the_avatar_is_written_beside_the_blend(scene, tmp_path, model_file):
     photos = write_photos(tmp_path, 1)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "film.blend"))
     for _ in range(2):
-        bpy.ops.lca.create_avatar(photos=[{"name": str(photos[0])}], model=str(model_file))
+        bpy.ops.lca.create_avatar(photos=[{"name": str(photos[0])}], model=str(model_file), refine=False)
     written = sorted(path.name for path in tmp_path.glob("*.lca"))
     assert len(written) == 2
     assert bpy.context.object.lca.filepath.startswith("//")
@@ -70,7 +72,7 @@ def test_the_save_dialog_leaves_the_listed_photos(scene, tmp_path, model_file):
     bpy.ops.lca.add_photos(files=[{"name": photo.name} for photo in photos], directory=str(tmp_path))
     answer = as_the_file_browser_fills(bpy.ops.lca.create_avatar, tmp_path / "ann.lca")
     assert "filepath" in answer
-    bpy.ops.lca.create_avatar(**answer, model=str(model_file))
+    bpy.ops.lca.create_avatar(**answer, model=str(model_file), refine=False)
     assert len(Avatar.load(tmp_path / "ann.lca").header["photos"]) == 2
 
 
@@ -81,6 +83,7 @@ def test_a_dot_in_the_name_replaces_no_other_avatar(scene, tmp_path, model_file)
         photos=[{"name": str(photos[0])}],
         filepath=str(tmp_path / "ann.v2"),
         model=str(model_file),
+        refine=False,
     )
     assert (tmp_path / "ann.lca").read_bytes() == b"somebody's work"
     assert Avatar.load(tmp_path / "ann.v2.lca")
@@ -94,6 +97,7 @@ def test_no_person_is_one_sentence_with_a_button(scene, tmp_path, model_file):
         photos=[{"name": str(photo)} for photo in photos],
         filepath=str(tmp_path / "person.lca"),
         model=str(model_file),
+        refine=False,
     )
     assert scene.lca.remedy_operator == "lca.add_photos"
     assert not (tmp_path / "person.lca").exists()
@@ -122,6 +126,7 @@ def test_a_folder_that_cannot_be_written_to_is_found_before_the_work(scene, tmp_
         photos=[{"name": str(photos[0])}],
         filepath=str(folder / "person.lca"),
         model=str(model_file),
+        refine=False,
     )
 
 
@@ -145,6 +150,7 @@ def test_too_many_photos_use_the_best_and_say_so(scene, tmp_path, model_file, mo
         photos=[{"name": str(photo)} for photo in photos],
         filepath=str(tmp_path / "person.lca"),
         model=str(model_file),
+        refine=False,
     )
     assert len(Avatar.load(tmp_path / "person.lca").header["photos"]) == 3
     assert "Of 5 photos" in bpy.context.object.lca.warnings
@@ -156,7 +162,7 @@ def test_who_is_meant_can_be_chosen(scene, tmp_path, model_file):
     Image.fromarray(both).save(tmp_path / "two.png")
     bpy.ops.lca.add_photos(files=[{"name": "two.png"}], directory=str(tmp_path))
     assert not bpy.ops.lca.choose_person.poll()
-    create = {"filepath": str(tmp_path / "person.lca"), "model": str(model_file)}
+    create = {"filepath": str(tmp_path / "person.lca"), "model": str(model_file), "refine": False}
     bpy.ops.lca.create_avatar(**create)
     photo = scene.lca.photos[0]
     assert "2 people" in bpy.context.object.lca.warnings
@@ -175,7 +181,9 @@ def test_a_film_and_photos_become_one_avatar(scene, tmp_path, model_file):
     """The film is one line of the list, with the pictures of its frames; frames add to the photos."""
     photo, film = write_photos(tmp_path, 1)[0], write_film(tmp_path / "ann.mp4")
     bpy.ops.lca.add_photos(files=[{"name": photo.name}, {"name": film.name}], directory=str(tmp_path))
-    bpy.ops.lca.create_avatar(filepath=str(tmp_path / "ann.lca"), model=str(model_file), frames=2)
+    bpy.ops.lca.create_avatar(
+        filepath=str(tmp_path / "ann.lca"), model=str(model_file), frames=2, refine=False
+    )
     listed = {Path(item.path).name: item for item in scene.lca.photos}
     assert {item.state for item in listed.values()} == {"USED"}
     used = len(Avatar.load(tmp_path / "ann.lca").header["photos"]) - 1
@@ -190,7 +198,12 @@ def test_a_person_of_a_film_can_be_chosen(scene, tmp_path, model_file):
     both = np.concatenate([astronaut(), astronaut()[:, ::-1]], 1)
     film = write_film(tmp_path / "two.mp4", 2, both)
     bpy.ops.lca.add_photos(files=[{"name": film.name}], directory=str(tmp_path))
-    create = {"filepath": str(tmp_path / "person.lca"), "model": str(model_file), "frames": 1}
+    create = {
+        "filepath": str(tmp_path / "person.lca"),
+        "model": str(model_file),
+        "frames": 1,
+        "refine": False,
+    }
     bpy.ops.lca.create_avatar(**create)
     (item,) = scene.lca.photos
     (left, _), (right, _) = json.loads(item.people)
@@ -204,7 +217,7 @@ def test_a_person_of_a_film_can_be_chosen(scene, tmp_path, model_file):
 def test_a_film_of_nobody_is_one_sentence(scene, tmp_path, model_file, monkeypatch):
     monkeypatch.setattr(following, "LOOKS", (1,))  # a wall is searched in every way
     film = write_film(tmp_path / "wall.mp4", 2, np.repeat(brick()[:240, :320, None], 3, -1))
-    create = {"filepath": str(tmp_path / "person.lca"), "model": str(model_file)}
+    create = {"filepath": str(tmp_path / "person.lca"), "model": str(model_file), "refine": False}
     fails("wall.mp4 shows no person", bpy.ops.lca.create_avatar, photos=[{"name": str(film)}], **create)
     (tmp_path / "text.mov").write_text("a film by nobody")
     broken = [{"name": str(tmp_path / "text.mov")}]
