@@ -18,7 +18,8 @@ from ..model.create import NetworkPerson
 from ..quaternions import matrix_to_quaternion, with_positive_w
 from .align import aligned
 from .choice import best_photos, tones
-from .colours import blended, completed, look_at
+from .colours import blended, look_at
+from .completion import Seen, completed
 from .lifted import ACROSS, OFF, Lifted, lifted_pixels
 from .mirrored import mirror_remarks
 from .photo import FittedPhoto, cofactors
@@ -71,9 +72,9 @@ def person_avatar(
     looks = [look_at(places, *pair, sizes) for pair in zip(photos, posed, strict=True)]
     remarks = mirror_remarks(places, looks, [photo.name for photo in photos])
     mean, trust = blended(places, looks)
-    color = completed(places, mean, trust, _mean(made, *nearest))
     (best, leading), toned = best_photos(places, photos, looks), tones(places, looks, mean)
     lifted = lifted_pixels(places, photos, posed, sizes, best, leading, toned)
+    color = completed(places, mean, trust, _mean(made, *nearest), _standing_off(places, lifted))
     added = _gaussians(places, lifted)
     surface = _beneath(places, surface, normals, lifted.means, added.scales.max(1) / ACROSS)
     token, slot = np.divmod(nearest[1][:, 0], children.shape[1])
@@ -127,6 +128,16 @@ def _aligned(places: Places, photos: list[FittedPhoto], surface: np.ndarray, fal
     mean, trust = blended(places, looks)
     color = fallback + trust[:, None] * (mean - fallback)
     return aligned(places, photos, surface, sizes, color, report)
+
+
+def _standing_off(places: Places, lifted: Lifted) -> Seen:
+    """What lifted pixels show off the surface, at the places beneath."""
+    rows = np.flatnonzero(lifted.off > OFF)
+    place, count = lifted.place[rows], len(places)
+    total = np.bincount(place, lifted.opacities[rows], count)
+    sums = [np.bincount(place, lifted.opacities[rows] * lifted.colors[rows, c], count) for c in range(3)]
+    color = np.stack(sums, 1) / np.maximum(total, 1e-6)[:, None]
+    return Seen(color.astype(np.float32), np.minimum(total, 1).astype(np.float32))
 
 
 class _Added(NamedTuple):

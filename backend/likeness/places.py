@@ -5,6 +5,7 @@ with a spacing of its own for face, head, hands and body (Lloyd 1982; Du, Faber 
 `python -m lca_blender.backend.likeness.places` computes them once; build.py does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
@@ -102,29 +103,29 @@ class Places:
     @cached_property
     def held(self) -> np.ndarray:
         """[N] 0..1: face, ears and neck."""
-        return np.clip(np.maximum.reduce([4 * self.face, self.ears, 2 * self._share(NECK)]), 0, 1)
+        return np.clip(np.maximum.reduce([4 * self.face, self.ears, 2 * self.share(NECK)]), 0, 1)
 
     @cached_property
     def head(self) -> np.ndarray:
         """[N] 0..1."""
-        return self._share(HEAD)
+        return self.share(HEAD)
 
     @cached_property
     def hands(self) -> tuple[np.ndarray, np.ndarray]:
         """[N] 0..1 of the left and the right hand."""
-        return tuple(self._share([n for n in HANDS if n.endswith(side)]) for side in (".L", ".R"))
+        return tuple(self.share([n for n in HANDS if n.endswith(side)]) for side in (".L", ".R"))
 
     @cached_property
     def ends(self) -> np.ndarray:
         """[N] 0..1: hands and feet."""
-        return np.clip(self._share(HANDS + FEET), 0, 1)
+        return np.clip(self.share(HANDS + FEET), 0, 1)
 
     @cached_property
     def scalp(self) -> np.ndarray:
         """[N] 0..1: where hair grows: on the head, not on face and ears, above or behind the head's joint."""
         joint = load_template().joint_heads[INDEX["head"]]
         behind = (self.positions - joint) @ np.array([0, 1, 1], np.float32)
-        head = np.clip(2 * self._share(("head", "neck2")) - 1, 0, 1)
+        head = np.clip(2 * self.share(("head", "neck2")) - 1, 0, 1)
         bare = np.clip(np.maximum(4 * self.face, self.ears), 0, 1)
         return head * (1 - bare) * np.clip(behind / HAIRLINE, 0, 1)
 
@@ -141,7 +142,7 @@ class Places:
         dense = self.weight_matrix.toarray()
         return dense / np.linalg.norm(dense, axis=1, keepdims=True)
 
-    def _share(self, joints: tuple[str, ...]) -> np.ndarray:
+    def share(self, joints: Sequence[str]) -> np.ndarray:
         """[N] skinning weight of some joints."""
         return (self.skin_weights * np.isin(self.skin_indices, [INDEX[n] for n in joints])).sum(1)
 
