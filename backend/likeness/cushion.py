@@ -3,13 +3,18 @@
 matte's edge, whose front and back stand for hair, hats and loose clothes.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy import ndimage
 
+from ..imaging.matting import mean_beside
 from ..raster import rasterize
+from .limbs import limb_of, limbs_seen
 from .photo import Posed
+from .places import COARSE, Places
 from .window import Window
 
 ROUND = 0.045  # metres from the matte's edge at which a cushion is thickest, and half of that thickness
@@ -18,39 +23,99 @@ RISE = 0.03  # metres from the surface's outline over which it becomes so thick
 THICK, FARTHER, BEHIND = 0.0025, 0.025, 0.002
 SMOOTH, ROUNDS = 0.012, 40  # metres and rounds of the means that carry depth beyond the outline
 
+LEANING = 0.03  # metres that depth beyond the outline differs at most from the surface's beside
+JOINED = 0.1  # metres on the template within which limbs are joined
+# Metres from another limb within which, and the distance of colours from the own limb's by which, a pixel is stray;
+# metres over which the limb's colour is averaged.
+BETWEEN, OTHER, COLOR_OVER = 0.08, 0.3, 0.02
+
 
 class DepthMap(NamedTuple):
     """front and back [h,w] metres from the camera, back = front on the surface; beyond [h,w] bool: beyond its
-    outline; under [h,w]: depth at which a cushion goes on behind the surface, 0 where none does, and source
+    outline, or of a limb that the surface does not show there; limb [h,w]: of `limbs.py`; stray [h,w] bool: between
+    limbs, and of neither's colour; under [h,w]: depth at which a cushion goes on behind the surface, 0 where none does, and source
     [2,h,w] the pixel (row, column) of the cushion that does; unit: metres that a pixel is wide.
     """
 
     front: np.ndarray
     back: np.ndarray
     beyond: np.ndarray
+    limb: np.ndarray
+    stray: np.ndarray
     under: np.ndarray
     source: np.ndarray
     unit: float
 
 
-def depth_map(posed: Posed, sizes: np.ndarray, window: Window) -> DepthMap | None:
+def depth_map(places: Places, posed: Posed, sizes: np.ndarray, window: Window) -> DepthMap | None:
     """Of the places `posed`, sizes [N] metres; None where none of them lies in the window."""
-    camera = window.camera
-    drawn = rasterize(posed.balls(sizes), camera, passes=("alpha", "depth"))
-    covered, front = drawn["alpha"].numpy() > 0.6, drawn["depth"].numpy()
+    balls, camera = posed.balls(sizes), window.camera
+    balls = replace(balls, colors=torch.from_numpy(places.positions.astype(np.float32)))
+    drawn = rasterize(balls, camera, passes=("combined", "alpha", "depth"))
+    alpha, front = drawn["alpha"].numpy(), drawn["depth"].numpy()
+    covered = alpha > 0.6
     if not covered.any():
         return None
-    outside, (row, column) = ndimage.distance_transform_edt(~covered, return_indices=True)
     unit = float(np.median(front[covered])) / camera.K[0, 0]
-    fixed = np.where(covered, front, front[row, column])
+    canonical = drawn["combined"][..., :3].numpy() / np.maximum(alpha, 1e-6)[..., None]
+    shown = np.full(covered.shape, -1)
+    shown[covered] = limb_of(places)[places.coarse_tree.query(canonical[covered], workers=-1)[1] * COARSE]
+    limb = limbs_seen(window.rgb, shown, front, window.matte, unit)
+    own = covered & (limb == shown)
+    source, outside, rival = _nearest_own(limb, own, canonical)
+    fixed = np.where(own, front, front[tuple(source)])
     middle, wide = fixed, max(5, int(SMOOTH / unit) | 1)
     for _ in range(ROUNDS):
-        middle = np.where(covered, fixed, ndimage.uniform_filter(middle, wide))
-    from_edge = unit * ndimage.distance_transform_edt(np.pad(window.matte > 0.5, 1, "edge"))[1:-1, 1:-1]
-    inward = np.minimum(from_edge, ROUND)
+        middle = np.where(own, fixed, ndimage.uniform_filter(middle, wide))
+    middle = np.clip(middle, fixed - LEANING, fixed + LEANING)
+    solid = np.pad((window.matte > 0.5) & ~_seams(limb, canonical[tuple(source)], ~own), 1, "edge")
+    inward = np.minimum(unit * ndimage.distance_transform_edt(solid)[1:-1, 1:-1], ROUND)
     half = np.sqrt(inward * (2 * ROUND - inward)) * np.minimum(outside * unit / RISE, 1)
-    under, source = _going_on(window.lifted & ~covered, middle, front, unit)
-    return DepthMap(middle - half, middle + half, ~covered, under, source, unit)
+    half = np.where(covered, 0, half)
+    under, going = _going_on(window.lifted & ~covered, middle, front, unit)
+    stray = ~covered & (rival * unit < BETWEEN) & _unlike(window.rgb, own, limb, source, unit)
+    return DepthMap(middle - half, middle + half, ~own, limb, stray, under, going, unit)
+
+
+def _nearest_own(limb: np.ndarray, own: np.ndarray, canonical: np.ndarray):
+    """Of each pixel the nearest [2,h,w] of its own limb's surface (row, column), how far it is, and how far the
+    surface of another limb is that is not joined to it there [h,w]: pixels.
+    """
+    source = np.stack(np.indices(limb.shape))
+    outside = np.zeros(limb.shape)
+    found = {}
+    for number in np.unique(limb[own]):
+        found[number] = ndimage.distance_transform_edt(~(own & (limb == number)), return_indices=True)
+        here = ~own & (limb == number)
+        source[:, here], outside[here] = found[number][1][:, here], found[number][0][here]
+    rival = np.full(limb.shape, np.inf)
+    at = canonical[tuple(source)]
+    for number, (apart, nearest) in found.items():
+        joined = np.linalg.norm(canonical[tuple(nearest)] - at, axis=-1) < JOINED
+        rival = np.where((limb != number) & ~joined, np.minimum(rival, apart), rival)
+    return source, outside, rival
+
+
+def _seams(limb: np.ndarray, at: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    """[h,w] bool: beside a pixel of another limb whose surface `at` [h,w,3] is not joined to this one's."""
+    seam = np.zeros(limb.shape, bool)
+    for first, second in (np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]):
+        apart = np.linalg.norm(at[first] - at[second], axis=-1) > JOINED
+        meet = apart & (limb[first] != limb[second])
+        seam[first] |= meet
+        seam[second] |= meet
+    return seam & beyond
+
+
+def _unlike(rgb: np.ndarray, own: np.ndarray, limb: np.ndarray, source: np.ndarray, unit: float) -> np.ndarray:
+    """[h,w] bool: of another colour than the own limb's surface beside."""
+    beside = np.zeros_like(rgb)
+    for number in np.unique(limb[own]):
+        here = limb == number
+        mean, _ = mean_beside(rgb, own & here, COLOR_OVER / unit)
+        beside[here] = mean[tuple(source)][here]
+    soft = ndimage.gaussian_filter(rgb, (2, 2, 0))
+    return np.linalg.norm(soft - beside, axis=-1) > OTHER
 
 
 def _going_on(beyond: np.ndarray, middle: np.ndarray, front: np.ndarray, unit: float):

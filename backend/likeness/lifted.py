@@ -4,6 +4,7 @@ it best; beyond the surface's outline, where hair and clothes are, on a cushion 
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from ..body.skinning import blend
 from .cushion import DepthMap, depth_map
+from .limbs import BODY, COUNT, limb_of
 from .photo import FittedPhoto, Posed
 from .places import Places
 from .window import Window, windows
@@ -93,9 +95,9 @@ def lifted_pixels(
     """
     sources = []
     for number, (photo, at) in enumerate(zip(photos, posed, strict=True)):
-        trees = cKDTree(at.points), cKDTree(at.points[::EVERY])
+        trees = LimbTree.of(at.points, limb_of(places)), cKDTree(at.points[::EVERY])
         for window in windows(places, photo, at, len(photos)):
-            shape = depth_map(at, sizes, window)
+            shape = depth_map(places, at, sizes, window)
             if shape is not None:
                 sources.append(_Source(number, photo, at, window, shape, *trees))
     parts = []
@@ -117,14 +119,36 @@ class _Source:
     posed: Posed
     window: Window
     shape: DepthMap
-    tree: cKDTree
+    tree: "LimbTree"
     sparse: cKDTree
+
+
+class LimbTree(NamedTuple):
+    """Points of each limb (`limbs.py`): their numbers and a tree of them, or None where there are too few."""
+
+    rows: list[np.ndarray]
+    trees: list[cKDTree | None]
+
+    @classmethod
+    def of(cls, points: np.ndarray, limb: np.ndarray) -> "LimbTree":
+        rows = [np.flatnonzero(limb == number) for number in range(COUNT)]
+        return cls(rows, [cKDTree(points[r]) if len(r) >= NEAR else None for r in rows])
+
+    def nearest(self, points: np.ndarray, limb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Distances and numbers [n,NEAR] of those points of a limb [n] that are nearest to points [n,3]."""
+        distance, near = np.full((len(points), NEAR), np.inf), np.zeros((len(points), NEAR), np.int64)
+        for rows, tree, number in zip(self.rows, self.trees, range(COUNT), strict=True):
+            here = np.flatnonzero(limb == number)
+            if tree is not None and len(here):
+                distance[here], found = tree.query(points[here], k=NEAR, workers=-1)
+                near[here] = rows[found]
+        return distance, near
 
 
 def _source_pixels(places: Places, source: _Source, own: np.ndarray, off: np.ndarray) -> Lifted:
     """own [N] bool: the places whose pixels on the surface are taken."""
     window, shape = source.window, source.shape
-    beyond, lifted = shape.beyond, window.lifted
+    beyond, lifted = shape.beyond, window.lifted & ~shape.stray
     coarse = np.zeros_like(lifted)
     coarse[::BACK_STEP, ::BACK_STEP] = True
     deep = shape.back > shape.front + shape.unit
@@ -152,15 +176,15 @@ def _laid(places, source, depth, pixels, step=1, shown=None, colors=None, wider=
     unit, window = source.shape.unit, source.window
     points = _points(window, depth)
     rows = np.flatnonzero(pixels)
-    distance, near = source.tree.query(points.reshape(-1, 3)[rows], k=NEAR, workers=-1)
-    if shown is not None:
-        good = shown[near[:, 0]]
-        rows, distance, near = rows[good], distance[good], near[good]
-    across, down = (_tangent(points, axis, unit).reshape(-1, 3)[rows] * (step * wider) for axis in (1, 0))
-    covariances = _covariances(across, down, unit * step)
     row, column = np.unravel_index(rows, pixels.shape)
     if colors is not None:
         row, column = colors[:, row, column]
+    distance, near = source.tree.nearest(points.reshape(-1, 3)[rows], source.shape.limb[row, column])
+    if shown is not None:
+        good = shown[near[:, 0]]
+        rows, distance, near, row, column = (a[good] for a in (rows, distance, near, row, column))
+    across, down = (_tangent(points, axis, unit).reshape(-1, 3)[rows] * (step * wider) for axis in (1, 0))
+    covariances = _covariances(across, down, unit * step)
     look = window.rgb[row, column], window.matte[row, column]
     return _canonical(places, source, _Made(points.reshape(-1, 3)[rows], covariances, *look, distance, near))
 
@@ -236,7 +260,9 @@ def _skinning(places: Places, tree: cKDTree, made: _Made) -> tuple[np.ndarray, n
         some = np.arange(0, len(places), EVERY)
         apart, wide = tree.query(made.points[far], k=WIDE, workers=-1)
         share = np.exp(-np.square((apart - apart[:, :1]) / REACH))
-        share *= np.where(_alike(places, made.near[far, 0], some[wide]) > ALIKE, 1, 1e-6)
+        limb, joined = limb_of(places), _alike(places, made.near[far, 0], some[wide]) > ALIKE
+        joined |= (limb[made.near[far, :1]] == BODY) & (limb[some[wide]] == BODY)  # as hair on head and shoulders
+        share *= np.where(joined, 1, 1e-6)
         part = np.clip((made.distance[far, :1] - OFF) / OVER, 0, 1)
         weights[far] += part * (_mixed(share, wide, known[some]) - weights[far])
     indices = np.argpartition(-weights, KEPT, axis=1)[:, :KEPT]

@@ -35,6 +35,7 @@ HAIRLINE = 0.03  # metres over which the scalp's lower edge fades
 FEET = ("foot.L", "toe.L", "foot.R", "toe.R")
 CANDIDATES, ROUNDS = 10, 14  # points a place, rounds of Lloyd's algorithm
 NEIGHBOURS = 8
+COARSE = 16
 TENSORS = {
     "triangle": ("I32", ("N",)),
     "barycentric": ("F32", ("N", 3)),
@@ -149,6 +150,11 @@ class Places:
     @cached_property
     def tree(self) -> cKDTree:
         return cKDTree(self.positions)
+
+    @cached_property
+    def coarse_tree(self) -> cKDTree:
+        """Of every `COARSE`-th place."""
+        return cKDTree(self.positions[::COARSE])
 
     @cached_property
     def expressive(self) -> tuple[np.ndarray, np.ndarray]:
