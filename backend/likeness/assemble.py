@@ -18,7 +18,7 @@ from ..model.create import NetworkPerson
 from ..quaternions import matrix_to_quaternion, with_positive_w
 from .align import aligned
 from .choice import best_photos, tones
-from .colours import blended, look_at
+from .colours import blended, certainty, look_at
 from .completion import Seen, completed
 from .lifted import ACROSS, OFF, Lifted, lifted_pixels
 from .mirrored import mirror_remarks
@@ -74,7 +74,8 @@ def person_avatar(
     mean, trust = blended(places, looks)
     (best, leading), toned = best_photos(places, photos, looks), tones(places, looks, mean)
     lifted = lifted_pixels(places, photos, posed, sizes, best, leading, toned)
-    color = completed(places, mean, trust, _mean(made, *nearest), _standing_off(places, lifted))
+    off = _standing_off(places, lifted)
+    color = completed(places, Seen(mean, trust), _mean(made, *nearest), certainty(looks), off)
     added = _gaussians(places, lifted)
     surface = _beneath(places, surface, normals, lifted.means, added.scales.max(1) / ACROSS)
     token, slot = np.divmod(nearest[1][:, 0], children.shape[1])

@@ -14,6 +14,7 @@ from .places import Places
 GRAZING = 0.05  # cosine to the camera below which nothing is seen
 DEEPER = 0.01  # metres a place may lie behind what is seen before it, more on slopes
 INSIDE = 0.002  # the same for teeth and the inside of a mouth, which closed lips hide
+EAR, BEHIND_EAR, EAR_FACING = 0.3, 0.006, 0.3  # share of the ear, metres that it may lie behind, and cosine
 # Metres about what lies so much nearer, within which its colours may be taken for those of what it hides, and
 # what these count then.
 ABOUT, NEARER, DOUBTED = 0.02, 0.05, 0.05
@@ -26,15 +27,18 @@ EXPOSURES = 4000  # pairs of places that two photos' exposures are compared at
 
 
 class Look(NamedTuple):
-    """One photo at every place: color [N,3], weight [N] (0 where not seen)."""
+    """One photo at every place: color [N,3], weight [N] (0 where not seen); certain [N] in 0..1: less where the colour
+    may be that of another part of the body that lies before this one.
+    """
 
     color: np.ndarray
     weight: np.ndarray
+    certain: np.ndarray | float = 1.0
 
 
 def look_at(places: Places, photo: FittedPhoto, posed: Posed, scales: np.ndarray) -> Look:
     """scales [N] metres: the places' size."""
-    facing = posed.facing
+    facing = _facing(places, posed)
     front = rasterize(posed.balls(scales), photo.camera, passes=("depth",))["depth"].numpy()
     visible, at = _visible(places, photo, posed, front), posed.pixels
     footprint = FOOTPRINT * scales * photo.fit.focal / posed.points[:, 2]
@@ -50,35 +54,39 @@ def look_at(places: Places, photo: FittedPhoto, posed: Posed, scales: np.ndarray
     fineness = (photo.fit.focal / posed.points[rows, 2]) ** 2
     weight[rows] = facing[rows] ** 2 * cover[rows] ** 2 * fineness * (0.05 + firm)
     weight[cover < 0.3] = 0
-    weight[rows] *= np.where(_beside_nearer(photo, posed, front, rows), DOUBTED, 1)
     for side, hand in zip(("left", "right"), places.hands, strict=True):
         if photo.seen.hands[side] is None:
             weight *= 1 - (1 - GUESSED) * hand
-    return Look(color, weight)
+    return Look(color, weight, np.where(_beside_nearer(photo, posed, front), DOUBTED, 1))
 
 
 def _visible(places: Places, photo: FittedPhoto, posed: Posed, front: np.ndarray) -> np.ndarray:
-    """[N] bool: inside the photo, facing it, and not behind another part of the body, whose depth is `front`."""
+    """[N] bool: inside the photo, facing it, and not behind another part of the body; front [H,W]: depths."""
     height, width = photo.seen.size
-    facing, depth = posed.facing, posed.points[:, 2]
+    facing, depth = _facing(places, posed), posed.points[:, 2]
     inside = (posed.pixels > 0).all(1) & (posed.pixels < (width, height)).all(1)
     hidden = np.where(places.part > EYEBALL, INSIDE, DEEPER * (1 + 1 / np.maximum(facing, 0.1)))
+    hidden = np.where(places.ears > EAR, BEHIND_EAR, hidden)
     behind = depth - np.where(front > 0, front, np.inf)[_pixels(photo, posed)]
     return inside & (facing > GRAZING) & (behind < hidden)
 
 
-def _beside_nearer(photo: FittedPhoto, posed: Posed, front: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """[n] bool of the places `rows`: close beside a part of the body that lies before them."""
-    depth = posed.points[rows, 2]
-    wide = 2 * max(1, round(ABOUT * photo.fit.focal / np.median(depth))) + 1 if len(rows) else 1
+def _facing(places: Places, posed: Posed) -> np.ndarray:
+    """[N] cosines to the camera; an ear is so thin that all of it that is in front shows what the photo shows."""
+    return np.where(places.ears > EAR, np.maximum(posed.facing, EAR_FACING), posed.facing)
+
+
+def _beside_nearer(photo: FittedPhoto, posed: Posed, front: np.ndarray) -> np.ndarray:
+    """[N] bool: close beside a part of the body that lies before the place."""
+    wide = 2 * max(1, round(ABOUT * photo.fit.focal / np.median(posed.points[:, 2]))) + 1
     nearest = ndimage.minimum_filter(np.where(front > 0, front, np.inf), wide)
-    return depth - nearest[_pixels(photo, posed, rows)] > NEARER
+    return posed.points[:, 2] - nearest[_pixels(photo, posed)] > NEARER
 
 
-def _pixels(photo: FittedPhoto, posed: Posed, rows=slice(None)) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column [n] of the pixels that places lie at, the nearest inside the photo."""
+def _pixels(photo: FittedPhoto, posed: Posed) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column [N] of the pixels that places lie at, the nearest inside the photo."""
     height, width = photo.seen.size
-    column, row = posed.pixels[rows].astype(int).T
+    column, row = posed.pixels.astype(int).T
     return np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
 
 
@@ -131,6 +139,13 @@ def blended(places: Places, looks: list[Look]) -> tuple[np.ndarray, np.ndarray]:
     for _ in range(2):
         trust = np.minimum(trust, (trust + trust[places.neighbours].mean(1)) / 2 + 0.2)
     return mean.astype(np.float32), trust.astype(np.float32)
+
+
+def certainty(looks: list[Look]) -> np.ndarray:
+    """[N] in 0..1: how certain the colours of all photos together are."""
+    weight = np.stack([look.weight for look in looks])
+    certain = np.stack([look.weight * look.certain for look in looks])
+    return certain.sum(0) / np.maximum(weight.sum(0), 1e-9)
 
 
 def _exposures(color: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ JOINED = 0.1  # metres on the template within which limbs are joined
 # Metres from another limb within which, and the distance of colours from the own limb's by which, a pixel is stray;
 # metres over which the limb's colour is averaged.
 BETWEEN, OTHER, COLOR_OVER = 0.08, 0.3, 0.02
+ARMPIT = 1.25  # metres on the template: above it hair may lie between arm and trunk
 
 
 class DepthMap(NamedTuple):
@@ -73,7 +74,8 @@ def depth_map(places: Places, posed: Posed, sizes: np.ndarray, window: Window) -
     half = np.sqrt(inward * (2 * ROUND - inward)) * np.minimum(outside * unit / RISE, 1)
     half = np.where(covered, 0, half)
     under, going = _going_on(window.lifted & ~covered, middle, front, unit)
-    stray = ~covered & (rival * unit < BETWEEN) & _unlike(window.rgb, own, limb, source, unit)
+    stray = ~covered & (canonical[tuple(source)][..., 2] < ARMPIT) & (rival * unit < BETWEEN)
+    stray &= _unlike(window.rgb, own, limb, source, unit)
     return DepthMap(middle - half, middle + half, ~own, limb, stray, under, going, unit)
 
 
@@ -107,7 +109,9 @@ def _seams(limb: np.ndarray, at: np.ndarray, beyond: np.ndarray) -> np.ndarray:
     return seam & beyond
 
 
-def _unlike(rgb: np.ndarray, own: np.ndarray, limb: np.ndarray, source: np.ndarray, unit: float) -> np.ndarray:
+def _unlike(
+    rgb: np.ndarray, own: np.ndarray, limb: np.ndarray, source: np.ndarray, unit: float
+) -> np.ndarray:
     """[h,w] bool: of another colour than the own limb's surface beside."""
     beside = np.zeros_like(rgb)
     for number in np.unique(limb[own]):

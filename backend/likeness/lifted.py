@@ -261,7 +261,9 @@ def _skinning(places: Places, tree: cKDTree, made: _Made) -> tuple[np.ndarray, n
         apart, wide = tree.query(made.points[far], k=WIDE, workers=-1)
         share = np.exp(-np.square((apart - apart[:, :1]) / REACH))
         limb, joined = limb_of(places), _alike(places, made.near[far, 0], some[wide]) > ALIKE
-        joined |= (limb[made.near[far, :1]] == BODY) & (limb[some[wide]] == BODY)  # as hair on head and shoulders
+        joined |= (limb[made.near[far, :1]] == BODY) & (
+            limb[some[wide]] == BODY
+        )  # as hair on head and shoulders
         share *= np.where(joined, 1, 1e-6)
         part = np.clip((made.distance[far, :1] - OFF) / OVER, 0, 1)
         weights[far] += part * (_mixed(share, wide, known[some]) - weights[far])

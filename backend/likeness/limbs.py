@@ -29,7 +29,9 @@ def limb_of(places: Places) -> np.ndarray:
     return np.argmax(shares, 0).astype(np.uint8)
 
 
-def limbs_seen(rgb: np.ndarray, drawn: np.ndarray, depth: np.ndarray, matte: np.ndarray, unit: float) -> np.ndarray:
+def limbs_seen(
+    rgb: np.ndarray, drawn: np.ndarray, depth: np.ndarray, matte: np.ndarray, unit: float
+) -> np.ndarray:
     """[h,w] int: the limb of each pixel of a picture [h,w,3], by the strongest edges between limbs (watershed).
 
     drawn [h,w] int: the limb that the fitted surface shows, -1 where none; depth [h,w]: of it; unit: metres that a
