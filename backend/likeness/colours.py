@@ -17,7 +17,7 @@ INSIDE = 0.002  # the same for teeth and the inside of a mouth, which closed lip
 EAR, BEHIND_EAR, EAR_FACING = 0.3, 0.006, 0.3  # share of the ear, metres that it may lie behind, and cosine
 # Metres about what lies so much nearer, within which its colours may be taken for those of what it hides, and
 # what these count then.
-ABOUT, NEARER, DOUBTED = 0.02, 0.05, 0.05
+ABOUT, NEARER, DOUBTED = 0.02, 0.05, 0.01
 SOLID = (0.5, 0.95)  # matte from which a pixel begins to count, and counts whole
 FOOTPRINT = 0.25  # of the spacing, that a place's colour is the mean over
 GUESSED = 0.01  # share of the weight of hands whose landmarks were not found
@@ -27,8 +27,8 @@ EXPOSURES = 4000  # pairs of places that two photos' exposures are compared at
 
 
 class Look(NamedTuple):
-    """One photo at every place: color [N,3], weight [N] (0 where not seen); certain [N] in 0..1: less where the colour
-    may be that of another part of the body that lies before this one.
+    """One photo at every place: color [N,3], weight [N] (0 where not seen); certain [N] in 0..1: less where
+    the colour may be that of another part of the body that lies before this one.
     """
 
     color: np.ndarray
@@ -72,7 +72,9 @@ def _visible(places: Places, photo: FittedPhoto, posed: Posed, front: np.ndarray
 
 
 def _facing(places: Places, posed: Posed) -> np.ndarray:
-    """[N] cosines to the camera; an ear is so thin that all of it that is in front shows what the photo shows."""
+    """[N] cosines to the camera; an ear is so thin that all of it that is in front shows what the photo
+    shows.
+    """
     return np.where(places.ears > EAR, np.maximum(posed.facing, EAR_FACING), posed.facing)
 
 

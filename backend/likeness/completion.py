@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colours where no photo shows a place: carried on around the body from what is seen beside, with the texture of
-what is seen on the other side; hair in strands, hands in the colour of the skin, soles dark.
+"""Colours where no photo shows a place: carried on around the body from what is seen beside, with the texture
+of what is seen on the other side; hair in strands, hands in the colour of the skin, soles dark.
 """
 
 from typing import NamedTuple
@@ -15,11 +15,12 @@ from .places import Places
 from .unrolled import COLUMNS, Part, unrolled
 
 SEEN = 0.5  # trust from which a place counts as seen
-# Weights of a grid's edges around a part beside those along it, of what is seen, of what is usual around a part,
-# and of guesses. With 1 around, belts and hems fade over a hand's breadth on the back.
-AROUND, DATA, USUAL, GUESS, SKIN_GUESS = 20.0, 30.0, 0.05, 1e-4, 0.05
+# Weights of a grid's edges around a part beside those along it, of what is seen, of what is usual around a
+# part, and of guesses. With 1 around, belts and hems fade over a hand's breadth on the back.
+AROUND, DATA, USUAL, GUESS, HAND_GUESS = 20.0, 30.0, 0.05, 1e-4, 0.5
 BESIDE = 17  # rows among which those of which less is seen tell less: the last ones before a photo's border
-# Weight of the other side's colour, that of a face, and metres from the middle plane where there is no other side.
+# Weight of the other side's colour, that of a face, and metres from the middle plane where there is no other
+# side.
 MIRRORED, MIRRORED_FACE, MIDDLE = 0.3, 0.8, 0.01
 BROAD = 4  # cells of a row from which their median counts whole
 HARDLY = 0.06  # share of a part of which so little is seen that it counts as unseen
@@ -39,8 +40,9 @@ SOLE = 0.5  # by which a sole is darker than its shoe
 # Of teeth and of the mouth where no photo shows them, beside a face of brightness 0.6.
 MOUTH_COLORS = {TEETH: (0.8, 0.76, 0.7), MOUTH: (0.36, 0.15, 0.14)}
 AROUND_FACE, EVERY, NEAR = 12, 4, 0.02  # seen places about an unseen one, of every so many; metres
-# Radians by which the crown lies behind the middle of the head; how many strands go round it, how often they change
-# on the way down, and how much; least and most deviation of hair from its mean.
+# Radians by which the crown lies behind the middle of the head; how many strands go round it, how often they
+# change on the way down, and how much; least and most deviation of hair from its mean.
+NORMAL = 1.48  # standard deviation of a normal distribution, of the median distance from its mean
 TILT, STRANDS, VARIES = 0.45, ((24, 5, 0.6), (60, 7, 0.6), (140, 9, 0.5)), (0.05, 0.3)
 
 
@@ -65,8 +67,8 @@ def completed(
 ) -> np.ndarray:
     """Colours [N,3] of all places, where photos show them (weights in 0..1) those of `seen`.
 
-    fallback [N,3]: the network's, for the face; certain [N] in 0..1: less where what is seen is not to be carried
-    on; off: what is seen standing off at places, as hair beside a neck.
+    fallback [N,3]: the network's, for the face; certain [N] in 0..1: less where what is seen is not to be
+    carried on; off: what is seen standing off at places, as hair beside a neck.
     """
     color, trust = seen
     seen = Seen(color, trust * certain)
@@ -150,8 +152,8 @@ class Guess(NamedTuple):
 
 
 def _guesses(parts: list[Part], seen: Seen, skin: np.ndarray, hair: np.ndarray, light: float) -> list[Guess]:
-    """One for each part. Legs that no photo shows wear dark trousers up to the hem of what is above, feet shoes;
-    hands are skin; all else is as the rest of it, or as the trunk.
+    """One for each part. Legs that no photo shows wear dark trousers up to the hem of what is above, feet
+    shoes; hands are skin; all else is as the rest of it, or as the trunk.
     """
     found = {part.name: _median_seen(part, seen) for part in parts}
     cloth, shoe = (light * np.float32(c) for c in (CLOTH, SHOE))
@@ -162,9 +164,9 @@ def _guesses(parts: list[Part], seen: Seen, skin: np.ndarray, hair: np.ndarray, 
     for part in parts:
         other = found.get(part.name.translate(str.maketrans("LR", "RL")))
         own = next(c for c in (found[part.name], other, unseen[part.kind]) if c is not None)
-        color = np.tile(np.float32(skin if part.kind == "hand" else own), (part.rows, 1, 1))
+        color = np.tile(np.float32(own), (part.rows, 1, 1))
         known = np.ones((part.rows, 1), np.float32)
-        weight = np.full_like(known, SKIN_GUESS if part.kind == "hand" else GUESS)
+        weight = np.full_like(known, HAND_GUESS if part.kind == "hand" else GUESS)
         if part.kind == "scalp":
             known[: part.rows - CROWN] = 0
         elif dressed and part.kind in ("leg", "trunk"):
@@ -184,14 +186,15 @@ def _median_seen(part: Part, seen: Seen) -> np.ndarray | None:
 
 
 def _spread(part: Part, seen: Seen, guess: Guess) -> np.ndarray:
-    """Colours [rows,COLUMNS,3] of a part without fine texture: seen ones spread, around the part sooner than along
-    it (anisotropic diffusion, a sparse linear system).
+    """Colours [rows,COLUMNS,3] of a part without fine texture: seen ones spread, around the part sooner than
+    along it (anisotropic diffusion, a sparse linear system).
     """
-    share = part.share * seen.weight[part.places]
+    sure = part.share**3  # what is half another part's, as at a hairline, is not carried on
+    share = sure * seen.weight[part.places]
     total = part.sums(share)
     data = np.stack([part.sums(share * seen.color[part.places, c]) for c in range(3)], -1)
     data /= np.maximum(total, 1e-6)[..., None]
-    shown = np.minimum(total, 1)
+    shown = np.minimum(total / np.maximum(part.sums(sure), 1), 1)
     broad = shown.sum(1, keepdims=True)
     broad = broad / np.maximum(ndimage.maximum_filter1d(broad, BESIDE, axis=0), 1e-6)
     shown = shown * broad**2 * guess.known
@@ -204,9 +207,9 @@ def _spread(part: Part, seen: Seen, guess: Guess) -> np.ndarray:
 
 
 def _medians(colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted medians [rows,1,3] of each row of colours [rows,COLUMNS,3], or of the seen rows nearest to it, and
-    their weights [rows,1]: the edges of what is seen, which all else would take its colours from, are often
-    shaded or show another part.
+    """Weighted medians [rows,1,3] of each row of colours [rows,COLUMNS,3], or of the seen rows nearest to it,
+    and their weights [rows,1]: the edges of what is seen, which all else would take its colours from, are
+    often shaded or show another part.
     """
     order = np.argsort(colors, axis=1)
     below = np.cumsum(np.take_along_axis(weight[..., None], order, 1), axis=1)
@@ -223,8 +226,8 @@ def _medians(colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _grid_laplacian(guessed: np.ndarray) -> sparse.csr_matrix:
-    """[rows COLUMNS, rows COLUMNS], closed around; nothing passes between rows that are `guessed` [rows] bool and
-    others.
+    """[rows COLUMNS, rows COLUMNS], closed around; nothing passes between rows that are `guessed` [rows] bool
+    and others.
     """
     cell = np.arange(len(guessed) * COLUMNS).reshape(-1, COLUMNS)
     along = np.repeat(np.float64(guessed[1:] == guessed[:-1]), COLUMNS)
@@ -240,8 +243,8 @@ def _grid_laplacian(guessed: np.ndarray) -> sparse.csr_matrix:
 
 
 def _add_texture(places: Places, part: Part, seen: Seen, base: np.ndarray, texture: np.ndarray) -> None:
-    """Adds to the texture [N,3] of a part's unseen places how the colours of seen ones differ from `base` [N,3]: of
-    those before or behind the axis, or on the other side.
+    """Adds to the texture [N,3] of a part's unseen places how the colours of seen ones differ from `base`
+    [N,3]: of those before or behind the axis, or on the other side.
     """
     sources = part.places[(part.share > SEEN) & (seen.weight[part.places] > SEEN)]
     wanted = np.flatnonzero(seen.weight[part.places] < 1)
@@ -263,14 +266,14 @@ def _add_texture(places: Places, part: Part, seen: Seen, base: np.ndarray, textu
 
 
 def _usual_strength(part: Part, detail: np.ndarray, trust: np.ndarray) -> tuple[np.ndarray, float]:
-    """[N] in 0..1 by which the detail of a part's seen places is weakened to the usual variance, and the most that
-    it may be.
+    """[N] in 0..1 by which the detail of a part's seen places is weakened to the usual variance, and the most
+    that it may be.
     """
     weight = part.share * trust[part.places]
     power = np.square(detail[part.places]).mean(1)
-    blur = lambda values: ndimage.gaussian_filter(part.sums(values), (3, 1), mode=("nearest", "wrap"))  # noqa: E731
-    known = blur(weight)
-    variance = blur(weight * power) / np.maximum(known, 1e-9)
+    soft = {"sigma": (3, 1), "mode": ("nearest", "wrap")}
+    known = ndimage.gaussian_filter(part.sums(weight), **soft)
+    variance = ndimage.gaussian_filter(part.sums(weight * power), **soft) / np.maximum(known, 1e-9)
     usual = np.median(variance[known > 0.1]) if (known > 0.1).any() else 0.0
     strength = np.zeros(len(trust))
     local = np.maximum(part.at(variance[..., None])[:, 0], 1e-9)
@@ -279,12 +282,15 @@ def _usual_strength(part: Part, detail: np.ndarray, trust: np.ndarray) -> tuple[
 
 
 def _strands(places: Places, seen: Seen, base: np.ndarray) -> np.ndarray:
-    """[N,3]: unseen hair is lighter and darker in strands that run down from the crown, as much as seen hair is."""
+    """[N,3]: unseen hair is lighter and darker in strands that run down from the crown, as much as seen hair
+    is.
+    """
     rows, made = np.flatnonzero(places.scalp > 0), np.zeros_like(base)
     known = rows[(seen.weight[rows] > SEEN) & (places.scalp[rows] > SEEN)]
     if len(known) < 100:
         return made
-    varies = np.std((seen.color - base)[known].mean(1)) / max(base[known].mean(), 0.05)
+    differs = np.abs((seen.color - base)[known].mean(1))
+    varies = NORMAL * np.median(differs) / max(base[known].mean(), 0.05)
     off = places.positions[rows] - places.positions[rows].mean(0)
     sine, cosine = np.sin(TILT), np.cos(TILT)
     turn = np.arctan2(off[:, 0], off[:, 1] * cosine - off[:, 2] * sine) / (2 * np.pi) % 1

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ..imaging.matting import mean_beside
 from ..raster import rasterize
-from .limbs import limb_of, limbs_seen
+from .limbs import JOINED, limb_of, limbs_seen
 from .photo import Posed
 from .places import COARSE, Places
 from .window import Window
@@ -24,18 +24,18 @@ THICK, FARTHER, BEHIND = 0.0025, 0.025, 0.002
 SMOOTH, ROUNDS = 0.012, 40  # metres and rounds of the means that carry depth beyond the outline
 
 LEANING = 0.03  # metres that depth beyond the outline differs at most from the surface's beside
-JOINED = 0.1  # metres on the template within which limbs are joined
-# Metres from another limb within which, and the distance of colours from the own limb's by which, a pixel is stray;
-# metres over which the limb's colour is averaged.
-BETWEEN, OTHER, COLOR_OVER = 0.08, 0.3, 0.02
+# Metres between two limbs within which, and the distance of colours from the own limb's by which, a pixel is
+# stray; metres over which the limb's colour is averaged.
+BETWEEN, OTHER, COLOR_OVER = 0.2, 0.3, 0.02
 ARMPIT = 1.25  # metres on the template: above it hair may lie between arm and trunk
 
 
 class DepthMap(NamedTuple):
     """front and back [h,w] metres from the camera, back = front on the surface; beyond [h,w] bool: beyond its
-    outline, or of a limb that the surface does not show there; limb [h,w]: of `limbs.py`; stray [h,w] bool: between
-    limbs, and of neither's colour; under [h,w]: depth at which a cushion goes on behind the surface, 0 where none does, and source
-    [2,h,w] the pixel (row, column) of the cushion that does; unit: metres that a pixel is wide.
+    outline, or of a limb that the surface does not show there; limb [h,w]: of `limbs.py`; stray [h,w] bool:
+    between limbs, and of neither's colour; under [h,w]: depth at which a cushion goes on behind the surface,
+    0 where none does, and source [2,h,w] the pixel (row, column) of the cushion that does; unit: metres that
+    a pixel is wide.
     """
 
     front: np.ndarray
@@ -61,7 +61,7 @@ def depth_map(places: Places, posed: Posed, sizes: np.ndarray, window: Window) -
     canonical = drawn["combined"][..., :3].numpy() / np.maximum(alpha, 1e-6)[..., None]
     shown = np.full(covered.shape, -1)
     shown[covered] = limb_of(places)[places.coarse_tree.query(canonical[covered], workers=-1)[1] * COARSE]
-    limb = limbs_seen(window.rgb, shown, front, window.matte, unit)
+    limb = limbs_seen(window.rgb, shown, canonical, window.matte, unit)
     own = covered & (limb == shown)
     source, outside, rival = _nearest_own(limb, own, canonical)
     fixed = np.where(own, front, front[tuple(source)])
@@ -74,14 +74,14 @@ def depth_map(places: Places, posed: Posed, sizes: np.ndarray, window: Window) -
     half = np.sqrt(inward * (2 * ROUND - inward)) * np.minimum(outside * unit / RISE, 1)
     half = np.where(covered, 0, half)
     under, going = _going_on(window.lifted & ~covered, middle, front, unit)
-    stray = ~covered & (canonical[tuple(source)][..., 2] < ARMPIT) & (rival * unit < BETWEEN)
-    stray &= _unlike(window.rgb, own, limb, source, unit)
+    gap = ~covered & (canonical[tuple(source)][..., 2] < ARMPIT) & ((outside + rival) * unit < BETWEEN)
+    stray = gap & _unlike(window.rgb, own, limb, source, gap, unit)
     return DepthMap(middle - half, middle + half, ~own, limb, stray, under, going, unit)
 
 
 def _nearest_own(limb: np.ndarray, own: np.ndarray, canonical: np.ndarray):
-    """Of each pixel the nearest [2,h,w] of its own limb's surface (row, column), how far it is, and how far the
-    surface of another limb is that is not joined to it there [h,w]: pixels.
+    """Of each pixel the nearest [2,h,w] of its own limb's surface (row, column), how far it is, and how far
+    the surface of another limb is that is not joined to it there [h,w]: pixels.
     """
     source = np.stack(np.indices(limb.shape))
     outside = np.zeros(limb.shape)
@@ -109,15 +109,13 @@ def _seams(limb: np.ndarray, at: np.ndarray, beyond: np.ndarray) -> np.ndarray:
     return seam & beyond
 
 
-def _unlike(
-    rgb: np.ndarray, own: np.ndarray, limb: np.ndarray, source: np.ndarray, unit: float
-) -> np.ndarray:
-    """[h,w] bool: of another colour than the own limb's surface beside."""
-    beside = np.zeros_like(rgb)
-    for number in np.unique(limb[own]):
-        here = limb == number
-        mean, _ = mean_beside(rgb, own & here, COLOR_OVER / unit)
-        beside[here] = mean[tuple(source)][here]
+def _unlike(rgb: np.ndarray, own: np.ndarray, limb, source: np.ndarray, wanted: np.ndarray, unit: float):
+    """[h,w] bool, where `wanted` [h,w]: of another colour than the own limb's surface beside."""
+    beside = rgb.copy()
+    for number in np.unique(limb[wanted]):
+        here = wanted & (limb == number)
+        mean, _ = mean_beside(rgb, own & (limb == number), COLOR_OVER / unit)
+        beside[here] = mean[tuple(source[:, here])]
     soft = ndimage.gaussian_filter(rgb, (2, 2, 0))
     return np.linalg.norm(soft - beside, axis=-1) > OTHER
 

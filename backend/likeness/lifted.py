@@ -183,7 +183,8 @@ def _laid(places, source, depth, pixels, step=1, shown=None, colors=None, wider=
     if shown is not None:
         good = shown[near[:, 0]]
         rows, distance, near, row, column = (a[good] for a in (rows, distance, near, row, column))
-    across, down = (_tangent(points, axis, unit).reshape(-1, 3)[rows] * (step * wider) for axis in (1, 0))
+    tangents = (_tangent(points, source.shape.limb, axis, unit) for axis in (1, 0))
+    across, down = (tangent.reshape(-1, 3)[rows] * (step * wider) for tangent in tangents)
     covariances = _covariances(across, down, unit * step)
     look = window.rgb[row, column], window.matte[row, column]
     return _canonical(places, source, _Made(points.reshape(-1, 3)[rows], covariances, *look, distance, near))
@@ -215,15 +216,19 @@ def _points(window: Window, depth: np.ndarray) -> np.ndarray:
     return ray * depth[..., None]
 
 
-def _tangent(points: np.ndarray, axis: int, unit: float) -> np.ndarray:
-    """[h,w,3] the smaller of the steps to both neighbours along an axis, not longer than `STEEPEST`."""
+def _tangent(points: np.ndarray, limb: np.ndarray, axis: int, unit: float) -> np.ndarray:
+    """[h,w,3] the smaller of the steps to both neighbours along an axis, not longer than `STEEPEST`; one
+    pixel where both neighbours are of another limb.
+    """
     ahead = np.diff(points, axis=axis, append=np.take(points, [-1], axis))
-    back = np.roll(ahead, 1, axis)
-    smaller = np.linalg.norm(ahead, axis=-1, keepdims=True) <= np.linalg.norm(back, axis=-1, keepdims=True)
-    step = np.where(smaller, ahead, back)
-    size = np.linalg.norm(step, axis=-1, keepdims=True)
+    other = np.diff(limb, axis=axis, append=np.take(limb, [-1], axis)) != 0
+    length = np.where(other, np.inf, np.linalg.norm(ahead, axis=-1))
+    smaller = length <= np.roll(length, 1, axis)
+    step = np.where(smaller[..., None], ahead, np.roll(ahead, 1, axis))
+    size = np.minimum(length, np.roll(length, 1, axis))[..., None]
     plain = unit * np.eye(3)[1 - axis]
-    return np.where(size < 1e-9, plain, step * np.minimum(1, STEEPEST * unit / np.maximum(size, 1e-9)))
+    none = (size < 1e-9) | ~np.isfinite(size)
+    return np.where(none, plain, step * np.minimum(1, STEEPEST * unit / np.clip(size, 1e-9, 1e9)))
 
 
 def _covariances(across: np.ndarray, down: np.ndarray, unit: float) -> np.ndarray:

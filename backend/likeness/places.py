@@ -164,7 +164,7 @@ class Places:
         rows = np.flatnonzero(moved[self.corners].any(1))
         weight = self.barycentric[rows].astype(np.float32)
         deltas = np.einsum("enkc,nk->enc", template.expression_deltas[:, self.corners[rows]], weight)
-        return rows, deltas
+        return rows, np.ascontiguousarray(deltas)  # else every use copies them
 
 
 @cache

@@ -24,9 +24,9 @@ PARTS = ("trunk", "scalp", *(f"{name}.{s}" for s in "LR" for name in ("arm", "ha
 class Part:
     """A part of the body as a grid of `rows` cells of `ROW` along its axis and `COLUMNS` around it.
 
-    places [n]: numbers of its places; share [n] in 0..1: how much each is this part's; row, column [n]: where on the
-    grid, column 0 in front (of feet, above); opposite [n,3]: the place's image behind the axis, in the mean
-    canonical space.
+    places [n]: numbers of its places; share [n] in 0..1: how much each is this part's; row, column [n]: where
+    on the grid, column 0 in front (of feet, above); opposite [n,3]: the place's image behind the axis, in the
+    mean canonical space.
     """
 
     name: str

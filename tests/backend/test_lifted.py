@@ -101,7 +101,7 @@ def test_what_stands_off_the_body_is_a_cushion_with_a_front_and_a_back():
     depth = in_camera(free, photo)[:, 2]
     assert np.ptp(depth) > 0.03
     window = windows(PLACES, photo, posed[0], 1)[0]
-    shape = depth_map(posed[0], sizes, window)
+    shape = depth_map(PLACES, posed[0], sizes, window)
     assert (shape.back >= shape.front - 1e-6).all()
     assert (shape.back - shape.front)[~shape.beyond].max() < 1e-6
     assert (shape.back - shape.front)[shape.beyond & window.lifted].max() > 0.02
