@@ -17,7 +17,7 @@ from .unrolled import COLUMNS, Part, unrolled
 SEEN = 0.5  # trust from which a place counts as seen
 # Weights of a grid's edges around a part beside those along it, of what is seen, of what is usual around a
 # part, and of guesses. With 1 around, belts and hems fade over a hand's breadth on the back.
-AROUND, DATA, USUAL, GUESS, HAND_GUESS = 20.0, 30.0, 0.05, 1e-4, 0.5
+AROUND, DATA, USUAL, GUESS, HAND_GUESS = 20.0, 30.0, 0.05, 1e-4, 0.05
 BESIDE = 17  # rows among which those of which less is seen tell less: the last ones before a photo's border
 # Weight of the other side's colour, that of a face, and metres from the middle plane where there is no other
 # side.
@@ -164,6 +164,7 @@ def _guesses(parts: list[Part], seen: Seen, skin: np.ndarray, hair: np.ndarray, 
     for part in parts:
         other = found.get(part.name.translate(str.maketrans("LR", "RL")))
         own = next(c for c in (found[part.name], other, unseen[part.kind]) if c is not None)
+        own = skin if part.kind == "hand" else own  # a sleeve is often taken for a part of it
         color = np.tile(np.float32(own), (part.rows, 1, 1))
         known = np.ones((part.rows, 1), np.float32)
         weight = np.full_like(known, HAND_GUESS if part.kind == "hand" else GUESS)
@@ -199,6 +200,7 @@ def _spread(part: Part, seen: Seen, guess: Guess) -> np.ndarray:
     broad = broad / np.maximum(ndimage.maximum_filter1d(broad, BESIDE, axis=0), 1e-6)
     shown = shown * broad**2 * guess.known
     usual, wide = _medians(data, shown)
+    wide = wide * (part.kind != "hand")
     weight = DATA * shown + guess.weight + wide
     terms = ((DATA * shown, data), (guess.weight, guess.color), (wide, usual))
     right = sum(w[..., None] * c for w, c in terms)

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ..imaging.matting import mean_beside
 from ..raster import rasterize
-from .limbs import JOINED, limb_of, limbs_seen
+from .limbs import JOINED, LEGS, limb_of, limbs_seen
 from .photo import Posed
 from .places import COARSE, Places
 from .window import Window
@@ -22,18 +22,16 @@ RISE = 0.03  # metres from the surface's outline over which it becomes so thick
 # Metres: half the width of a cushion that goes on behind the surface, how far, and how far behind.
 THICK, FARTHER, BEHIND = 0.0025, 0.025, 0.002
 SMOOTH, ROUNDS = 0.012, 40  # metres and rounds of the means that carry depth beyond the outline
-
 LEANING = 0.03  # metres that depth beyond the outline differs at most from the surface's beside
-# Metres between two limbs within which, and the distance of colours from the own limb's by which, a pixel is
-# stray; metres over which the limb's colour is averaged.
+# Metres between legs within which, and the distance of colours from the own leg's by which, a pixel is stray,
+# as of the floor; metres over which the leg's colour is averaged.
 BETWEEN, OTHER, COLOR_OVER = 0.2, 0.3, 0.02
-ARMPIT = 1.25  # metres on the template: above it hair may lie between arm and trunk
 
 
 class DepthMap(NamedTuple):
     """front and back [h,w] metres from the camera, back = front on the surface; beyond [h,w] bool: beyond its
     outline, or of a limb that the surface does not show there; limb [h,w]: of `limbs.py`; stray [h,w] bool:
-    between limbs, and of neither's colour; under [h,w]: depth at which a cushion goes on behind the surface,
+    between legs and of another colour; under [h,w]: depth at which a cushion goes on behind the surface,
     0 where none does, and source [2,h,w] the pixel (row, column) of the cushion that does; unit: metres that
     a pixel is wide.
     """
@@ -73,9 +71,9 @@ def depth_map(places: Places, posed: Posed, sizes: np.ndarray, window: Window) -
     inward = np.minimum(unit * ndimage.distance_transform_edt(solid)[1:-1, 1:-1], ROUND)
     half = np.sqrt(inward * (2 * ROUND - inward)) * np.minimum(outside * unit / RISE, 1)
     half = np.where(covered, 0, half)
-    under, going = _going_on(window.lifted & ~covered, middle, front, unit)
-    gap = ~covered & (canonical[tuple(source)][..., 2] < ARMPIT) & ((outside + rival) * unit < BETWEEN)
-    stray = gap & _unlike(window.rgb, own, limb, source, gap, unit)
+    gap = ~covered & np.isin(limb, LEGS) & ((outside + rival) * unit < BETWEEN)
+    stray = (gap & _unlike(window.rgb, own, limb, source, gap, unit)) | (fixed <= 0)
+    under, going = _going_on(window.lifted & ~covered & ~stray, middle, front, unit)
     return DepthMap(middle - half, middle + half, ~own, limb, stray, under, going, unit)
 
 

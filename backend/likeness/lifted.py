@@ -124,24 +124,23 @@ class _Source:
 
 
 class LimbTree(NamedTuple):
-    """Points of each limb (`limbs.py`): their numbers and a tree of them, or None where there are too few."""
+    """Points of each limb (`limbs.py`): their numbers and a tree of them."""
 
     rows: list[np.ndarray]
-    trees: list[cKDTree | None]
+    trees: list[cKDTree]
 
     @classmethod
     def of(cls, points: np.ndarray, limb: np.ndarray) -> "LimbTree":
         rows = [np.flatnonzero(limb == number) for number in range(COUNT)]
-        return cls(rows, [cKDTree(points[r]) if len(r) >= NEAR else None for r in rows])
+        return cls(rows, [cKDTree(points[r]) for r in rows])
 
     def nearest(self, points: np.ndarray, limb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distances and numbers [n,NEAR] of those points of a limb [n] that are nearest to points [n,3]."""
-        distance, near = np.full((len(points), NEAR), np.inf), np.zeros((len(points), NEAR), np.int64)
-        for rows, tree, number in zip(self.rows, self.trees, range(COUNT), strict=True):
+        distance, near = np.zeros((len(points), NEAR)), np.zeros((len(points), NEAR), np.int64)
+        for number in np.unique(limb):
             here = np.flatnonzero(limb == number)
-            if tree is not None and len(here):
-                distance[here], found = tree.query(points[here], k=NEAR, workers=-1)
-                near[here] = rows[found]
+            distance[here], found = self.trees[number].query(points[here], k=NEAR, workers=-1)
+            near[here] = self.rows[number][found]
         return distance, near
 
 
@@ -265,10 +264,9 @@ def _skinning(places: Places, tree: cKDTree, made: _Made) -> tuple[np.ndarray, n
         some = np.arange(0, len(places), EVERY)
         apart, wide = tree.query(made.points[far], k=WIDE, workers=-1)
         share = np.exp(-np.square((apart - apart[:, :1]) / REACH))
-        limb, joined = limb_of(places), _alike(places, made.near[far, 0], some[wide]) > ALIKE
-        joined |= (limb[made.near[far, :1]] == BODY) & (
-            limb[some[wide]] == BODY
-        )  # as hair on head and shoulders
+        alike = _alike(places, made.near[far, 0], some[wide]) > ALIKE
+        body = limb_of(places) == BODY  # all of which moves together, as hair on head and shoulders does
+        joined = alike | (body[made.near[far, :1]] & body[some[wide]])
         share *= np.where(joined, 1, 1e-6)
         part = np.clip((made.distance[far, :1] - OFF) / OVER, 0, 1)
         weights[far] += part * (_mixed(share, wide, known[some]) - weights[far])

@@ -12,7 +12,7 @@ from .places import FEET, HANDS, Places
 
 ARM = "upper_arm", "forearm", "forearm_twist"
 LEG = "thigh", "shin"
-BODY, COUNT = 0, 5  # head and trunk; then the left arm and leg, and the right ones
+BODY, LEGS, COUNT = 0, (2, 4), 5  # head and trunk; then the left arm and leg, and the right ones
 DOUBT = 0.015  # metres about another limb within which the photo's edges decide
 JOINED = 0.12  # metres on the template within which limbs are joined
 # Pixels over which edges are looked for; levels of the watershed, which parts at the steepest step, for an
@@ -42,7 +42,7 @@ def limbs_seen(
     """
     sure = np.where(_doubtful(drawn, at, unit), -1, drawn)
     if not (sure >= 0).any():
-        return drawn
+        sure = drawn
     solid = matte > 0.5
     smooth = ndimage.gaussian_filter(rgb, (SMOOTH, SMOOTH, 0))
     edges = np.sqrt(sum(np.square(step) for step in np.gradient(smooth, axis=(0, 1))).sum(-1))
