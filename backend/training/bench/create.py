@@ -42,8 +42,9 @@ def _photograph(folder: Path) -> list[str]:
 
 
 def creation(photos: list[str], folder: str) -> dict:
-    """Milliseconds of the first and of another creation, unrefined, and of a refined one; those that processors were busy with the latter (all
-    together, whoever else uses the machine), Gaussians, and the process's peak memory.
+    """Milliseconds of the first and of another creation, unrefined, and of a refined one; those that
+    processors were busy with the second (all together, whoever else uses the machine), Gaussians, and the
+    process's peak memory.
     """
     from ...from_photos import avatar_from_photos
 
