@@ -72,9 +72,11 @@ class Avatar:
     (colour 3, mean 3, quaternion 4, log scale 3). A Gaussian takes its changes from a token, token [N] int32,
     and one of the decoder's K slots, slot [N] uint8; where these are None, token t owns the K Gaussians from
     t K on. confidence [N] uint8: 255 where a photo shows the Gaussian, 0 where none does; None where that is
-    not known. thumbnails: uint8 [h,w,3]. header, JSON values: name; model {name, version}; photos, the sha256
-    of each source photo (of a film: of the pixels of each frame); consent; created (ISO 8601); warnings, what
-    the photos do not show.
+    not known. For the scene's light, each None where the file has none: albedo [N,3] sRGB, which the decoder
+    changes as it changes colours; normals [N,3] unit, canonical pose; material [N] uint8 numbers of
+    `lighting.materials.CLASSES`. thumbnails: uint8 [h,w,3]. header, JSON values: name; model {name, version};
+    photos, the sha256 of each source photo (of a film: of the pixels of each frame); consent; created (ISO
+    8601); warnings, what the photos do not show.
     """
 
     joint_names: tuple[str, ...]
@@ -97,6 +99,9 @@ class Avatar:
     expression_rows: Tensor | None = None
     token: Tensor | None = None
     slot: Tensor | None = None
+    albedo: Tensor | None = None
+    normals: Tensor | None = None
+    material: Tensor | None = None
     confidence: Tensor | None = None
 
     def __post_init__(self):
@@ -212,15 +217,23 @@ class Avatar:
         """
         signal = self._checked(signal)
         features = signal.features(self.joint_parents.numpy())
-        face = (signal.expression, signal.gaze, self.joint_heads, self.template_version)
-        transforms = apply_face_joints(signal.transforms, *face)  # (J, 4, 4)
-        if world is not None:
-            # A blend of W G_j is W times the blend of G_j: the splats need not be moved once more.
-            transforms = _checked("World matrix", world, (4, 4)) @ transforms
-        inputs = (features, signal.expression, transforms)
+        inputs = (features, signal.expression, self._joints(signal, world))
         if torch.device(device).type == "cpu":
             return self._packed.drive(*(tensor.numpy() for tensor in inputs))
         return self._on_device(str(device)).drive(*inputs)
+
+    def joints(self, signal: Signal, world: Tensor | None = None) -> Tensor:
+        """Skinning matrices [J,4,4] of a signal, canonical to posed, with jaw and eyes turned by the face; by
+        `world` where given. ValueError as `drive`."""
+        return self._joints(self._checked(signal), world)
+
+    def _joints(self, signal: Signal, world: Tensor | None) -> Tensor:
+        face = (signal.expression, signal.gaze, self.joint_heads, self.template_version)
+        transforms = apply_face_joints(signal.transforms, *face)
+        if world is None:
+            return transforms
+        # A blend of W G_j is W times the blend of G_j: the splats need not be moved once more.
+        return _checked("World matrix", world, (4, 4)) @ transforms
 
     @cached_property
     def _packed(self) -> PackedAvatar:

@@ -44,13 +44,18 @@ _TENSORS = {
     "decoder.last_bias": ("F32", ("O",)),
     "decoder.delta_scale": ("F32", (CHANGES,)),
 }
-# Tensors that an avatar may lack; without the first three Gaussians and tokens are as those of version 1.
+# Tensors that an avatar may lack; without the first three Gaussians and tokens are as those of version 1,
+# without albedo the scene's light falls on the photos' colours.
 _OPTIONAL = {
     "expression_rows": ("I32", ("M",)),
     "token": ("I32", ("N",)),
     "slot": ("U8", ("N",)),
+    "albedo": ("F16", ("N", 3)),
+    "normals": ("F16", ("N", 3)),
+    "material": ("U8", ("N",)),
     "confidence": ("U8", ("N",)),
 }
+MATERIALS = 6  # classes: those of `lighting.materials`
 _LIMITS = {
     "N": 1 << 22,
     "M": 1 << 22,
@@ -134,6 +139,7 @@ def check_values(tensors: dict[str, Tensor], joint_names: tuple[str, ...]) -> No
         "token": len(tensors["token_bias"]),
         "slot": len(tensors["decoder.last_bias"]) // CHANGES,
         "expression_rows": len(tensors["means"]),
+        "material": MATERIALS,
     }
     wrong = {
         "opacities": (tensors["opacities"] < 0) | (tensors["opacities"] > 1),
@@ -142,6 +148,8 @@ def check_values(tensors: dict[str, Tensor], joint_names: tuple[str, ...]) -> No
         "skin_indices": tensors["skin_indices"] >= joints,
         "skin_weights": (weights < 0).any(-1) | ((weights.sum(-1) - 1).abs() > 0.02),
     }
+    if "normals" in tensors:
+        wrong["normals"] = (tensors["normals"].float().square().sum(-1) - 1).abs() > 0.1
     wrong |= {
         name: (tensors[name] < 0) | (tensors[name] >= limit)
         for name, limit in limits.items()
