@@ -16,6 +16,7 @@ from ..body.template import EYEBALL, load_template
 from ..decoder import CHANGES
 from ..model.create import NetworkPerson
 from ..quaternions import matrix_to_quaternion, with_positive_w
+from .albedo import relightable
 from .align import aligned
 from .choice import best_photos, tones
 from .colours import blended, certainty, look_at
@@ -77,6 +78,7 @@ def person_avatar(
     off = _standing_off(places, lifted)
     color = completed(places, Seen(mean, trust), _mean(made, *nearest), certainty(looks), off)
     added = _gaussians(places, lifted)
+    light = relightable(places, photos, posed, looks, color, trust, normals, surface, lifted)
     surface = _beneath(places, surface, normals, lifted.means, added.scales.max(1) / ACROSS)
     token, slot = np.divmod(nearest[1][:, 0], children.shape[1])
     decoder, silent = _with_silent_slot(person.decoder)
@@ -101,6 +103,9 @@ def person_avatar(
         expression_rows=np.concatenate([places.expressive[0], len(places) + added.expression_rows]),
         token=np.concatenate([token, token[lifted.place]]),
         slot=np.concatenate([np.where(seen, silent, slot), np.full(len(lifted), silent)]),
+        albedo=light.albedo - np.pad(changes[:, :3], ((0, len(lifted)), (0, 0))),
+        normals=light.normals,
+        material=light.material,
         confidence=np.round(255 * np.concatenate([trust, lifted.seen])),
         token_bias=token_bias,
         decoder=decoder,

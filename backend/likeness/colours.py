@@ -130,7 +130,7 @@ def blended(places: Places, looks: list[Look]) -> tuple[np.ndarray, np.ndarray]:
     weight = np.stack([look.weight for look in looks])
     seen = weight > 0
     if len(looks) > 1:
-        color = np.clip(color * _exposures(color, weight)[:, None], 0, 1)
+        color = np.clip(color * exposures(color, weight)[:, None], 0, 1)
     share = weight / (weight.max(0) + 1e-12)
     for _ in range(SMOOTHINGS):
         share = (share + share[:, places.neighbours].mean(2)) / 2 * seen
@@ -150,7 +150,7 @@ def certainty(looks: list[Look]) -> np.ndarray:
     return certain.sum(0) / np.maximum(weight.sum(0), 1e-9)
 
 
-def _exposures(color: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def exposures(color: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Gains [V,3] that make photos agree where several see a place, their mean left as it is."""
     views = len(color)
     normal = np.eye(views) * 1e-3

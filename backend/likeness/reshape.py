@@ -97,7 +97,17 @@ def _moved(avatar: Avatar, changes: torch.Tensor, before, after, linear) -> Avat
         quats=quats - changes[:, 6:10],
         scales=avatar.scales * factors,
         expression_basis=torch.einsum("nij,enj->eni", linear[rows], avatar.expression_basis.float()),
+        normals=None if avatar.normals is None else _turned(avatar.normals.float(), linear),
     )
+
+
+def _turned(normals: torch.Tensor, linear: torch.Tensor) -> torch.Tensor:
+    """Unit normals [N,3] of surfaces under linear maps [N,3,3]."""
+    a, b, c = linear.unbind(1)
+    cofactors = torch.stack([torch.linalg.cross(*pair) for pair in ((b, c), (c, a), (a, b))], 1)
+    turned = (cofactors @ normals[..., None])[..., 0]
+    flat = turned.norm(dim=1, keepdim=True) < 1e-6
+    return torch.nn.functional.normalize(torch.where(flat, normals, turned), dim=1)
 
 
 def _about_neighbours(places: np.ndarray, before: np.ndarray, after: np.ndarray, linear: np.ndarray):

@@ -164,7 +164,7 @@ def test_exposures_are_evened_out():
     photos = [photo_of(fit, rgb=np.clip(paint * gain, 0, 1).astype(np.float32)) for gain in (1.0, 0.66)]
     bare = fitted_surface(PLACES, fit)
     looks = [colours.look_at(PLACES, p, p.pose(PLACES, bare, PLACES.normals), PLACES.spacing) for p in photos]
-    gains = colours._exposures(
+    gains = colours.exposures(
         np.stack([look.color for look in looks]), np.stack([look.weight for look in looks])
     )
     assert np.abs(gains[1] / gains[0] * 0.66 - 1).max() < 0.03
@@ -258,6 +258,12 @@ def test_the_network_changes_an_avatar_in_poses_and_not_at_rest():
     feet = torch.from_numpy(PLACES.positions[:, 2] < 0.2)  # the hand's turn reaches them by the decoder alone
     apart = (moved.means - rest.means).norm(dim=-1)[:count]
     assert apart[feet & ~silent].mean() > 10 * apart[feet & silent].mean() + 1e-5
+    avatar.verify()
+    front = photo.pose(PLACES, PLACES.positions, PLACES.normals).facing > 0.5
+    assert (avatar.normals[:count][front, 1] < 0).float().mean() > 0.95
+    seen = front & (PLACES.part == 0)
+    before, after = (a[:count][seen].float().mean().item() for a in (avatar.colors, avatar.albedo))
+    assert after == pytest.approx(before, abs=0.05)  # the photo is grey all over
 
 
 def test_hands_that_were_not_recognised_hardly_count():
