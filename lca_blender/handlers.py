@@ -103,10 +103,16 @@ def free_caches() -> None:
     forget_shown()
     results = sys.modules.get(f"{__package__}.scene.evaluate")
     meshes = sys.modules.get(f"{__package__}.scene.meshes")
+    lighting = sys.modules.get(f"{__package__}.scene.lighting")
+    maps = sys.modules.get(f"{__package__}.scene.world_light")
     if results:
         results.forget_results()
     if meshes:
         meshes.forget_meshes()
+    if lighting:
+        lighting.forget_lit()
+    if maps:
+        maps.forget_maps()
 
 
 HANDLERS = (

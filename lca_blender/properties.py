@@ -114,6 +114,17 @@ class LCA_ObjectProperties(PropertyGroup):
         override=OVERRIDABLE,
         update=tag,
     )
+    lit_by: EnumProperty(
+        name="Lit by",
+        description="Where the avatar's light comes from, in the engine LCA Gaussians",
+        items=[
+            ("PHOTOS", "Photos", "The photos' colours with the photos' light, as they are"),
+            ("SCENE", "Scene", "The scene's lamps and world"),
+        ],
+        default="PHOTOS",
+        override=OVERRIDABLE,
+        update=tag,
+    )
     hide_proxy: BoolProperty(
         name="Hide Proxy from Cameras",
         description="Cameras of other engines do not see the proxy, which still casts shadows and shows in "
@@ -222,6 +233,15 @@ class LCA_ViewLayerProperties(PropertyGroup):
 
     use_pass_alpha: BoolProperty(
         name="Alpha", description="Coverage of the avatars, also with an opaque film"
+    )
+    use_pass_albedo: BoolProperty(
+        name="Albedo", description="Colour of the avatars without light; of those lit by photos, all of it"
+    )
+    use_pass_diffuse_light: BoolProperty(
+        name="Diffuse Light", description="Light on the avatars' matte surface, which multiplies the albedo"
+    )
+    use_pass_specular: BoolProperty(
+        name="Specular", description="Highlights and reflections, which are added to albedo times light"
     )
 
 

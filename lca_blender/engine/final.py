@@ -6,12 +6,19 @@ import math
 import bpy
 import numpy as np
 
+from ..backend.gaussians import Gaussians
+from ..backend.lighting.shading import FINAL
+from ..log import report_once
 from ..scene.camera import render_camera
+from ..scene.evaluate import visible_avatars
+from ..scene.lighting import Lit, in_scene_light
+from ..scene.lights import NO_LIGHT, scene_lights
 from ..scene.meshes import scene_depth
-from .passes import wanted_passes
-from .picture import combine, gather, paint, within
+from .passes import LIGHT_PASSES, wanted_passes
+from .picture import combine, gather_lit, light_layers, paint, within
 
 BAND = 64  # rows
+_reported: set[str] = set()  # warnings that were shown
 BLURRED = ("Combined", "Alpha")  # depths and normals cannot be averaged
 
 
@@ -79,10 +86,21 @@ def paint_now(engine, depsgraph: bpy.types.Depsgraph, names: list[str]) -> dict[
     matrix, shift_x = engine.camera_model_matrix(source), engine.camera_shift_x(source)
     camera = render_camera(source, scene.render, matrix, shift_x).upside_down()
     engine.update_stats("LCA Gaussians", "Posing avatars")
-    splats = within(combine(gather(depsgraph)), camera, source.data.clip_end)
+    found = gather_final(engine, depsgraph, camera)
+    layers = light_layers(found) if any(name in LIGHT_PASSES for name in names) else None
+    whole = combine([one.splats if isinstance(one, Lit) else one for one in found])
+    splats, layers = within(whole, camera, source.data.clip_end, layers)
     meshes = scene_depth(depsgraph, camera, source.data.clip_end) if scene.lca.meshes_hide_avatars else None
     engine.update_stats("LCA Gaussians", "Rasterising")
-    return paint(splats, camera, names, scene, meshes)
+    return paint(splats, camera, names, scene, meshes, layers)
+
+
+def gather_final(engine, depsgraph: bpy.types.Depsgraph, camera) -> list[Gaussians | Lit]:
+    """All avatars' splats with soft shadows; says once where the scene has no light for them."""
+    lit = any(in_scene_light(one.obj) for one in visible_avatars(depsgraph))
+    if lit and scene_lights(depsgraph).dark and report_once(_reported, NO_LIGHT):
+        engine.report({"WARNING"}, NO_LIGHT)
+    return gather_lit(depsgraph, camera=camera, quality=FINAL)
 
 
 def write(engine, layer: str, view: str, pictures: dict[str, np.ndarray]) -> None:

@@ -40,6 +40,8 @@ class LCA_PT_passes(bpy.types.Panel):
         column.prop(layer, "use_pass_z", text="Depth")
         column.prop(layer, "use_pass_normal", text="Normal")
         column.prop(layer.lca, "use_pass_alpha")
+        for name in ("albedo", "diffuse_light", "specular"):
+            column.prop(layer.lca, f"use_pass_{name}")
 
 
 class LCA_PT_film(bpy.types.Panel):

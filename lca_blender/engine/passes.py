@@ -21,7 +21,13 @@ PASSES = {
     "Depth": Pass("Z", "VALUE", "depth", lambda layer: layer.use_pass_z),
     "Normal": Pass("XYZ", "VECTOR", "normal", lambda layer: layer.use_pass_normal),
     "Alpha": Pass("A", "VALUE", "alpha", lambda layer: layer.lca.use_pass_alpha),
+    "Albedo": Pass("RGB", "COLOR", "features", lambda layer: layer.lca.use_pass_albedo),
+    "Diffuse Light": Pass("RGB", "COLOR", "features", lambda layer: layer.lca.use_pass_diffuse_light),
+    "Specular": Pass("RGB", "COLOR", "features", lambda layer: layer.lca.use_pass_specular),
 }
+# Passes of light, three channels each, in the order of the features: albedo times light and specular together
+# are an avatar's colour.
+LIGHT_PASSES = ("Albedo", "Diffuse Light", "Specular")
 
 
 def wanted_passes(layer: bpy.types.ViewLayer) -> list[str]:

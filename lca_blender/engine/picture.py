@@ -8,24 +8,76 @@ import numpy as np
 import torch
 
 from ..backend.gaussians import Gaussians
+from ..backend.lighting.shading import INTERACTIVE, Quality
 from ..backend.raster import Camera, rasterize
 from ..backend.raster.background import put_behind
 from ..backend.raster.mesh_depth import mesh_depth
 from ..scene.colour import scene_linear
-from ..scene.evaluate import evaluate, one_thread, visible_avatars
-from ..scene.meshes import Placed
+from ..scene.evaluate import Shown, evaluate, one_thread, visible_avatars
+from ..scene.lighting import Lit, caster, evaluate_lit, in_scene_light
+from ..scene.lights import scene_lights
+from ..scene.meshes import Placed, placed_surfaces
 from ..scene.world import background_color
-from .passes import NOTHING_DEPTH, PASSES
+from .passes import LIGHT_PASSES, NOTHING_DEPTH, PASSES
 
 
-def gather(depsgraph: bpy.types.Depsgraph, shown=None, show_seen: bool = False) -> list[Gaussians]:
+def gather(
+    depsgraph: bpy.types.Depsgraph,
+    shown=None,
+    show_seen: bool = False,
+    camera: Camera | None = None,
+    quality: Quality = INTERACTIVE,
+    meshes: Sequence[Placed] | None = None,
+) -> list[Gaussians]:
     """Every visible avatar's splats; the same objects again while nothing about them changes.
 
     `shown` (original object -> bool) leaves objects out, as a local view does. `show_seen`: as for
-    `evaluate`.
+    `evaluate`. Avatars that are lit by the scene are lit as the camera sees them, in the shadows of `meshes`,
+    else of the scene's; without a camera they have the photos' colours.
     """
+    found = gather_lit(depsgraph, shown, show_seen, camera, quality, meshes)
+    return [one.splats if isinstance(one, Lit) else one for one in found]
+
+
+def gather_lit(
+    depsgraph, shown=None, show_seen=False, camera=None, quality=INTERACTIVE, meshes=None
+) -> list[Gaussians | Lit]:
+    """As `gather`, with what the colours of avatars in the scene's light are made of."""
     visible = [one for one in visible_avatars(depsgraph) if shown is None or shown(one.obj)]
-    return [evaluate(one.obj, depsgraph, one.matrix, one.holdout, show_seen) for one in visible]
+    lit = [camera is not None and _is_lit(one, show_seen) for one in visible]
+    if not any(lit):
+        return [evaluate(one.obj, depsgraph, one.matrix, one.holdout, show_seen) for one in visible]
+    meshes = placed_surfaces(depsgraph, shown) if meshes is None else meshes
+    still = [one.mesh() for one in meshes if one.casts]
+    alone = len(visible) == 1
+    people = [None if alone else caster(one.obj, depsgraph, one.matrix) for one in visible]
+    found = []
+    for one, own, by_scene in zip(visible, people, lit, strict=True):
+        if by_scene:
+            casters = [*still, *(other for other in people if other is not own)]
+            lights = scene_lights(depsgraph, one.obj)
+            found.append(evaluate_lit(one.obj, depsgraph, one.matrix, lights, camera, quality, casters))
+        else:
+            found.append(evaluate(one.obj, depsgraph, one.matrix, one.holdout, show_seen))
+    return found
+
+
+def _is_lit(one: Shown, show_seen: bool) -> bool:
+    """Whether the scene lights an avatar: not a holdout, which is black, nor one that shows what was seen."""
+    return in_scene_light(one.obj) and not one.holdout and not (show_seen and one.obj.lca.show_seen)
+
+
+@one_thread()
+def light_layers(found: Sequence[Gaussians | Lit]) -> torch.Tensor | None:
+    """Albedo, light and reflections [N,9] of all avatars together; those lit by photos are all albedo."""
+    parts = []
+    for one in found:
+        if isinstance(one, Lit):
+            parts.append(torch.from_numpy(one.layers()))
+        else:
+            colors = one.colors if one.linear else scene_linear(one.colors)
+            parts.append(torch.cat([colors, torch.ones_like(colors), torch.zeros_like(colors)], 1))
+    return torch.cat(parts) if parts else None
 
 
 @one_thread()
@@ -40,21 +92,26 @@ def combine(sets: list[Gaussians]) -> Gaussians | None:
     seen = None
     if any(one.seen is not None for one in sets):
         seen = torch.cat([torch.ones(len(one), 1) if one.seen is None else one.seen for one in sets])
-    return Gaussians(means, covariances, opacities, scene_linear(colors), linear=True, seen=seen)
+    if any(one.linear for one in sets):
+        colors = torch.cat([one.colors if one.linear else scene_linear(one.colors) for one in sets])
+    else:
+        colors = scene_linear(colors)
+    return Gaussians(means, covariances, opacities, colors, linear=True, seen=seen)
 
 
 @one_thread()
-def within(splats: Gaussians | None, camera: Camera, far: float) -> Gaussians | None:
-    """The splats whose mean is not beyond `far`, metres of camera z."""
+def within(splats: Gaussians | None, camera: Camera, far: float, layers: torch.Tensor | None = None):
+    """The splats whose mean is not beyond `far`, metres of camera z, and their layers [N,C]."""
     if splats is None:
-        return None
+        return None, None
     x, y, z, offset = camera.viewmat[2].tolist()
     near = splats.means @ torch.tensor([x, y, z]) + offset <= far
     if near.all():
-        return splats
+        return splats, layers
     fields = (splats.means, splats.covariances, splats.opacities, splats.colors)
     seen = None if splats.seen is None else splats.seen[near]
-    return Gaussians(*(field[near] for field in fields), linear=splats.linear, seen=seen)
+    nearer = Gaussians(*(field[near] for field in fields), linear=splats.linear, seen=seen)
+    return nearer, None if layers is None else layers[near]
 
 
 @one_thread()
@@ -73,12 +130,14 @@ def paint(
     names: list[str],
     scene: bpy.types.Scene,
     meshes: np.ndarray | None = None,
+    layers: torch.Tensor | None = None,
 ) -> dict[str, np.ndarray]:
     """Blender's passes by name, contiguous float32 [H,W,C]; Combined is premultiplied.
 
     Splats whose mean lies behind `meshes`, a depth image [H,W] of the scene, are not drawn there. Meshes are
     holdouts, as avatars can be: where one is, no background is put behind the splats and alpha is that of
-    the seen ones alone.
+    the seen ones alone. layers [N,9]: of `light_layers`, for the passes of light; without them colours are
+    all albedo.
     """
     size = (camera.height, camera.width)
     held = None
@@ -87,18 +146,17 @@ def paint(
         alpha = np.zeros(size, np.float32)
     else:
         sources = {"alpha", *(PASSES[name].source for name in names)}
-        sources |= set() if splats.seen is None else {"features"}
-        behind = None if meshes is None else torch.from_numpy(meshes)
         seen = splats.seen
-        made = rasterize(splats, camera, tuple(sorted(sources)), features=seen, scene_depth=behind)
+        features = _features(splats, layers, "features" in sources)
+        sources |= set() if features is None else {"features"}
+        behind = None if meshes is None else torch.from_numpy(meshes)
+        made = rasterize(splats, camera, tuple(sorted(sources)), features=features, scene_depth=behind)
         made = {source: image.numpy() for source, image in made.items()}
         alpha = made["alpha"].copy() if seen is not None else made["alpha"]
         # Alpha may be a view of combined, which changes below; contiguous arrays are not copied.
-        pictures = {
-            name: np.ascontiguousarray(made[PASSES[name].source]).reshape(*size, -1) for name in names
-        }
+        pictures = {name: np.ascontiguousarray(_channels(made, name)).reshape(*size, -1) for name in names}
         if seen is not None:
-            held = hold_out(pictures, alpha, made["features"])
+            held = hold_out(pictures, alpha, made["features"][..., -1:])
     if "Depth" in pictures:
         np.copyto(pictures["Depth"], NOTHING_DEPTH, where=(alpha <= 0)[..., None])
     if "Combined" in pictures and not scene.render.film_transparent:
@@ -106,6 +164,21 @@ def paint(
         if held is not None:
             take_from(pictures["Combined"], background_color(scene), held, meshes)
     return pictures
+
+
+def _features(splats: Gaussians, layers: torch.Tensor | None, light: bool) -> torch.Tensor | None:
+    """What is blended beside colours [N,C]: the layers where passes of light are wanted, then `seen`."""
+    parts = [light_layers([splats]) if layers is None else layers] if light else []
+    parts += [] if splats.seen is None else [splats.seen]
+    return torch.cat(parts, 1) if parts else None
+
+
+def _channels(made: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """What a pass takes of the rasteriser's pictures."""
+    if name not in LIGHT_PASSES:
+        return made[PASSES[name].source]
+    first = 3 * LIGHT_PASSES.index(name)
+    return made["features"][..., first : first + 3]
 
 
 def hold_out(pictures: dict[str, np.ndarray], alpha: np.ndarray, seen: np.ndarray) -> np.ndarray:

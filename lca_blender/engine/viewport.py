@@ -60,8 +60,9 @@ class View:
         """Updates the texture with the graphics card."""
         region, scene = context.region, depsgraph.scene
         shown = local_view_filter(context.space_data)
-        self.set_content(gather(depsgraph, shown, show_seen=True), self.surfaces(depsgraph, shown))
         matrices = region_matrices(context)
+        meshes = self.surfaces(depsgraph, shown)
+        self.set_content(self.avatars(depsgraph, shown, matrices, region, meshes), meshes)
         key = self.picture_key(matrices, (region.width, region.height), scene, on_gpu=True)
         if key != self.key:
             self.paint_on_gpu(matrices, region, scene)
@@ -71,14 +72,21 @@ class View:
         """Updates the texture with the CPU, at reduced resolution where full resolution is too slow."""
         region, scene = context.region, depsgraph.scene
         shown = local_view_filter(context.space_data)
-        surfaces = self.surfaces(depsgraph, shown) if meshes_can_be_drawn() else []
-        self.set_content(gather(depsgraph, shown, show_seen=True), surfaces)
         matrices = region_matrices(context)
+        meshes = self.surfaces(depsgraph, shown) if meshes_can_be_drawn() else []
+        self.set_content(self.avatars(depsgraph, shown, matrices, region, meshes), meshes)
         key = self.picture_key(matrices, (region.width, region.height), scene)
         scale = self.wanted_scale(key, scene.lca.viewport_quality)
         if key != self.key or scale > self.scale:
             self.paint_on_cpu(matrices, region, scale, scene)
             self.key, self.scale = key, scale
+
+    def avatars(self, depsgraph, shown, matrices, region, meshes: list[Placed]) -> list[Gaussians]:
+        """The avatars' splats, in the scene's light where they are lit by it; not in an overlay."""
+        if self.overlay:
+            return gather(depsgraph, shown, show_seen=True)
+        camera = viewport_camera(*matrices, region.width, region.height)
+        return gather(depsgraph, shown, True, camera, meshes=meshes)
 
     def surfaces(self, depsgraph: bpy.types.Depsgraph, shown) -> list[Placed]:
         """The scene's meshes, collected again only after a change of the scene or in a local view."""

@@ -99,6 +99,14 @@ def load_avatar(obj: bpy.types.Object):
     return _loaded[key]
 
 
+def albedo_remarks(obj: bpy.types.Object) -> list[str]:
+    """What the scene's light cannot do for this object's avatar, as far as it has been read already."""
+    avatar = None if avatar_problem(obj) else _loaded.get(_key(obj))
+    if avatar is None or avatar.albedo is not None:
+        return []
+    return ["This avatar's file holds no albedo: the scene's light adds to the photos'. Create it again."]
+
+
 def forget_avatars() -> None:
     """Clears the cache of loaded avatars; they are read again when needed."""
     _loaded.clear()

@@ -41,8 +41,30 @@ def evaluate(
     `show_seen`: objects that ask for it have the colours of `confidence_colors`. Equal input gives equal
     output bit for bit; results are kept by content, so nothing can go stale. Raises `UserError`.
     """
+    return evaluated(obj, depsgraph, matrix, holdout, show_seen).splats
+
+
+class Evaluated(NamedTuple):
+    """Splats, the avatar and the signal that they are of, where it stands [4,4] float32, and what identifies
+    all of that."""
+
+    splats: Gaussians
+    avatar: Avatar
+    signal: Signal
+    world: np.ndarray
+    key: tuple
+
+
+def evaluated(
+    obj: bpy.types.Object,
+    depsgraph: bpy.types.Depsgraph,
+    matrix: np.ndarray | None = None,
+    holdout: bool = False,
+    show_seen: bool = False,
+) -> Evaluated:
+    """As `evaluate`, with what the splats are made of."""
     original = obj.original
-    evaluated = original.evaluated_get(depsgraph)
+    of_graph = original.evaluated_get(depsgraph)
     avatar = shown_avatar(original)
     moved = applied(original.data)
     try:
@@ -53,12 +75,12 @@ def evaluate(
             f"The avatar “{original.name}” cannot follow its armature: a bone is scaled to nothing.",
             "Give the rig's bones a scale above zero.",
         ) from error
-    signal = signal_of(evaluated, transforms)
-    own = np.array(evaluated.matrix_world if matrix is None else matrix, dtype=np.float32)
+    signal = signal_of(of_graph, transforms)
+    own = np.array(of_graph.matrix_world if matrix is None else matrix, dtype=np.float32)
     world = own if pose or moved is None else (own @ moved).astype(np.float32)
     bend = bend_of(original, depsgraph, bone_moves(avatar, pose)) if is_bent(original) else None
     parts = (None if part is None else part.numpy().tobytes() for part in vars(signal).values())
-    coded = show_seen and evaluated.lca.show_seen and avatar.confidence is not None
+    coded = show_seen and of_graph.lca.show_seen and avatar.confidence is not None
     key = (
         avatar.hash,
         holdout,
@@ -80,7 +102,7 @@ def evaluate(
         if len(_results) > CACHED_RESULTS:
             _results.popitem(last=False)
     _results.move_to_end(key)
-    return _results[key]
+    return Evaluated(_results[key], avatar, signal, world, key)
 
 
 def visible(splats: Gaussians, world: np.ndarray, transforms: np.ndarray) -> Gaussians:

@@ -20,10 +20,11 @@ class Surface(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A surface where it stands: matrix float64 [4,4], its space to the world."""
+    """A surface where it stands: matrix float64 [4,4], its space to the world; whether it casts shadows."""
 
     surface: Surface
     matrix: np.ndarray
+    casts: bool = True
 
     def mesh(self) -> Mesh:
         return Mesh(*self.surface, self.matrix)
@@ -32,7 +33,7 @@ class Placed(NamedTuple):
 def unchanged(new: Sequence[Placed], old: Sequence[Placed]) -> bool:
     """Whether both hold the same surface objects with the same matrices."""
     return len(new) == len(old) and all(
-        a.surface is b.surface and a.matrix.tobytes() == b.matrix.tobytes()
+        a.surface is b.surface and a.matrix.tobytes() == b.matrix.tobytes() and a.casts == b.casts
         for a, b in zip(new, old, strict=True)
     )
 
@@ -94,7 +95,8 @@ def placed_surfaces(depsgraph: bpy.types.Depsgraph, shown=None) -> list[Placed]:
         if address not in seen:
             seen[address] = _surface(obj.data, used)
         if seen[address] is not None:
-            placed.append(Placed(seen[address], np.array(instance.matrix_world, dtype=np.float64)))
+            matrix = np.array(instance.matrix_world, dtype=np.float64)
+            placed.append(Placed(seen[address], matrix, obj.visible_shadow))
     for content in list(_surfaces):  # a final frame and a 3D view may be drawn at once, on two threads
         if content not in used:
             _surfaces.pop(content, None)

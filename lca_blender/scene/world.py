@@ -9,7 +9,7 @@ def background_color(scene: bpy.types.Scene) -> tuple[float, float, float]:
     world = scene.world
     if world is None:
         return (0.0, 0.0, 0.0)
-    node = _background_node(world)
+    node = background_node(world)
     if node is None:
         return tuple(world.color)
     color, strength = node.inputs["Color"], node.inputs["Strength"].default_value
@@ -17,10 +17,16 @@ def background_color(scene: bpy.types.Scene) -> tuple[float, float, float]:
     return tuple(strength * channel for channel in plain)
 
 
-def _background_node(world: bpy.types.World):
+def background_node(world: bpy.types.World):
+    """The Background node that the world's light comes from; None where it comes from anything else."""
+    node = surface_node(world)
+    return node if node is not None and node.type == "BACKGROUND" else None
+
+
+def surface_node(world: bpy.types.World):
+    """The node at the world's Surface; None without nodes."""
     uses_nodes = bpy.app.version >= (5, 0, 0) or world.use_nodes
     tree = world.node_tree if uses_nodes else None
     output = tree.get_output_node("ALL") if tree else None
     links = output.inputs["Surface"].links if output else ()
-    node = links[0].from_node if links else None
-    return node if node is not None and node.type == "BACKGROUND" else None
+    return links[0].from_node if links else None

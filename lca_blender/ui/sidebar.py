@@ -9,7 +9,8 @@ from ..backend import jobs
 from ..engine.engine import ENGINE
 from ..preferences import installed
 from ..scene.armature import rig_of
-from ..scene.avatar_data import active_avatar, avatar_problem, is_packed, present_rig
+from ..scene.avatar_data import active_avatar, albedo_remarks, avatar_problem, is_packed, present_rig
+from ..scene.lights import light_remarks
 from ..scene.proxy_shape import not_followed
 from ..scene.rest_pose import is_off_rig, kept_rig
 from .lists import joint_label
@@ -303,9 +304,22 @@ FACE_PANELS = tuple(
 )
 
 
+class LCA_PT_light(AvatarPanel, bpy.types.Panel):
+    bl_label = "Light"
+    bl_order = 4
+
+    def draw(self, context):
+        layout, avatar = self.layout, active_avatar(context)
+        layout.row().prop(avatar.lca, "lit_by", expand=True)
+        if avatar.lca.lit_by != "SCENE":
+            return
+        for line in [*light_remarks(context.scene), *albedo_remarks(avatar)]:
+            paragraph(layout, line, "INFO")
+
+
 class LCA_PT_render(Sidebar, bpy.types.Panel):
     bl_label = "Render"
-    bl_order = 4
+    bl_order = 5
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
@@ -325,4 +339,4 @@ class LCA_PT_render(Sidebar, bpy.types.Panel):
             paragraph(layout, "This scene has no camera to render from.", "ERROR")
 
 
-CLASSES = (LCA_PT_photos, LCA_PT_avatar, LCA_PT_bind, LCA_PT_face, *FACE_PANELS, LCA_PT_render)
+CLASSES = (LCA_PT_photos, LCA_PT_avatar, LCA_PT_bind, LCA_PT_face, *FACE_PANELS, LCA_PT_light, LCA_PT_render)
