@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from .files import require_writable
 from .jobs import Cancelled
@@ -61,9 +62,16 @@ def avatar_from_photos(
 
     show = None if first is None else lambda avatar: first(written(avatar))
     making = _part(report, read, 0.97)
-    avatar = avatar_from_reading(reading, network, making, stopped, refine=refine, first=show, **kind)
+    made = avatar_from_reading(reading, network, making, stopped, refine=refine, first=show, **kind)
     report(0.97, "Writing the avatar")
-    return written(avatar)
+    return written(made.avatar)
+
+
+class Made(NamedTuple):
+    """avatar, and the `FittedPhoto`s that it was made of, with the fits that it ended with."""
+
+    avatar: object
+    photos: list
 
 
 def avatar_from_reading(
@@ -76,32 +84,39 @@ def avatar_from_reading(
     refine=False,
     first=None,
     **kind,
-):
+) -> Made:
     """The avatar of the person in a `Reading`: on the person's surface, in the photos' colours, the network's
     where no photo shows them. refine, first: as above, but nothing is written. anchors:
     `place_anchors(network.config, tokens, attributes=False)`, to be shared by many calls; `kind`: name and
     consent.
     """
     from .imaging.views import network_views
-    from .likeness.assemble import person_avatar
+    from .likeness.assemble import person_avatar, photos_in_agreement
     from .likeness.photo import FittedPhoto
     from .model.create import infer_person, place_anchors, with_thumbnail
 
     report = progress or (lambda fraction, message="": None)
     views = network_views(reading, network.config)
     anchors = anchors or place_anchors(network.config, tokens, attributes=False)
-    made = 0.2 if refine else 0.6
-    person = infer_person(views, network, anchors, _part(report, 0.0, made), cancelled, **kind)
+    network_part = 0.2 if refine else 0.6
+    person = infer_person(views, network, anchors, _part(report, 0.0, network_part), cancelled, **kind)
     if cancelled is not None and cancelled():
         raise Cancelled
     pairs = zip(reading.found, reading.photos, strict=True)
     photos = [FittedPhoto.of(found.seen, found.fit, photo.name) for found, photo in pairs]
-    report(made, "Laying the photos on the body")
+    report(network_part, "Laying the photos on the body")
     if not refine:
-        return with_thumbnail(person_avatar(photos, person))
+        return Made(with_thumbnail(person_avatar(photos, person)), photos)
     if first is not None:
         first(with_thumbnail(person_avatar(photos, person)))
-    return with_thumbnail(person_avatar(photos, person, _part(report, 0.3, 1.0)))
+    surface, begin = None, 0.3
+    if len(photos) > 1:
+        part, begin = _part(report, begin, 0.6), 0.6
+        say = lambda fraction: part(fraction, "Bringing the photos into agreement")  # noqa: E731
+        photos, surface = photos_in_agreement(photos, person, say)
+    last = _part(report, begin, 1.0)
+    say = lambda fraction: last(fraction, "Refining the avatar")  # noqa: E731
+    return Made(with_thumbnail(person_avatar(photos, person, surface, say)), photos)
 
 
 def _part(report: Callable[..., None], start: float, end: float) -> Callable[..., None]:

@@ -30,7 +30,6 @@ from .surface import person_surface
 
 OPACITY = 0.95
 ROUNDS = 2  # of bringing several photos into agreement, each with the colours of the last
-ALIGNING = 0.5  # of the time of refining several photos
 LOOSEST = 0.02  # metres that the network's clothes are believed to stand off
 # Standard deviations along the surface, of the sixth neighbour's distance, and across it. 0.45 to 0.55 are
 # as near to photos (21.2 dB, five photos), the least a tenth sharper; at 0.38 what lies behind shines
@@ -45,27 +44,59 @@ BENEATH_FACE, BENEATH = 0.0025, 0.005
 FINEST = 0.002  # metres: the least size of a pixel in telling whether places lie beneath
 
 
+class Prior(NamedTuple):
+    """What the network says at the places: nearest, distances and numbers [N,NEAREST] of its Gaussians about
+    each; usual [N] metres by which clothes and hair stand off the body; colors [N,3].
+    """
+
+    nearest: tuple[np.ndarray, np.ndarray]
+    usual: np.ndarray
+    colors: np.ndarray
+
+    @classmethod
+    def of(cls, places: Places, person: NetworkPerson) -> "Prior":
+        at_rest, children = person.at_rest.numpy(), person.anchors.children.numpy()
+        nearest = cKDTree(children.reshape(-1, 3)).query(places.positions, k=NEAREST, workers=-1)
+        offsets = person.canonical.offsets[0].numpy() + at_rest[..., 3:6].reshape(-1, 3)
+        usual = np.clip((_mean(offsets, *nearest) * places.normals).sum(1), -LOOSEST, LOOSEST)
+        colors = person.canonical.colors[0].numpy() + at_rest[..., :3].reshape(-1, 3)
+        return cls(nearest, usual, _mean(colors, *nearest))
+
+
+def photos_in_agreement(
+    photos: list[FittedPhoto], person: NetworkPerson, report: Callable[[float], None]
+) -> tuple[list[FittedPhoto], np.ndarray]:
+    """Several photos with better fits, and the surface [N,3] on which they agree. report is called with the
+    fraction done, and may raise.
+    """
+    places = load_places()
+    prior = Prior.of(places, person)
+    surface = person_surface(places, photos, prior.usual)
+    for number in range(ROUNDS):
+        normals, sizes = moved_normals(places, surface), place_scales(places, surface)[:, 0] / TANGENT
+        posed = [photo.pose(places, surface, normals) for photo in photos]
+        looks = [look_at(places, *pair, sizes) for pair in zip(photos, posed, strict=True)]
+        mean, trust = blended(places, looks)
+        color = prior.colors + trust[:, None] * (mean - prior.colors)
+        within = lambda fraction, start=number: report((start + fraction) / ROUNDS)  # noqa: E731
+        photos, surface = aligned(places, photos, surface, sizes, color, within)
+    return photos, surface
+
+
 def person_avatar(
     photos: list[FittedPhoto],
     person: NetworkPerson,
-    refining: Callable[..., None] | None = None,
+    surface: np.ndarray | None = None,
+    refining: Callable[[float], None] | None = None,
 ) -> Avatar:
-    """The avatar of fitted photos; `person` is what the network made of them. refining: where given, several
-    photos are brought into agreement first, and the photos' pixels to what the photos show at the end; it is
-    called with the fraction done of that and a message, and may raise to end it.
+    """The avatar of fitted photos; `person` is what the network made of them. surface [N,3] metres in the
+    mean canonical space, where it is known. refining: where given, the photos' pixels are refined; it is
+    called with the fraction done of that, and may raise.
     """
     places, template = load_places(), load_template()
-    at_rest, children = person.at_rest.numpy(), person.anchors.children.numpy()
-    nearest = cKDTree(children.reshape(-1, 3)).query(places.positions, k=NEAREST, workers=-1)
-    offsets = person.canonical.offsets[0].numpy() + at_rest[..., 3:6].reshape(-1, 3)
-    usual = np.clip((_mean(offsets, *nearest) * places.normals).sum(1), -LOOSEST, LOOSEST)
-    surface = person_surface(places, photos, usual)
-    made = person.canonical.colors[0].numpy() + at_rest[..., :3].reshape(-1, 3)
-    for number in range(ROUNDS if refining and len(photos) > 1 else 0):
-        report = _part(
-            refining, "Bringing the photos into agreement", ALIGNING * number / ROUNDS, ALIGNING / ROUNDS
-        )
-        photos, surface = _aligned(places, photos, surface, _mean(made, *nearest), report)
+    prior, at_rest = Prior.of(places, person), person.at_rest.numpy()
+    if surface is None:
+        surface = person_surface(places, photos, prior.usual)
     normals = moved_normals(places, surface)
     scales = place_scales(places, surface)
     posed = [photo.pose(places, surface, normals) for photo in photos]
@@ -76,11 +107,11 @@ def person_avatar(
     (best, leading), toned = best_photos(places, photos, looks), tones(places, looks, mean)
     lifted = lifted_pixels(places, photos, posed, sizes, best, leading, toned)
     off = _standing_off(places, lifted)
-    color = completed(places, Seen(mean, trust), _mean(made, *nearest), certainty(looks), off)
+    color = completed(places, Seen(mean, trust), prior.colors, certainty(looks), off)
     added = _gaussians(places, lifted)
     light = relightable(places, photos, posed, looks, color, trust, normals, surface, lifted)
     surface = _beneath(places, surface, normals, lifted.means, added.scales.max(1) / ACROSS)
-    token, slot = np.divmod(nearest[1][:, 0], children.shape[1])
+    token, slot = np.divmod(prior.nearest[1][:, 0], at_rest.shape[1])
     decoder, silent = _with_silent_slot(person.decoder)
     token_bias = decoder.pop("token_bias")
     seen = (trust > 0.5) | (places.part > EYEBALL)
@@ -116,24 +147,7 @@ def person_avatar(
     source = np.concatenate([np.full(len(places), -1), lifted.source])
     loose = np.concatenate([np.zeros(len(places)), lifted.off]) > OFF
     toned = [np.concatenate([tone, tone[lifted.place]]) for tone in toned]
-    start = ALIGNING if len(photos) > 1 else 0.0
-    report = _part(refining, "Refining the avatar", start, 1 - start)
-    return refined(avatar, photos, source, loose, toned, report)
-
-
-def _part(report: Callable[..., None], message: str, start: float, length: float) -> Callable[[float], None]:
-    return lambda fraction: report(start + length * fraction, message)
-
-
-def _aligned(places: Places, photos: list[FittedPhoto], surface: np.ndarray, fallback: np.ndarray, report):
-    """Photos with better fits, and the surface, moved where they agree on it."""
-    normals = moved_normals(places, surface)
-    sizes = place_scales(places, surface)[:, 0] / TANGENT
-    posed = [photo.pose(places, surface, normals) for photo in photos]
-    looks = [look_at(places, *pair, sizes) for pair in zip(photos, posed, strict=True)]
-    mean, trust = blended(places, looks)
-    color = fallback + trust[:, None] * (mean - fallback)
-    return aligned(places, photos, surface, sizes, color, report)
+    return refined(avatar, photos, source, loose, toned, refining)
 
 
 def _standing_off(places: Places, lifted: Lifted) -> Seen:

@@ -19,6 +19,7 @@ def add(subparsers) -> None:
     p.add_argument(
         "--photos", type=Path, nargs="+", help="photos or a folder of photos of one person instead"
     )
+    p.add_argument("--draft", action="store_true", help="do not refine the avatars")
     p.add_argument("--no-identity", action="store_true", help="without dlib's face descriptors")
     p.add_argument(
         "--sheets", type=Path, metavar="DIR", help="write a picture of each avatar beside what it is held to"
@@ -37,7 +38,7 @@ def run(args) -> None:
 
     identity = None if args.no_identity else Identity()
     model = load_model(args.model, args.encoder)
-    tools = Tools(model, Estimator(), identity, say, args.sheets)
+    tools = Tools(model, Estimator(), identity, say, args.sheets, not args.draft)
     if args.photos:
         asked = {"photos": [str(path) for path in args.photos]}
         numbers = evaluate_photos_left_out(photo_files(args.photos), tools)

@@ -15,6 +15,7 @@ def add(subparsers) -> None:
         "--photos", type=Path, nargs="+", help="photos or folders of photos instead, without ground truth"
     )
     p.add_argument("--together", action="store_true", help="photos of one person: create one avatar of all")
+    p.add_argument("--draft", action="store_true", help="do not refine the avatars")
     p.add_argument("--no-identity", action="store_true", help="without dlib's face descriptors")
     p.add_argument("--rows", action="store_true", help="also print each photo's scores")
     p.add_argument(
@@ -38,7 +39,9 @@ def run(args) -> None:
         identity = None if args.no_identity else Identity()
         model = load_model(args.model, args.encoder)
         paths = photo_files(args.photos)
-        result, rows = evaluate_photos(paths, model, Estimator(), args.together, identity, say, args.sheets)
+        result, rows = evaluate_photos(
+            paths, model, Estimator(), args.together, identity, say, args.sheets, not args.draft
+        )
         if args.rows:
             result["rows"] = {str(path): row for path, row in rows}
     print(json.dumps(result) if args.json else "\n".join(f"{k:20} {v}" for k, v in result.items()))

@@ -150,7 +150,7 @@ def estimated_avatar(record: dict, model: LCA, estimator, photos: Sequence[int],
     from ...imaging.reading import read_photos
 
     frames = [photo_from_array(record["rgba"][v, ..., :3], f"Photo {v + 1}") for v in photos]
-    return avatar_from_reading(read_photos(frames, estimator), model, anchors=anchors)
+    return avatar_from_reading(read_photos(frames, estimator), model, anchors=anchors).avatar
 
 
 def target_signal(record: dict, view: int) -> Signal:

@@ -38,13 +38,16 @@ MEANS = ("psnr", "ssim", "perceptual", "sharpness_body", "sharpness_face", "akd_
 
 @dataclass(frozen=True)
 class Tools:
-    """What all avatars are made and measured with; sheets: a folder for a picture of each avatar, or None."""
+    """What all avatars are made and measured with; refine: whether avatars are refined; sheets: a folder for
+    a picture of each avatar, or None.
+    """
 
     model: LCA
     estimator: Estimator
     identity: Identity | None = None
     say: Callable[[str], None] = print
     sheets: Path | None = None
+    refine: bool = True
 
 
 @dataclass(frozen=True)
@@ -139,17 +142,26 @@ def _measured(photos: list[Seen], held: list[Seen], tools: Tools, name: str, row
     start = time.perf_counter()
     found = tuple(tools.estimator.explain([one.sighting for one in photos]))
     reading = Reading(tuple(one.photo for one in photos), found, (), ())
-    anchors = place_anchors(tools.model.config, attributes=False)
-    avatar = avatar_from_reading(reading, tools.model, anchors=anchors)
-    seconds = time.perf_counter() - start + sum(one.seconds for one in photos)
-    own = [FittedPhoto.of(one.seen, one.fit) for one in found]
+    looking = sum(one.seconds for one in photos)
+    anchors, drafts = place_anchors(tools.model.config, attributes=False), []
+
+    def first(draft: Avatar) -> None:
+        drafts.append((draft, time.perf_counter() - start + looking))
+
+    avatar, own = avatar_from_reading(reading, tools.model, anchors=anchors, refine=tools.refine, first=first)
+    seconds = time.perf_counter() - start + looking
+    draft, sooner = drafts[0] if drafts else (avatar, seconds)
     shown = [person_measures(own_pose(avatar, photo), over_grey(photo), photo) for photo in own]
     compared = [one.held_out(tools.estimator, found[0].fit.betas) for one in held]
     renders = head_renders(avatar)[1:] if tools.identity else []
-    rows += [picture_scores(avatar, photo, tools.identity, renders) for photo in compared]
+    for photo in compared:
+        row = picture_scores(avatar, photo, tools.identity, renders)
+        unrefined = box_measures(own_pose(draft, photo), over_grey(photo), photo.seen.matte > 0.5)
+        rows.append(row | {"unrefined": unrefined})
     if tools.sheets is not None:
         pairs_sheet(tools.sheets / f"{name}.png", avatar, compared)
-    return {"input_psnr": mean_of(shown, "psnr_body"), "holes": holes(avatar), "seconds_first": seconds}
+    numbers = {"seconds_first": sooner, "seconds_refined": seconds, "unrefined_holes": holes(draft)}
+    return {"input_psnr": mean_of(shown, "psnr_body"), "holes": holes(avatar), **numbers}
 
 
 def picture_scores(
@@ -215,12 +227,14 @@ def _summary(avatars: list[dict], rows: list[dict], missed: int) -> dict:
     share of these renders in which dlib finds a face; same_person: share of all these renders below 0.6; only
     pictures count in which dlib finds a face of 60 pixels or more. akd_percent: `points_apart`, of pictures
     with a face; akd_found: share of these in whose render a face is found. holes: `holes.holes`;
-    seconds_first: from photos to an avatar.
+    seconds_first, seconds_refined: from photos to the avatar before and after refinement (equal where it is
+    not refined); unrefined: means of the former.
     """
     if not rows:
         raise UserError("Nobody's avatar could be made and compared; there is nothing to measure.")
     distances = np.array([row["distances"] for row in rows if "distances" in row]).reshape(-1, 3)
     known = len(distances) > 0
+    unrefined = [row["unrefined"] for row in rows]
     faces = [np.isfinite(row["akd_percent"]) for row in rows if "akd_percent" in row]
     return {
         "avatars": len(avatars),
@@ -234,7 +248,12 @@ def _summary(avatars: list[dict], rows: list[dict], missed: int) -> dict:
         "identity_found": round(float(np.isfinite(distances).mean()), 3) if known else None,
         "same_person": round(float((distances < SAME).mean()), 3) if known else None,
         "holes": round(float(np.mean([one["holes"] for one in avatars])), 5),
+        "unrefined": {
+            **{key: mean_of(unrefined, key) for key in ("psnr", "ssim", "perceptual")},
+            "holes": round(float(np.mean([one["unrefined_holes"] for one in avatars])), 5),
+        },
         "seconds_first": mean_of(avatars, "seconds_first"),
+        "seconds_refined": mean_of(avatars, "seconds_refined"),
     }
 
 

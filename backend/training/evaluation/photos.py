@@ -128,9 +128,11 @@ def evaluate_photos(
     identity: Identity | None = None,
     say: Callable[[str], None] = print,
     sheets: Path | None = None,
+    refine: bool = True,
 ) -> tuple[dict, list[tuple[Path, dict]]]:
     """Means over photos, and each photo's numbers; a photo's avatar is made of it alone, or of all
-    (`together`). sheets: a folder for a picture of each avatar (`photo_sheets.photo_sheet`).
+    (`together`). sheets: a folder for a picture of each avatar (`photo_sheets.photo_sheet`); refine: whether
+    avatars are refined.
 
     used, asked: photos; own_pose_psnr_body, own_pose_psnr_face: decibels of the avatar in the photo's own
     fitted pose, on the matte's pixels, over grey; own_pose_perceptual: `perceptual_distance` there, over the
@@ -151,20 +153,17 @@ def evaluate_photos(
         except UserError as error:
             say(str(error))
             continue
-        avatar = avatar_from_reading(reading, model, anchors=anchors)
+        avatar, fitted = avatar_from_reading(reading, model, anchors=anchors, refine=refine)
         names = {photo.sha256: path for photo, path in zip(loaded, group, strict=True)}
         if sheets is not None:
             photo_sheet(sheets / f"{number + 1:02d}_{group[0].stem}.png", avatar, reading.found)
         renders = head_renders(avatar) if identity else []
-        for photo, found in zip(reading.photos, reading.found, strict=True):
-            rows.append((names[photo.sha256], _scores(avatar, found, identity, renders)))
+        for photo, one in zip(reading.photos, fitted, strict=True):
+            rows.append((names[photo.sha256], _scores(avatar, one, identity, renders)))
     return _summary([row for _, row in rows], len(paths)), rows
 
 
-def _scores(
-    avatar: Avatar, found: Correspondence, identity: Identity | None, renders: list[np.ndarray]
-) -> dict:
-    photo = FittedPhoto.of(found.seen, found.fit)
+def _scores(avatar: Avatar, photo: FittedPhoto, identity: Identity | None, renders: list[np.ndarray]) -> dict:
     image, target = own_pose(avatar, photo), over_grey(photo)
     row = person_measures(image, target, photo)
     row["perceptual"] = box_measures(image, target, photo.seen.matte > 0.5)["perceptual"]
