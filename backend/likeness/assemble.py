@@ -21,6 +21,7 @@ from .align import aligned
 from .choice import best_photos, tones
 from .colours import blended, certainty, look_at
 from .completion import Seen, completed
+from .disagreement import disagreement_remarks
 from .lifted import ACROSS, OFF, Lifted, lifted_pixels
 from .mirrored import mirror_remarks
 from .photo import FittedPhoto, cofactors
@@ -102,7 +103,8 @@ def person_avatar(
     posed = [photo.pose(places, surface, normals) for photo in photos]
     sizes = scales[:, 0] / TANGENT
     looks = [look_at(places, *pair, sizes) for pair in zip(photos, posed, strict=True)]
-    remarks = mirror_remarks(places, looks, [photo.name for photo in photos])
+    names = [photo.name for photo in photos]
+    remarks = [*mirror_remarks(places, looks, names), *disagreement_remarks(places, looks, names)]
     mean, trust = blended(places, looks)
     (best, leading), toned = best_photos(places, photos, looks), tones(places, looks, mean)
     lifted = lifted_pixels(places, photos, posed, sizes, best, leading, toned)
