@@ -5,19 +5,24 @@ import json
 import os
 import re
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
-from avatars import splats
+from avatars import splats, write_avatar
 from lca_blender.backend.avatar import Avatar
 from lca_blender.backend.imaging import following, loading
 from lca_blender.backend.likeness.places import load_places
+from lca_blender.operators.create_avatar import LCA_OT_create_avatar
 from lca_blender.operators.photo_report import nearest_person
 from models import write_film, write_model, write_photos, write_walls
 from PIL import Image
 from refusals import fails
 from skimage.data import astronaut, brick
+
+from lca_blender.scene.avatar_data import is_avatar
 
 
 @pytest.fixture(scope="session")
@@ -225,3 +230,34 @@ def test_a_film_of_nobody_is_one_sentence(scene, tmp_path, model_file, monkeypat
     assert scene.lca.remedy_operator == "lca.add_photos"
     assert not (tmp_path / "person.lca").exists()
     assert not [obj for obj in bpy.data.objects if obj.lca.filepath]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_the_first_avatar_is_shown_and_the_refined_one_takes_its_place(scene, tmp_path, deleted):
+    """The parts of the operator that a window calls while it works; what it adds may be gone by the end."""
+    path, said = tmp_path / "ann.lca", []
+    first = Avatar.load(write_avatar(path, detail=1.0))
+    operator = SimpleNamespace(
+        _first=SimpleQueue(),
+        _shown="",
+        _written=path,
+        changed=False,
+        report=lambda kind, text: said.append(text),
+    )
+    LCA_OT_create_avatar.tick(operator, bpy.context)
+    assert not operator.changed
+    operator._first.put(first)
+    LCA_OT_create_avatar.tick(operator, bpy.context)
+    shown = bpy.context.object
+    assert operator.changed
+    assert shown.lca.hash == first.hash
+    shown.location = (1, 2, 3)
+    if deleted:
+        bpy.data.objects.remove(shown)
+    refined = Avatar.load(write_avatar(path, detail=0.0))
+    (tmp_path / "report.json").write_text('{"photos": []}')
+    LCA_OT_create_avatar.finish(operator, bpy.context, (path, refined, tmp_path))
+    avatars = [obj for obj in bpy.data.objects if is_avatar(obj)]
+    assert [obj.lca.hash for obj in avatars] == [refined.hash]
+    assert tuple(avatars[0].location) == ((0, 0, 0) if deleted else (1, 2, 3))
+    assert "Gaussians, written to ann.lca" in said[0]
