@@ -26,6 +26,7 @@ OTHERS = 0.2  # coverage of a pixel by other Gaussians from which it says nothin
 # Share of its footprint that a Gaussian must show to be moved at all, and fully; without, what is hardly seen
 # turns iridescent from aside.
 HARDLY, FULLY = 0.06, 0.34
+BLACK = 0.02  # below which a colour's ratio to another says little
 DILATION = 0.3  # square pixels by which the rasteriser widens Gaussians
 
 
@@ -63,7 +64,12 @@ def refined(
         with torch.no_grad():
             colors[pixels.number] += (pixels.change * pixels.gate).numpy()
             opacities[pixels.number] = pixels.opacities().numpy()
-    return replace(avatar, colors=colors, opacities=opacities)
+    changes = {"colors": colors, "opacities": opacities}
+    if avatar.albedo is not None:  # the light that was divided out stays
+        before = avatar.colors.float().numpy()
+        lighter = np.clip((colors + BLACK) / (before + BLACK), 0.5, 2)
+        changes["albedo"] = avatar.albedo.float().numpy() * lighter
+    return replace(avatar, **changes)
 
 
 class _Pixels:

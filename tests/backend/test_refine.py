@@ -24,10 +24,12 @@ def test_a_refined_avatar_is_nearer_to_its_photo_and_the_same_elsewhere(monkeypa
     before = person_avatar([photo], person)
     after = person_avatar([photo], person, refining=said.append)
     assert off(after, photo) < 0.8 * off(before, photo)
+    darker = after.colors.float() < before.colors.float() - 0.05
+    assert (after.albedo.float() < before.albedo.float())[darker].float().mean() > 0.99
     part = slice(0, len(PLACES))
-    for name in ("colors", "opacities"):
+    for name in ("colors", "opacities", "albedo"):
         assert torch.equal(getattr(after, name)[part], getattr(before, name)[part])
-    for name in ("means", "scales", "quats", "skin_weights"):
+    for name in ("means", "scales", "quats", "skin_weights", "normals", "material", "confidence"):
         assert torch.equal(getattr(after, name), getattr(before, name))
     hidden = (after.colors - before.colors).abs().amax(1)[len(PLACES) :] == 0
     assert hidden.any()  # backs of cushions, which no photo shows
