@@ -14,8 +14,7 @@ from .harmonics import basis
 LARGEST = (256, 512)  # rows, columns that are kept: an avatar's light needs no more
 SUMMARY = (64, 128)  # rows, columns that sums over all directions are taken of
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-# Radiance up to so many times the mean counts in the fixed directions, what is above as lights of its own:
-# measured best of 1 to 16 on Blender's studio environments.
+# Radiance up to so many times the mean counts in the fixed directions, what is above as lights of its own.
 PEAK = 4.0
 SLIGHTLY = -0.1  # negative radiance that lossy compression leaves; it becomes zero without a word
 BRIGHTEST = 1e6  # radiance; more is a damaged pixel, or a sun that belongs in a lamp
