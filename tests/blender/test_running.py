@@ -28,18 +28,23 @@ def event(kind, value="NOTHING"):
     return SimpleNamespace(type=kind, value=value)
 
 
-def test_escape_stops_the_work_and_changes_nothing(scene, endless):
-    """The modal part, driven as a window would drive it."""
+def driven(job):
+    """An operator's modal part as a window would drive it, and what it says."""
     said = []
     operator = SimpleNamespace(
         bl_label="Create Avatar",
         report=lambda kind, text: said.append(text),
         changed=False,
         _timer=None,
-        _job=endless,
+        _job=job,
     )
     for name in ("_show", "_clear", "_end", "tick"):
         setattr(operator, name, getattr(LongWork, name).__get__(operator))
+    return operator, said
+
+
+def test_escape_stops_the_work_and_changes_nothing(scene, endless):
+    operator, said = driven(endless)
     before = state()
     for passed in (event("TIMER"), event("ESC", "RELEASE"), event("LEFTMOUSE", "PRESS")):
         assert LongWork.modal(operator, bpy.context, passed) == {"PASS_THROUGH"}
@@ -47,20 +52,11 @@ def test_escape_stops_the_work_and_changes_nothing(scene, endless):
     assert LongWork.modal(operator, bpy.context, event("ESC", "PRESS")) == {"CANCELLED"}
     assert state() == before
     assert endless.state == jobs.CANCELLED
-    assert "stopped" in said[0]
+    assert "nothing was changed" in said[0]
 
 
 def test_what_was_shown_before_the_end_is_kept_when_the_work_is_stopped(scene, endless):
-    said = []
-    operator = SimpleNamespace(
-        bl_label="Create Avatar",
-        report=lambda kind, text: said.append(text),
-        changed=False,
-        _timer=None,
-        _job=endless,
-    )
-    for name in ("_show", "_clear", "_end"):
-        setattr(operator, name, getattr(LongWork, name).__get__(operator))
+    operator, said = driven(endless)
 
     def tick(context):
         if not operator.changed:
