@@ -27,6 +27,7 @@ def add(subparsers) -> None:
     p.add_argument(
         "--true-maps", action="store_true", help="the network alone, with true mattes and correspondences"
     )
+    p.add_argument("--refine", action="store_true", help="refine the avatars, as users' are")
     p.add_argument(
         "--pictures",
         type=Path,
@@ -61,7 +62,9 @@ def run(args) -> None:
     else:
         people = held_out_people(args.data, args.split, args.people, say)
     subjects: list = []
-    numbers = evaluate(model, people, args.views, args.tokens, estimator, perceptual, say, subjects)
+    numbers = evaluate(
+        model, people, args.views, args.tokens, estimator, perceptual, say, subjects, args.refine
+    )
     source = "shards" if args.shards else args.split
     result = {"model": str(args.model), "split": source, "true_maps": args.true_maps, **numbers}
     print(json.dumps(result) if args.json else "\n".join(f"{k:18} {v}" for k, v in result.items()))

@@ -143,14 +143,17 @@ def true_views(record: dict, config, photos: Sequence[int] | None = None) -> Inp
     )
 
 
-def estimated_avatar(record: dict, model: LCA, estimator, photos: Sequence[int], anchors) -> Avatar:
+def estimated_avatar(
+    record: dict, model: LCA, estimator, photos: Sequence[int], anchors, refine: bool = False
+) -> Avatar:
     """The avatar of a record's frames, made as a user's photos are."""
     from ...from_photos import avatar_from_reading
     from ...imaging.photos import photo_from_array
     from ...imaging.reading import read_photos
 
     frames = [photo_from_array(record["rgba"][v, ..., :3], f"Photo {v + 1}") for v in photos]
-    return avatar_from_reading(read_photos(frames, estimator), model, anchors=anchors).avatar
+    reading = read_photos(frames, estimator)
+    return avatar_from_reading(reading, model, anchors=anchors, refine=refine).avatar
 
 
 def target_signal(record: dict, view: int) -> Signal:
@@ -257,11 +260,17 @@ def _at_places(avatar: Avatar) -> Avatar:
 
 
 def make_subjects(
-    model: LCA, people, views: int, tokens: int | None = None, estimator=None, say=lambda text: None
+    model: LCA,
+    people,
+    views: int,
+    tokens: int | None = None,
+    estimator=None,
+    say=lambda text: None,
+    refine: bool = False,
 ) -> tuple[list[Subject], int]:
     """Avatars of people (records by position) from `views` photos each, and how many could not be made, as
-    where nobody is found in the photos; estimator None reads true correspondences instead of estimating.
-    `UserError` where none could.
+    where nobody is found in the photos; estimator None reads true correspondences instead of estimating;
+    refine: as a user's avatars are, which takes some times as long. `UserError` where none could.
     """
     subjects, failed, anchors = [], 0, place_anchors(model.config, tokens)
     for n in range(len(people)):
@@ -273,7 +282,7 @@ def make_subjects(
                 inputs = true_views(record, model.config, photos[:views])
                 avatar = create_avatar(inputs, model, tokens, anchors=anchors)
             else:
-                avatar = estimated_avatar(record, model, estimator, photos[:views], anchors)
+                avatar = estimated_avatar(record, model, estimator, photos[:views], anchors, refine)
         except UserError as error:
             say(str(error))
             failed += 1
@@ -311,6 +320,7 @@ def evaluate(
     perceptual=None,
     say: Callable[[str], None] = lambda text: None,
     subjects: list | None = None,
+    refine: bool = False,
 ) -> dict:
     """Mean numbers over all targets of `people` (such as `held_out_people`) from `views` photos each.
 
@@ -321,7 +331,7 @@ def evaluate(
     people, failed: how many; seconds_create, seconds_score per person. `subjects` collects the `Subject`s.
     """
     start = time.monotonic()
-    made, failed = make_subjects(model, people, views, tokens, estimator, say)
+    made, failed = make_subjects(model, people, views, tokens, estimator, say, refine)
     created = time.monotonic()
     rows, others = [], []
     for i, subject in enumerate(made):
