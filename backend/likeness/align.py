@@ -43,6 +43,7 @@ MATTE = 0.2  # weight of the coverage beside the colours
 HELD, LANDED, TIED, FACING = 3.0, 0.005, 25, 0.3
 
 
+@torch.enable_grad()
 def aligned(
     places: Places,
     photos: list[FittedPhoto],

@@ -30,6 +30,7 @@ BLACK = 0.02  # below which a colour's ratio to another says little
 DILATION = 0.3  # square pixels by which the rasteriser widens Gaussians
 
 
+@torch.enable_grad()
 def refined(
     avatar: Avatar,
     photos: list[FittedPhoto],
