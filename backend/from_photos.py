@@ -91,8 +91,9 @@ def avatar_from_reading(
     consent.
     """
     from .imaging.views import network_views
-    from .likeness.assemble import person_avatar, photos_in_agreement
+    from .likeness.assemble import assembled, photos_in_agreement
     from .likeness.photo import FittedPhoto
+    from .likeness.refine import refined
     from .model.create import infer_person, place_anchors, with_thumbnail
 
     report = progress or (lambda fraction, message="": None)
@@ -105,18 +106,21 @@ def avatar_from_reading(
     pairs = zip(reading.found, reading.photos, strict=True)
     photos = [FittedPhoto.of(found.seen, found.fit, photo.name) for found, photo in pairs]
     report(network_part, "Laying the photos on the body")
+    several = len(photos) > 1
+    if not several or not refine or first is not None:
+        draft = assembled(photos, person)
     if not refine:
-        return Made(with_thumbnail(person_avatar(photos, person)), photos)
+        return Made(with_thumbnail(draft.avatar), photos)
     if first is not None:
-        first(with_thumbnail(person_avatar(photos, person)))
-    surface, begin = None, 0.3
-    if len(photos) > 1:
-        part, begin = _part(report, begin, 0.6), 0.6
-        say = lambda fraction: part(fraction, "Bringing the photos into agreement")  # noqa: E731
-        photos, surface = photos_in_agreement(photos, person, say)
-    last = _part(report, begin, 1.0)
-    say = lambda fraction: last(fraction, "Refining the avatar")  # noqa: E731
-    return Made(with_thumbnail(person_avatar(photos, person, surface, say)), photos)
+        first(with_thumbnail(draft.avatar))
+    begin = 0.6 if several else 0.3
+    if several:
+        report(0.3, "Bringing the photos into agreement")
+        photos, surface = photos_in_agreement(photos, person, _part(report, 0.3, begin))
+        draft = assembled(photos, person, surface)
+    report(begin, "Refining the avatar")
+    avatar = refined(*draft, photos, _part(report, begin, 1.0))
+    return Made(with_thumbnail(avatar), photos)
 
 
 def _part(report: Callable[..., None], start: float, end: float) -> Callable[..., None]:

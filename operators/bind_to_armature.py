@@ -10,12 +10,12 @@ from ..scene.armature import rig_of
 from ..scene.avatar_data import active_avatar, present_rig
 from ..scene.avatar_object import bind_proxy, unbind_proxy
 from ..scene.rest_pose import follow_renames, kept_rig
-from .common import Attempt, BoneError, need_torch, needs_avatar
+from .common import Attempt, BoneError, OnAvatar, need_torch, needs_avatar
 
 NOTICED = 0.02  # how much larger or smaller a person may become before a word is said
 
 
-class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
+class LCA_OT_bind_to_armature(OnAvatar, Attempt, bpy.types.Operator):
     """Bind the avatar to an armature; bones are found by name, or else by the structure of the rig"""
 
     bl_idname = "lca.bind_to_armature"
@@ -30,10 +30,6 @@ class LCA_OT_bind_to_armature(Attempt, bpy.types.Operator):
         description="Use the current bone map instead of searching for the bones",
         options={"SKIP_SAVE"},
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
 
     def perform(self, context: bpy.types.Context) -> None:
         avatar = active_avatar(context)

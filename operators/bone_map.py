@@ -9,7 +9,7 @@ from bpy.props import StringProperty
 from ..scene.avatar_data import active_avatar, present_rig
 from ..scene.avatar_object import bind_proxy
 from .bind_to_armature import bound, kept_map
-from .common import Attempt, BoneError, SaveDialog, needs_avatar
+from .common import Attempt, BoneError, OnAvatar, SaveDialog, needs_avatar
 
 
 def needs_bound_avatar(cls, context: bpy.types.Context) -> bool:
@@ -107,7 +107,7 @@ class LCA_OT_save_bone_map(Attempt, SaveDialog, bpy.types.Operator):
         BoneMap(kept_map(active_avatar(context))).save(self.path())
 
 
-class LCA_OT_load_bone_map(Attempt, bpy.types.Operator):
+class LCA_OT_load_bone_map(OnAvatar, Attempt, bpy.types.Operator):
     """Read a bone map and bind the avatar with it"""
 
     bl_idname = "lca.load_bone_map"
@@ -119,10 +119,6 @@ class LCA_OT_load_bone_map(Attempt, bpy.types.Operator):
         name="Armature", description="Empty: the avatar's, or the selected one", options={"SKIP_SAVE"}
     )
     filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         context.window_manager.fileselect_add(self)

@@ -48,6 +48,14 @@ class Attempt:
         return {"FINISHED"}
 
 
+class OnAvatar:
+    """Mixin: the operator works on the active avatar."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return needs_avatar(cls, context)
+
+
 class SaveDialog:
     """Mixin for an operator that writes `filepath`, whose name ends in the class's `suffix`."""
 

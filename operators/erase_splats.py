@@ -9,12 +9,12 @@ from ..backend.errors import UserError
 from ..scene.avatar_data import active_avatar, is_avatar, load_avatar
 from ..scene.erased import erased, set_erased
 from ..scene.volumes import inside, is_volume
-from .common import Attempt, need_torch, needs_avatar
+from .common import Attempt, OnAvatar, need_torch, needs_avatar
 
 HOW = "Lay an empty cube or a closed mesh over the splats to erase, and select it together with the avatar."
 
 
-class LCA_OT_erase_splats(Attempt, bpy.types.Operator):
+class LCA_OT_erase_splats(OnAvatar, Attempt, bpy.types.Operator):
     """Erase the avatar's splats inside the selected empties and closed meshes, as they lie at this frame"""
 
     bl_idname = "lca.erase_splats"
@@ -26,10 +26,6 @@ class LCA_OT_erase_splats(Attempt, bpy.types.Operator):
         description="Name of the object that encloses what is erased; empty: the selected ones",
         options={"SKIP_SAVE"},
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
 
     def perform(self, context: bpy.types.Context) -> None:
         avatar, erasers = active_avatar(context), self._erasers(context)

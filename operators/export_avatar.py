@@ -7,11 +7,11 @@ from bpy.props import StringProperty
 from ..backend.errors import UserError
 from ..scene.avatar_data import active_avatar, avatar_path, is_packed, load_avatar
 from ..scene.erased import shown_avatar
-from .common import Attempt, SaveDialog, need_torch, needs_avatar
+from .common import Attempt, OnAvatar, SaveDialog, need_torch
 from .create_avatar import SUFFIX
 
 
-class LCA_OT_export_avatar(Attempt, SaveDialog, bpy.types.Operator):
+class LCA_OT_export_avatar(OnAvatar, Attempt, SaveDialog, bpy.types.Operator):
     """Write the avatar as a new file; erased splats are not in it"""
 
     bl_idname = "lca.export_avatar"
@@ -20,10 +20,6 @@ class LCA_OT_export_avatar(Attempt, SaveDialog, bpy.types.Operator):
     suffix = SUFFIX
 
     filter_glob: StringProperty(default=f"*{SUFFIX}", options={"HIDDEN"})
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         self.filepath = bpy.path.clean_name(active_avatar(context).name) + SUFFIX

@@ -7,11 +7,11 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 
 from ..scene.avatar_data import active_avatar
-from .common import Attempt, SaveDialog, need_torch, needs_avatar
+from .common import Attempt, OnAvatar, SaveDialog, need_torch
 from .import_splats import UPS
 
 
-class LCA_OT_export_ply(Attempt, SaveDialog, bpy.types.Operator):
+class LCA_OT_export_ply(OnAvatar, Attempt, SaveDialog, bpy.types.Operator):
     """Write the avatar as a PLY file of Gaussian splats: this frame, or a file for each frame of the scene"""
 
     bl_idname = "lca.export_ply"
@@ -33,10 +33,6 @@ class LCA_OT_export_ply(Attempt, SaveDialog, bpy.types.Operator):
         description="Write every frame of the scene's range, numbered",
         options={"SKIP_SAVE"},
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         self.filepath = f"{active_avatar(context).name}_{context.scene.frame_current:04d}.ply"

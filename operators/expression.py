@@ -6,7 +6,7 @@ from bpy.props import EnumProperty, FloatProperty
 
 from ..backend.body.arkit import ARKIT_NAMES
 from ..scene.avatar_data import active_avatar
-from .common import Attempt, needs_avatar
+from .common import Attempt, OnAvatar
 
 
 def _both(**values: float) -> dict[str, float]:
@@ -59,7 +59,7 @@ def set_face(context: bpy.types.Context, avatar: bpy.types.Object, values: dict[
             avatar.lca.expression.keyframe_insert(name)
 
 
-class LCA_OT_set_expression(Attempt, bpy.types.Operator):
+class LCA_OT_set_expression(OnAvatar, Attempt, bpy.types.Operator):
     """Set the face sliders to an expression"""
 
     bl_idname = "lca.set_expression"
@@ -71,25 +71,17 @@ class LCA_OT_set_expression(Attempt, bpy.types.Operator):
     )
     strength: FloatProperty(name="Strength", min=0.0, max=1.0, default=1.0, subtype="FACTOR")
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
-
     def perform(self, context: bpy.types.Context) -> None:
         values = {name: value * self.strength for name, value in PRESETS[self.preset][1].items()}
         set_face(context, active_avatar(context), values)
 
 
-class LCA_OT_reset_expression(Attempt, bpy.types.Operator):
+class LCA_OT_reset_expression(OnAvatar, Attempt, bpy.types.Operator):
     """Reset all face sliders and the gaze to neutral"""
 
     bl_idname = "lca.reset_expression"
     bl_label = "Reset Expression"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
 
     def perform(self, context: bpy.types.Context) -> None:
         avatar = active_avatar(context)

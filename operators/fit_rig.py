@@ -11,24 +11,20 @@ from ..scene.avatar_data import active_avatar, load_avatar
 from ..scene.avatar_object import bind_proxy
 from .added import all_or_nothing
 from .bind_to_armature import binding_to, bound, chosen_armature, kept_map
-from .common import Attempt, BoneError, need_torch, needs_avatar
+from .common import Attempt, BoneError, OnAvatar, need_torch
 
 SHORTEST = 1e-4  # of the rig's size: a bone may not become shorter
 LEANING = 0.5  # norm of the difference to a turn along the axes: up to 20 degrees
 NEAR = 1e-3  # of the rig's size: how near a tail is to a head that it leads to
 
 
-class LCA_OT_fit_rig(Attempt, bpy.types.Operator):
+class LCA_OT_fit_rig(OnAvatar, Attempt, bpy.types.Operator):
     """Move the bones of a plain rig, for instance a Rigify metarig, to the avatar's joints, and bind it; for
     rigs that are not animated yet"""
 
     bl_idname = "lca.fit_rig"
     bl_label = "Fit Rig to Avatar"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
 
     def perform(self, context: bpy.types.Context) -> None:
         need_torch()
@@ -50,16 +46,12 @@ class LCA_OT_fit_rig(Attempt, bpy.types.Operator):
         )
 
 
-class LCA_OT_add_rig(Attempt, bpy.types.Operator):
+class LCA_OT_add_rig(OnAvatar, Attempt, bpy.types.Operator):
     """Add Rigify's human metarig in the avatar's size and proportions, and bind the avatar to it"""
 
     bl_idname = "lca.add_rig"
     bl_label = "Add Rig"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
 
     def perform(self, context: bpy.types.Context) -> None:
         need_torch()

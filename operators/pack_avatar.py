@@ -7,19 +7,15 @@ import bpy
 from bpy.props import StringProperty
 
 from ..scene.avatar_data import SUFFIX, active_avatar, avatar_path, is_packed, pack, unpack
-from .common import Attempt, beside_blend, need_torch, needs_avatar, unused, writable
+from .common import Attempt, OnAvatar, beside_blend, need_torch, needs_avatar, unused, writable
 
 
-class LCA_OT_pack_avatar(Attempt, bpy.types.Operator):
+class LCA_OT_pack_avatar(OnAvatar, Attempt, bpy.types.Operator):
     """Pack the avatar's file into the .blend, as File > External Data > Pack Resources does with all files"""
 
     bl_idname = "lca.pack_avatar"
     bl_label = "Pack Avatar"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
 
     def perform(self, context: bpy.types.Context) -> None:
         need_torch()

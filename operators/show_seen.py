@@ -5,19 +5,15 @@ import bpy
 
 from ..backend.errors import UserError
 from ..scene.avatar_data import active_avatar, load_avatar
-from .common import Attempt, need_torch, needs_avatar
+from .common import Attempt, OnAvatar, need_torch
 
 
-class LCA_OT_show_seen(Attempt, bpy.types.Operator):
+class LCA_OT_show_seen(OnAvatar, Attempt, bpy.types.Operator):
     """Show in the 3D view what the photos show of the avatar, in grey, and what was completed, in orange"""
 
     bl_idname = "lca.show_seen"
     bl_label = "Show What Was Seen"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return needs_avatar(cls, context)
 
     def perform(self, context: bpy.types.Context) -> None:
         avatar = active_avatar(context)

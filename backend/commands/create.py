@@ -60,7 +60,8 @@ def run(args) -> None:
         require_movie(film)
 
     def progress(fraction: float, message: str = "") -> None:
-        say(f"{100 * fraction:3.0f} %  {message}")
+        if message:
+            say(f"{100 * fraction:3.0f} %  {message}")
 
     avatar = avatar_from_photos(
         photos, args.out, args.model, device=args.device, progress=progress, encoder=args.encoder,

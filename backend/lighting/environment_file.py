@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..srgb import linear_of
 from .environment import Environment, cleaned
 
 MOST_BYTES = 1 << 30
@@ -104,4 +105,4 @@ def _by_pillow(path: Path) -> np.ndarray:
             encoded = np.asarray(image.convert("RGB"), np.float32) / 255
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise EnvironmentFileError(f"{path.name} is no picture, or damaged.", REMEDY) from error
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return linear_of(encoded)

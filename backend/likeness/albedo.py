@@ -15,6 +15,7 @@ from ..lighting.estimate import estimated_light, shading
 from ..lighting.materials import CLOTH, EYE, HAIR, SKIN
 from ..lighting.surface import BODY, FINE
 from ..lighting.visibility import Proxy, reached
+from ..srgb import encoded_of, linear_of
 from .colours import Look, exposures
 from .lifted import Lifted
 from .photo import FittedPhoto, Posed
@@ -63,7 +64,7 @@ def relightable(
     normals = _draped(places, normals, material == CLOTH)
     lifted_material = np.where(hair, HAIR, material[lifted.place])
     return Relightable(
-        _encoded(np.concatenate([albedo, of_lifted])),
+        encoded_of(np.concatenate([albedo, of_lifted])),
         np.concatenate([normals, _lifted_normals(normals, surface, lifted)]).astype(np.float32),
         np.concatenate([material, lifted_material]).astype(np.uint8),
     )
@@ -177,11 +178,4 @@ def _materials(places: Places, albedo: np.ndarray, trust: np.ndarray) -> np.ndar
 
 
 def _linear(encoded: np.ndarray) -> np.ndarray:
-    encoded = np.clip(encoded, 0, 1)
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-
-
-def _encoded(linear: np.ndarray) -> np.ndarray:
-    return np.where(
-        linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055
-    )
+    return linear_of(np.clip(encoded, 0, 1))

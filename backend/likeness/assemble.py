@@ -26,7 +26,6 @@ from .lifted import ACROSS, OFF, Lifted, lifted_pixels
 from .mirrored import mirror_remarks
 from .photo import FittedPhoto, cofactors
 from .places import Places, load_places
-from .refine import refined
 from .surface import person_surface
 
 OPACITY = 0.95
@@ -84,15 +83,23 @@ def photos_in_agreement(
     return photos, surface
 
 
-def person_avatar(
-    photos: list[FittedPhoto],
-    person: NetworkPerson,
-    surface: np.ndarray | None = None,
-    refining: Callable[[float], None] | None = None,
-) -> Avatar:
+class Assembled(NamedTuple):
+    """An avatar, and what `refined` needs: source [N]: number of the photo that a Gaussian is a pixel of, -1
+    for none; loose [N] bool: off the surface; tones: for each photo [N,3], what its colours lack to those of
+    all.
+    """
+
+    avatar: Avatar
+    source: np.ndarray
+    loose: np.ndarray
+    tones: list[np.ndarray]
+
+
+def assembled(
+    photos: list[FittedPhoto], person: NetworkPerson, surface: np.ndarray | None = None
+) -> Assembled:
     """The avatar of fitted photos; `person` is what the network made of them. surface [N,3] metres in the
-    mean canonical space, where it is known. refining: where given, the photos' pixels are refined; it is
-    called with the fraction done of that, and may raise.
+    mean canonical space, where it is known.
     """
     places, template = load_places(), load_template()
     prior, at_rest = Prior.of(places, person), person.at_rest.numpy()
@@ -144,12 +151,12 @@ def person_avatar(
         decoder=decoder,
         header={**person.header, "warnings": [*person.header["warnings"], *remarks]},
     )
-    if refining is None:
-        return avatar
-    source = np.concatenate([np.full(len(places), -1), lifted.source])
-    loose = np.concatenate([np.zeros(len(places)), lifted.off]) > OFF
-    toned = [np.concatenate([tone, tone[lifted.place]]) for tone in toned]
-    return refined(avatar, photos, source, loose, toned, refining)
+    return Assembled(
+        avatar,
+        source=np.concatenate([np.full(len(places), -1), lifted.source]),
+        loose=np.concatenate([np.zeros(len(places)), lifted.off]) > OFF,
+        tones=[np.concatenate([tone, tone[lifted.place]]) for tone in toned],
+    )
 
 
 def _standing_off(places: Places, lifted: Lifted) -> Seen:

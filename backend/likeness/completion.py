@@ -27,22 +27,18 @@ HARDLY = 0.06  # share of a part of which so little is seen that it counts as un
 HEM = 10  # rows at the trunk's lower end that trousers cover, and at the legs' upper end that they do not
 CROWN = 28  # rows at the scalp's upper end that are hair or hat for sure
 TEXTURED = 0.02  # metres from a seen place within which an unseen one takes its texture
-PRINT, MOST = (
-    1.2,
-    2.0,
-)  # times the usual variance, and deviation, that texture has at most: no logo is repeated
+# Times the usual variance, and deviation, that texture has at most: no logo is repeated.
+PRINT, MOST = 1.2, 2.0
 UNLIKE = 0.15  # difference of colours from which a texture is another cloth's
-CLOTH, SHOE = (
-    (0.2, 0.22, 0.26),
-    (0.12, 0.11, 0.1),
-)  # of clothes that no photo shows, beside a face of brightness 0.6
+# Of clothes that no photo shows, beside a face of brightness 0.6.
+CLOTH, SHOE = (0.2, 0.22, 0.26), (0.12, 0.11, 0.1)
 SOLE = 0.5  # by which a sole is darker than its shoe
 # Of teeth and of the mouth where no photo shows them, beside a face of brightness 0.6.
 MOUTH_COLORS = {TEETH: (0.8, 0.76, 0.7), MOUTH: (0.36, 0.15, 0.14)}
 AROUND_FACE, EVERY, NEAR = 12, 4, 0.02  # seen places about an unseen one, of every so many; metres
+NORMAL = 1.48  # standard deviation of a normal distribution, of the median distance from its mean
 # Radians by which the crown lies behind the middle of the head; how many strands go round it, how often they
 # change on the way down, and how much; least and most deviation of hair from its mean.
-NORMAL = 1.48  # standard deviation of a normal distribution, of the median distance from its mean
 TILT, STRANDS, VARIES = 0.45, ((24, 5, 0.6), (60, 7, 0.6), (140, 9, 0.5)), (0.05, 0.3)
 
 

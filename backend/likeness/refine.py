@@ -33,15 +33,14 @@ DILATION = 0.3  # square pixels by which the rasteriser widens Gaussians
 @torch.enable_grad()
 def refined(
     avatar: Avatar,
-    photos: list[FittedPhoto],
     source: np.ndarray,
     loose: np.ndarray,
     tones: list[np.ndarray],
+    photos: list[FittedPhoto],
     report: Callable[[float], None] = lambda fraction: None,
 ) -> Avatar:
-    """source [N]: number of the photo that a Gaussian is a pixel of, -1 for none; loose [N] bool: those whose
-    opacity may change; tones: for each photo [N,3], what its colours lack to the avatar's. Equal
-    bits on every run. report is called with the fraction done, and may raise.
+    """source, loose and tones: of `assemble.Assembled`; only opacities of loose Gaussians change. Equal bits
+    on every run. report is called with the fraction done, and may raise.
     """
     colors, opacities = avatar.colors.float().numpy(), avatar.opacities.float().numpy()
     steps = min(STEPS, MOST // len(photos))

@@ -2,6 +2,7 @@
 """The body's parts unrolled as cylinders: how far along its part each place lies, and where around it."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import ndimage
@@ -55,6 +56,7 @@ class Part:
         return np.bincount(cell, values, self.rows * COLUMNS).reshape(self.rows, COLUMNS)
 
 
+@cache
 def unrolled(places: Places) -> list[Part]:
     """The parts `PARTS`; face and ears, eyes and mouth belong to none."""
     share = {"trunk": places.share(TRUNK) * (1 - places.scalp), "scalp": places.scalp}

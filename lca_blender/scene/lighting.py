@@ -24,11 +24,14 @@ KEPT_COLORS = 12
 
 
 class Lit(NamedTuple):
-    """Splats in the scene's light, and what their colours are made of: albedo [N,3], scene-linear."""
+    """Splats in the scene's light, and what their colours are made of: albedo [N,3], scene-linear. casters:
+    the meshes that shade them, which are known by their arrays and must live as long as this is kept.
+    """
 
     splats: Gaussians
     albedo: np.ndarray
     shaded: Shaded
+    casters: Sequence[Mesh]
 
     def layers(self) -> np.ndarray:
         """Albedo, the light on it, and reflections [N,9], float32."""
@@ -70,7 +73,7 @@ def evaluate_lit(
             shaded = lit.shaded(lights, camera, quality, albedo)
             colors = torch.from_numpy(shaded.colors(albedo))
             made = replace(splats, colors=colors, linear=True)
-            _colored[key] = Lit(made, albedo, shaded)
+            _colored[key] = Lit(made, albedo, shaded, tuple(casters))
         if len(_colored) > KEPT_COLORS:
             _colored.popitem(last=False)
     _colored.move_to_end(key)

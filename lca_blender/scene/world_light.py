@@ -8,6 +8,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ..backend.lighting.environment import Environment, cleaned
+from ..backend.srgb import linear_of
 from .world import background_color, background_node, surface_node
 
 PLAIN = "its plain colour lights instead"
@@ -69,7 +70,7 @@ def image_light(image: bpy.types.Image) -> tuple[Environment, list[str]] | None:
         pixels = pixels.reshape(height, width, original.channels)[::-1]
         colors = pixels[..., :3] if original.channels >= 3 else pixels[..., :1].repeat(3, -1)
         if not original.is_float and original.colorspace_settings.name == "sRGB":
-            colors = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+            colors = linear_of(colors)
         colors, remarks = cleaned(colors)
         while len(_maps) >= KEPT:
             del _maps[next(iter(_maps))]

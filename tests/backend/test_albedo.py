@@ -7,9 +7,10 @@ from lca_blender.backend.lighting.environment import Environment, uniform_direct
 from lca_blender.backend.lighting.estimate import USUAL, estimated_light, light_of, shading
 from lca_blender.backend.lighting.harmonics import basis
 from lca_blender.backend.lighting.materials import CLOTH, EYE, HAIR, SKIN
-from lca_blender.backend.likeness.albedo import _encoded, _lifted_normals, _linear, _materials, _without
+from lca_blender.backend.likeness.albedo import _lifted_normals, _linear, _materials, _without
 from lca_blender.backend.likeness.lifted import Lifted
 from lca_blender.backend.likeness.places import load_places
+from lca_blender.backend.srgb import encoded_of
 
 OPEN = np.ones(1)
 
@@ -85,7 +86,7 @@ def test_what_would_be_too_bright_keeps_its_hue():
     linear = _linear(color)
     assert found[0] / found[0].max() == pytest.approx(linear[0] / linear[0].max())
     assert found[1] == pytest.approx(linear[1] / 0.3)
-    assert _encoded(_linear(color)) == pytest.approx(color)
+    assert encoded_of(_linear(color)) == pytest.approx(color)
 
 
 def test_materials_are_where_a_person_has_them():

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("backend", "lca_blender", "operators")
 FLOORS = (  # of backend: a room imports from floors below its own, and nothing of its own floor but itself
     ("__init__", "errors"),
-    ("files", "jobs", "native", "quaternions", "recycling", "similarity", "workers"),
+    ("files", "jobs", "native", "quaternions", "recycling", "similarity", "srgb", "workers"),
     ("tensor_file",),
     ("body",),
     ("decoder", "gaussians"),

@@ -10,7 +10,7 @@ from lca_blender.backend.body.expression import ARKIT_INDEX
 from lca_blender.backend.gaussians import Gaussians
 from lca_blender.backend.imaging.matting import without_background_in_hair
 from lca_blender.backend.likeness import choice, lifted
-from lca_blender.backend.likeness.assemble import moved_normals, person_avatar, place_scales
+from lca_blender.backend.likeness.assemble import assembled, moved_normals, place_scales
 from lca_blender.backend.likeness.colours import Look
 from lca_blender.backend.likeness.cushion import depth_map
 from lca_blender.backend.likeness.photo import fitted_surface
@@ -48,7 +48,7 @@ def in_camera(made, photo):
 
 def test_an_avatar_shows_its_photo_pixel_by_pixel():
     photo = photo_of(standing(), rgb=patterned())
-    avatar = person_avatar([photo], network_person())
+    avatar = assembled([photo], network_person()).avatar
     drawn = avatar.drive(photo.signal())
     inner = ndimage.binary_erosion(photo.seen.matte > 0.99, iterations=3)
 
@@ -64,7 +64,7 @@ def test_an_avatar_shows_its_photo_pixel_by_pixel():
 def test_an_avatar_knows_what_its_photo_showed():
     """The front, and not the back of the body nor of what stands off it."""
     photo = photo_of(standing())
-    avatar = person_avatar([photo], network_person())
+    avatar = assembled([photo], network_person()).avatar
     places, lifted_ones = avatar.confidence[: len(PLACES)].float(), avatar.confidence[len(PLACES) :]
     torso = (np.abs(PLACES.positions[:, 0]) < 0.1) & (np.abs(PLACES.positions[:, 2] - 1.2) < 0.1)
     ahead = torch.from_numpy(torso & (PLACES.normals[:, 1] < -0.7))
@@ -126,7 +126,7 @@ def test_what_another_photo_shows_the_background_behind_is_not_there():
 
 def test_lifted_pixels_of_the_face_follow_the_jaw():
     photo = photo_of(standing(), rgb=patterned())
-    avatar = person_avatar([photo], network_person())
+    avatar = assembled([photo], network_person()).avatar
     signal = rest_signal()
     opened = replace(signal, expression=torch.zeros(52))
     opened.expression[ARKIT_INDEX["jawOpen"]] = 1

@@ -9,7 +9,7 @@ from lca_blender.backend.body.template import load_template
 from lca_blender.backend.errors import UserError
 from lca_blender.backend.imaging.fit.model import fit_model
 from lca_blender.backend.likeness import colours, surface
-from lca_blender.backend.likeness.assemble import moved_normals, person_avatar, place_scales
+from lca_blender.backend.likeness.assemble import assembled, moved_normals, place_scales
 from lca_blender.backend.likeness.mirrored import mirror_remarks
 from lca_blender.backend.likeness.photo import FittedPhoto, fitted_surface
 from lca_blender.backend.likeness.places import SPACING, load_places
@@ -241,7 +241,7 @@ def test_the_network_changes_an_avatar_in_poses_and_not_at_rest():
     person = network_person()
     assert person.at_rest[..., 3:6].abs().mean() > 0.002
     photo = photo_of(standing(), rgb=np.full((*SIZE, 3), 0.4, np.float32))
-    avatar = person_avatar([photo], person)
+    avatar = assembled([photo], person).avatar
     count = len(PLACES)  # after them come the photo's pixels
     silent = avatar.slot == SMALL.gaussians_per_token
     assert silent[count:].all()

@@ -4,7 +4,7 @@
 import numpy as np
 import torch
 from lca_blender.backend.likeness import refine
-from lca_blender.backend.likeness.assemble import person_avatar
+from lca_blender.backend.likeness.assemble import assembled
 from lca_blender.backend.raster import rasterize
 from scipy import ndimage
 from test_lifted import patterned
@@ -21,8 +21,9 @@ def off(avatar, photo):
 def test_a_refined_avatar_is_nearer_to_its_photo_and_the_same_elsewhere(monkeypatch):
     monkeypatch.setattr(refine, "STEPS", 20)
     photo, person, said = photo_of(standing(), rgb=patterned()), network_person(), []
-    before = person_avatar([photo], person)
-    after = person_avatar([photo], person, refining=said.append)
+    draft = assembled([photo], person)
+    before = draft.avatar
+    after = refine.refined(*draft, [photo], said.append)
     assert off(after, photo) < 0.8 * off(before, photo)
     darker = after.colors.float() < before.colors.float() - 0.05
     assert (after.albedo.float() < before.albedo.float())[darker].float().mean() > 0.99
@@ -45,6 +46,7 @@ def test_two_photos_do_not_repaint_each_others_pixels(monkeypatch):
     photos = [
         photo_of(standing(yaw=yaw), rgb=rgb.astype(np.float32)) for yaw, rgb in ((0.0, red), (2.6, blue))
     ]
-    before = person_avatar(photos, network_person())
-    after = person_avatar(photos, network_person(), refining=lambda fraction: None)
+    draft = assembled(photos, network_person())
+    before = draft.avatar
+    after = refine.refined(*draft, photos)
     assert (after.colors.float() - before.colors.float()).abs().quantile(0.99) < 0.1

@@ -67,7 +67,6 @@ def test_points_spots_and_areas_are_read(scene):
     assert only_lamp().ellipse
 
 
-@pytest.mark.skipif(bpy.app.version < (4, 5, 0), reason="lamps have no exposure")
 def test_exposure_and_temperature_change_a_lamps_power(scene):
     point = lamp("POINT", 10)
     if not hasattr(point.data, "exposure"):

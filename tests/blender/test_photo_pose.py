@@ -101,7 +101,7 @@ def test_the_artists_pose_and_camera_are_kept_and_forgotten(listed):
     bpy.ops.lca.show_photo()  # the artist's own, from now on
     bpy.ops.lca.use_pose()
     alike(PhotoPose.read(photo.given), given)
-    alike(given_poses(bpy.context.scene)["a.png"], given)  # what Create Avatar is told
+    alike(given_poses(bpy.context.scene)["a.png"], given)  # what Create Avatar uses
     assert bpy.ops.lca.forget_pose() == {"FINISHED"}
     assert not photo.given
     assert not bpy.ops.lca.forget_pose.poll()

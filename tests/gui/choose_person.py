@@ -11,10 +11,13 @@ and closes Blender.
 import json
 import os
 import subprocess
-import traceback
+import sys
 from pathlib import Path
 
 import bpy
+
+sys.path.insert(0, str(Path(__file__).parent))
+from acting import act, enable_extension
 
 OUT, PHOTO = Path(os.environ["LCA_OUT"]), Path(os.environ["LCA_PHOTO"])
 steps: dict[str, object] = {}
@@ -22,11 +25,7 @@ steps: dict[str, object] = {}
 
 def performance():
     """Yields between steps, while Blender's windows live on."""
-    bpy.context.preferences.view.show_splash = False
-    bpy.context.preferences.extensions.repos.new(
-        name="lca_test", module="lca_test", custom_directory=os.environ["LCA_EXTENSIONS"]
-    )
-    bpy.ops.preferences.addon_enable(module="bl_ext.lca_test.lca_blender")
+    enable_extension()
     bpy.ops.lca.add_photos(files=[{"name": PHOTO.name}], directory=str(PHOTO.parent))
     bpy.ops.lca.create_avatar(filepath=str(OUT / "chosen.lca"))
     photo, images = bpy.context.scene.lca.photos[0], len(bpy.data.images)
@@ -71,22 +70,4 @@ def click(x: float, y: float, *key: str) -> None:
     )
 
 
-def advance() -> float | None:
-    try:
-        next(running)
-        return 2.0
-    except StopIteration:
-        finish(True)
-    except Exception:
-        steps["error"] = traceback.format_exc()
-        finish(False)
-    return None
-
-
-def finish(passed: bool) -> None:
-    (OUT / "choose_person.json").write_text(json.dumps({"passed": passed, "steps": steps}, indent=1))
-    os._exit(0 if passed else 1)  # without writing preferences
-
-
-running = performance()
-bpy.app.timers.register(advance, first_interval=3.0)
+act(performance(), steps, OUT / "choose_person.json", pause=2.0)

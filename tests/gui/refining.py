@@ -8,28 +8,25 @@ zip. Writes LCA_OUT/first.png, refined.png (the screen) and refining.json, {"pas
 Blender.
 """
 
-import json
 import os
 import subprocess
+import sys
 import time
-import traceback
 from pathlib import Path
 
 import bpy
 
+sys.path.insert(0, str(Path(__file__).parent))
+from acting import act, enable_extension
+
 OUT, PHOTO = Path(os.environ["LCA_OUT"]), Path(os.environ["LCA_PHOTO"])
-MODULE = "bl_ext.lca_test.lca_blender"
 PATIENCE = 600  # seconds
 steps: dict[str, object] = {}
 
 
 def performance():
     """Yields between steps, while Blender's window lives on."""
-    bpy.context.preferences.view.show_splash = False
-    bpy.context.preferences.extensions.repos.new(
-        name="lca_test", module="lca_test", custom_directory=os.environ["LCA_EXTENSIONS"]
-    )
-    bpy.ops.preferences.addon_enable(module=MODULE)
+    enable_extension()
     bpy.ops.lca.add_photos(files=[{"name": PHOTO.name}], directory=str(PHOTO.parent))
     window = bpy.context.window_manager.windows[0]
     area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
@@ -72,22 +69,4 @@ def screen(name: str) -> None:
     subprocess.run(["import", "-window", "root", str(OUT / name)], check=True)
 
 
-def advance() -> float | None:
-    try:
-        next(running)
-        return 1.0
-    except StopIteration:
-        finish(True)
-    except Exception:
-        steps["error"] = traceback.format_exc()
-        finish(False)
-    return None
-
-
-def finish(passed: bool) -> None:
-    (OUT / "refining.json").write_text(json.dumps({"passed": passed, "steps": steps}, indent=1))
-    os._exit(0 if passed else 1)  # without writing preferences
-
-
-running = performance()
-bpy.app.timers.register(advance, first_interval=3.0, persistent=True)
+act(performance(), steps, OUT / "refining.json", pause=1.0)

@@ -25,6 +25,7 @@ from ...lighting.shading import FINAL, INTERACTIVE, LitAvatar, Quality
 from ...lighting.visibility import Proxy
 from ...raster import Camera
 from ...raster.mesh_faces import rasterize_mesh
+from ...srgb import encoded_of
 from ..people import poses
 from ..people.cameras import body_extent, frame
 from ..people.lights import direction
@@ -34,7 +35,7 @@ from ..people.shading import srgb_to_linear
 
 SIZE = (480, 640)
 PEOPLE = ((1_000_011, "standing"), (1_000_003, "crossed_arms"), (1_000_022, "sit"))
-# Lamps as Cycles is told of them: type, settings, where it stands and what it shines at.
+# Lamps in Cycles: type, settings, where it stands and what it shines at.
 LIGHTS = {
     "interior": {"hdri": "interior.exr", "turn": 0.6},
     "courtyard": {"hdri": "courtyard.exr", "turn": 2.0},
@@ -124,8 +125,7 @@ def _gain(truth: np.ndarray) -> float:
 
 
 def _encoded(linear: np.ndarray) -> np.ndarray:
-    x = np.clip(linear, 0, 1)
-    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055)
+    return encoded_of(np.clip(linear, 0, 1))
 
 
 def _scene(seed: int, pose: str) -> dict:

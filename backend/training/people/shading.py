@@ -6,6 +6,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from ...srgb import encoded_of, linear_of
 from .lights import Light
 
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
@@ -102,17 +103,13 @@ def _shade(
     return out, shine
 
 
-def _decode(value):
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
 def _encode(value):
     value = np.where(value > 0.7, 1 - 0.3 * np.exp((0.7 - value) / 0.3), value)
-    return np.where(value <= 0.0031308, value * 12.92, 1.055 * np.maximum(value, 0) ** (1 / 2.4) - 0.055)
+    return encoded_of(value)
 
 
 _STEPS, _ENCODE_MOST = 8191, 4.0
-_DECODED = _decode(np.linspace(0, 1, _STEPS + 1)).astype(np.float32)
+_DECODED = linear_of(np.linspace(0, 1, _STEPS + 1)).astype(np.float32)
 _ENCODED = (_encode(np.linspace(0, _ENCODE_MOST, 4 * _STEPS + 1)) * 255 + 0.5).astype(np.uint8)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import UserError
+from ...srgb import encoded_of
 from .backgrounds import compose_background
 from .textures import TextureBank
 
@@ -62,7 +63,7 @@ def develop(radiance: np.ndarray) -> np.ndarray:
     """
     x = radiance / max(float(np.percentile(radiance, 60)), 1e-6) * 0.35
     x = np.clip(1.2 * x / (1 + 0.5 * x), 0, 1)
-    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-8) ** (1 / 2.4) - 0.055)
+    return encoded_of(x)
 
 
 def perspective(panorama: np.ndarray, yaw: float, pitch: float, fov: float, size: int) -> np.ndarray:
