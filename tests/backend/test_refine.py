@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from lca_blender.backend.likeness import refine
 from lca_blender.backend.likeness.assemble import assembled
+from lca_blender.backend.likeness.pictures import pictures
 from lca_blender.backend.raster import rasterize
 from scipy import ndimage
 from test_lifted import patterned
@@ -50,3 +51,19 @@ def test_two_photos_do_not_repaint_each_others_pixels(monkeypatch):
     before = draft.avatar
     after = refine.refined(*draft, photos)
     assert (after.colors.float() - before.colors.float()).abs().quantile(0.99) < 0.1
+
+
+def test_what_other_gaussians_show_says_nothing_about_a_photos_own():
+    photo = photo_of(standing(), rgb=patterned())
+    posed = assembled([photo], network_person()).avatar.drive(photo.signal())
+    target = pictures(0, photo, 200, 100)[0]
+    alone = {
+        own: refine._seen(
+            posed, target, torch.full((len(posed.means),), own), torch.zeros(len(posed.means), 3)
+        )
+        for own in (True, False)
+    }
+    assert alone[True].alone.all()
+    inner = ndimage.binary_erosion(target.matte.numpy() > 0.99, iterations=2)
+    assert not alone[False].alone.numpy()[inner].any()
+    assert alone[False].alone.numpy()[target.matte.numpy() == 0].mean() > 0.9
