@@ -57,12 +57,8 @@ def test_what_other_gaussians_show_says_nothing_about_a_photos_own():
     photo = photo_of(standing(), rgb=patterned())
     posed = assembled([photo], network_person()).avatar.drive(photo.signal())
     target = pictures(0, photo, 200, 100)[0]
-    alone = {
-        own: refine._seen(
-            posed, target, torch.full((len(posed.means),), own), torch.zeros(len(posed.means), 3)
-        )
-        for own in (True, False)
-    }
+    count, tone = len(posed.means), torch.zeros(len(posed.means), 3)
+    alone = {own: refine._seen(posed, target, torch.full((count,), own), tone) for own in (True, False)}
     assert alone[True].alone.all()
     inner = ndimage.binary_erosion(target.matte.numpy() > 0.99, iterations=2)
     assert not alone[False].alone.numpy()[inner].any()
