@@ -347,7 +347,8 @@ def test_cast_shadow_lies_behind_the_blocker():
 
 def test_srgb_tables_match_the_standard():
     value = np.linspace(0, 1, 1001)
-    assert np.allclose(shading.srgb_to_linear(value), shading._decode(value), atol=2e-4)
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    assert np.allclose(shading.srgb_to_linear(value), linear, atol=2e-4)
     low = np.linspace(0, 0.69, 500)
     exact = np.where(low <= 0.0031308, 12.92 * low, 1.055 * low ** (1 / 2.4) - 0.055) * 255
     assert np.abs(shading.linear_to_bytes(low) - exact).max() < 0.9
