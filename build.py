@@ -17,8 +17,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -176,6 +178,16 @@ def stage_package(folder: Path) -> None:
     shutil.copytree(ROOT / "backend", folder / "backend", ignore=ignore)
     shutil.copytree(ROOT / "operators", folder / "operators", ignore=ignore)
     shutil.copy(ROOT / "LICENSE", folder)
+    build_manual(folder / "manual")
+
+
+def build_manual(folder: Path) -> None:
+    """The manual as HTML that needs no server and no network."""
+    settings = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    command = "-m", "mkdocs", "build", "--strict", "--quiet", "-f", ROOT / "docs" / "mkdocs.yml"
+    run(python_of(VENV), *command, "-d", folder, env=settings)
+    for unwanted in folder.rglob("*.map"):
+        unwanted.unlink()
 
 
 def stage_extension(folder: Path, platforms: list[str], versions: list[str], torch: str) -> None:
@@ -236,29 +248,50 @@ def demo(options: argparse.Namespace) -> None:
 
 
 def test(options: argparse.Namespace) -> None:
-    """Lint, backend tests, then Blender tests and the installed extension on every bpy this Python has."""
+    """Lint, then the backend's tests, Blender's and the installed extension's on every bpy of this Python."""
     python = environment()
     wanted = [options.only] if options.only else ["lint", "backend", "blender", "package"]
     if "lint" in wanted:
         run(python, "-m", "ruff", "check", ".")
         run(python, "-m", "ruff", "format", "--check", ".")
-    if "backend" in wanted:
-        run(python, "-m", "pytest", "tests/backend", "tests/training", "tests/third_party")
+    bpys = [python]
     if "blender" in wanted or "package" in wanted:
-        pythons = [python, *filter(None, [older_environment()])]
+        bpys += filter(None, [older_environment()])
+    suites = []  # the longest first
+    if "backend" in wanted:
+        suites += [(python, "tests/training", "tests/third_party"), (python, "tests/backend")]
     if "blender" in wanted:
-        for interpreter in pythons:
-            run(interpreter, "-m", "pytest", "tests/blender")
+        suites += [(bpy, "tests/blender") for bpy in bpys]
     if "package" in wanted:
         (archive,) = build_extension(ROOT / "dist", [this_platform()], [this_python()], "cpu")
-        for interpreter in pythons:
-            run(
-                interpreter,
-                "-m",
-                "pytest",
-                "tests/package",
-                env={**os.environ, "LCA_EXTENSION": str(archive)},
-            )
+        os.environ["LCA_EXTENSION"] = str(archive)
+        suites += [(bpy, "tests/package") for bpy in bpys]
+    run_side_by_side(suites)
+
+
+def run_side_by_side(suites: list[tuple[str, ...]]) -> None:
+    """Runs pytest once for each (Python, folder, ...), as many at a time as there are processors, each on
+    one thread: small tensors gain little from more. Prints each output when it is whole; ends this script
+    with status 1 if one failed.
+    """
+    settings = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def one(suite: tuple[str, ...]) -> bool:
+        python, *folders = suite
+        name = f"{' '.join(folders)} ({Path(python).parents[1].name})"
+        print(f"{name}: started", flush=True)
+        start = time.monotonic()
+        command = [python, "-m", "pytest", "--color=no", *folders]
+        done = subprocess.run(
+            command, cwd=ROOT, env=settings, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        end = "failed" if done.returncode else "passed"
+        print(f"{done.stdout}{name}: {end} after {time.monotonic() - start:.0f} s", flush=True)
+        return done.returncode == 0
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        if not all(list(pool.map(one, suites))):
+            sys.exit(1)
 
 
 def package(options: argparse.Namespace) -> None:
