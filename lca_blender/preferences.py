@@ -75,6 +75,7 @@ class LCA_Preferences(bpy.types.AddonPreferences):
             box.label(text=f"{name} {found or missing}", icon=icon)
         if installed("torch") is None:
             box.operator("lca.install_torch", icon="IMPORT")
+        layout.operator("lca.open_manual", icon="HELP")
 
 
 DEFAULTS = SimpleNamespace(

@@ -38,6 +38,8 @@ class LCA_OT_add_photos(Attempt, bpy.types.Operator):
     filter_glob: StringProperty(default=f"{PICTURES};{MOVIES}", options={"HIDDEN"})
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        if self.files:  # dropped
+            return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -55,6 +57,19 @@ class LCA_OT_add_photos(Attempt, bpy.types.Operator):
                 known.add(str(file))
                 properties.photos.add().path = relative_if_saved(file)
         properties.active_photo = len(properties.photos) - 1
+
+
+class LCA_FH_photos(bpy.types.FileHandler):
+    """Photos and films dropped onto the sidebar; in the view itself Blender makes an image of them."""
+
+    bl_idname = "LCA_FH_photos"
+    bl_label = "Photos of a Person"
+    bl_import_operator = "lca.add_photos"
+    bl_file_extensions = ";".join((*PHOTO_SUFFIXES, *SUFFIXES))
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        return context.area is not None and context.area.type == "VIEW_3D"
 
 
 class LCA_OT_remove_photo(bpy.types.Operator):
@@ -100,4 +115,4 @@ def has_photos(cls, context: bpy.types.Context) -> bool:
     return True
 
 
-CLASSES = (LCA_OT_add_photos, LCA_OT_remove_photo, LCA_OT_clear_photos)
+CLASSES = (LCA_OT_add_photos, LCA_FH_photos, LCA_OT_remove_photo, LCA_OT_clear_photos)

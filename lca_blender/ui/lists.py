@@ -4,14 +4,24 @@
 import bpy
 
 from ..backend.imaging.accepted import is_movie
+from .previews import icon_of
 
 STATES = {"NEW": "IMAGE_DATA", "USED": "CHECKMARK", "REFUSED": "CANCEL"}  # of a photo -> its icon
 
 
 class LCA_UL_photos(bpy.types.UIList):
     def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0):
-        film = item.state == "NEW" and is_movie(item.path)
-        layout.label(text=bpy.path.basename(item.path), icon="FILE_MOVIE" if film else STATES[item.state])
+        name, film = bpy.path.basename(item.path), is_movie(item.path)
+        if item.state == "NEW" and film:
+            layout.label(text=name, icon="FILE_MOVIE")
+            return
+        thumbnail = 0 if film else icon_of(bpy.path.abspath(item.path))
+        if not thumbnail:
+            layout.label(text=name, icon=STATES[item.state])
+            return
+        layout.label(text=name, icon_value=thumbnail)
+        if item.state != "NEW":
+            layout.label(text="", icon=STATES[item.state])
 
     def filter_items(self, _context, data, property_name):
         photos = getattr(data, property_name)

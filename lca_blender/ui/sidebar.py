@@ -2,6 +2,7 @@
 """The LCA tab of the 3D view's sidebar: photos, the avatar, its rig, its face, rendering."""
 
 import json
+from pathlib import Path
 
 import bpy
 
@@ -20,6 +21,7 @@ OFF_RIG = (
     "The avatar does not lie on its rig's rest pose and bends about other points. Find Again binds it anew; "
     "for the same motion elsewhere, instance the collection of both."
 )
+VIEWS, PICTURES = ("front", "left", "back", "right"), Path(__file__).with_name("views")
 WRAP = 34  # characters that fit a sidebar of the default width
 
 FACE_GROUPS = (
@@ -123,6 +125,21 @@ def draw_photo(layout, photo, number: int) -> None:
             row.operator("lca.forget_pose", text="", icon="X")
 
 
+def draw_advice(layout) -> None:
+    """Which photos make a good avatar: four little pictures, and a sentence."""
+    row = layout.row(align=True)
+    for view in VIEWS:
+        column = row.column(align=True)
+        column.template_icon(icon_value=icon_of(str(PICTURES / f"{view}.png")), scale=4)
+        column.label(text=view.title())
+    paragraph(
+        layout,
+        "Add one to four photos of one person, whole and sharp, or drop them here. One from the front is "
+        "enough; each further side is one less to complete.",
+        "INFO",
+    )
+
+
 def is_shown(context) -> bool:
     """Whether the current 3D view shows avatars, as far as there is one."""
     shading = getattr(getattr(context, "space_data", None), "shading", None)
@@ -155,11 +172,7 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
             layout.label(text="Esc cancels")
             return
         if not properties.photos:
-            paragraph(
-                layout,
-                "Add one to four photos of one person: front, back and sides, whole and sharp.",
-                "INFO",
-            )
+            draw_advice(layout)
         big = layout.column()
         big.scale_y = 1.5
         big.operator("lca.create_avatar", icon="USER")

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The manual that the extension carries: a page for each operator and property, opened in the web browser."""
+
+from pathlib import Path
+
+import bpy
+
+FOLDER = Path(__file__).parents[1] / "manual"  # `build.py package` puts it there
+PAGES = {  # page -> what Blender's Online Manual (F1 over a button) opens it for
+    "first_avatar": ("create_avatar", "add_photos", "show_photo", "use_pose", "choose_person"),
+    "bind_and_pose": ("bind_to_armature", "add_rig", "fit_rig", "apply_bone_map", "use_character_shape"),
+    "act_a_face": ("set_expression", "reset_expression", "face_from_video"),
+    "edit_by_hand": ("show_seen", "erase_splats", "restore_erased"),
+    "light_and_render": ("show_avatar",),
+    "export": ("export_avatar", "export_ply", "textured_mesh", "import_avatar", "import_splats"),
+}
+
+
+class LCA_OT_open_manual(bpy.types.Operator):
+    """Open the manual of this extension in the web browser; it is on this machine"""
+
+    bl_idname = "lca.open_manual"
+    bl_label = "Manual"
+
+    @classmethod
+    def poll(cls, _context) -> bool:
+        if not FOLDER.is_dir():
+            cls.poll_message_set("This copy runs from its source: the manual is in docs/manual there")
+            return False
+        return True
+
+    def execute(self, _context) -> set[str]:
+        return bpy.ops.wm.url_open(url=(FOLDER / "index.html").as_uri())
+
+
+def manual_map() -> tuple[str, tuple[tuple[str, str], ...]]:
+    """URL prefix, and (pattern of an RNA name, page) pairs: what Blender asks for (`register_manual_map`)."""
+    operators = tuple(
+        (f"bpy.ops.lca.{name}", f"{page}.html") for page, names in PAGES.items() for name in names
+    )
+    return f"{FOLDER.as_uri()}/", (*operators, ("bpy.ops.lca*", "index.html"))
+
+
+def register() -> None:
+    bpy.utils.register_manual_map(manual_map)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_manual_map(manual_map)
+
+
+CLASSES = (LCA_OT_open_manual,)
