@@ -37,6 +37,23 @@ def is_camera(_properties: PropertyGroup, candidate: bpy.types.Object) -> bool:
     return candidate.type == "CAMERA"
 
 
+def is_other_object(properties: PropertyGroup, candidate: bpy.types.Object) -> bool:
+    return candidate != properties.id_data
+
+
+def look(properties: PropertyGroup, _context) -> None:
+    """Ties the avatar to what it looks at: without a driver Blender does not move targets that are hidden."""
+    obj = properties.id_data
+    obj.driver_remove("lca.look_tie")
+    if properties.look_at is not None:
+        driver = obj.driver_add("lca.look_tie").driver
+        driver.type = "SUM"
+        variable = driver.variables.new()
+        variable.type = "TRANSFORMS"
+        variable.targets[0].id = properties.look_at
+    obj.update_tag()
+
+
 class LCA_BonePair(PropertyGroup):
     """One line of the bone map."""
 
@@ -44,6 +61,20 @@ class LCA_BonePair(PropertyGroup):
     bone: StringProperty(
         name="Bone",
         description="Bone of the armature that drives this joint",
+        override=OVERRIDABLE,
+        update=tag,
+    )
+
+
+def _angles(name: str, description: str) -> FloatVectorProperty:
+    """Yaw and pitch of a gaze."""
+    return FloatVectorProperty(
+        name=name,
+        description=description,
+        size=2,
+        soft_min=-0.7,
+        soft_max=0.7,
+        unit="ROTATION",
         override=OVERRIDABLE,
         update=tag,
     )
@@ -91,12 +122,37 @@ class LCA_ObjectProperties(PropertyGroup):
     bone_map: CollectionProperty(type=LCA_BonePair, override={"LIBRARY_OVERRIDABLE", "USE_INSERTION"})
     active_bone: IntProperty(name="Active Joint")
     expression: PointerProperty(type=LCA_Expression, override=OVERRIDABLE)
-    gaze: FloatVectorProperty(
-        name="Gaze",
-        description="Direction of gaze: yaw to the subject's left and pitch upwards",
+    gaze: _angles("Gaze", "Direction of gaze: yaw to the subject's left and pitch upwards")
+    gaze_left: _angles("Left Eye", "Yaw and pitch of the subject's left eye, added to the gaze of both")
+    gaze_right: _angles("Right Eye", "Yaw and pitch of the subject's right eye, added to the gaze of both")
+    look_at: PointerProperty(
+        type=bpy.types.Object,
+        name="Look At",
+        description="An object that both eyes look at, wherever head and object go",
+        poll=is_other_object,
+        override=OVERRIDABLE,
+        update=look,
+    )
+    look_tie: FloatProperty(
+        name="Look At", description="Driven by what the avatar looks at", options={"ANIMATABLE", "HIDDEN"}
+    )
+    look_amount: FloatProperty(
+        name="Amount",
+        description="How far the eyes look at the object; at 0 the gaze alone turns them",
+        min=0.0,
+        max=1.0,
+        default=1.0,
+        subtype="FACTOR",
+        override=OVERRIDABLE,
+        update=tag,
+    )
+    look_limits: FloatVectorProperty(
+        name="Range",
+        description="How far the eyes turn towards the object, sideways and up or down",
         size=2,
-        soft_min=-0.7,
-        soft_max=0.7,
+        min=0.0,
+        max=1.5,
+        default=(0.7, 0.5),
         unit="ROTATION",
         override=OVERRIDABLE,
         update=tag,
@@ -211,6 +267,18 @@ class LCA_SceneProperties(PropertyGroup):
             ("HALF", "Half", "Half resolution while something moves"),
         ],
         default="AUTO",
+    )
+    face_amount: FloatProperty(
+        name="Amount",
+        description="How far the face goes towards an expression that is clicked",
+        min=0.0,
+        max=1.0,
+        default=1.0,
+        subtype="FACTOR",
+    )
+    face_add: BoolProperty(
+        name="Add",
+        description="Expressions that are clicked are added to the present face instead of replacing it",
     )
     meshes_hide_avatars: BoolProperty(
         name="Meshes Hide Avatars",

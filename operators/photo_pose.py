@@ -94,6 +94,7 @@ class LCA_OT_show_photo(PhotoOperator, bpy.types.Operator):
         for name, value in zip(ARKIT_NAMES, pose.expression, strict=True):
             setattr(obj.lca.expression, name, value)
         obj.lca.gaze = pose.gaze.mean(0)
+        obj.lca.gaze_left, obj.lca.gaze_right = pose.gaze - pose.gaze.mean(0)
         context.view_layer.update()
 
 
@@ -107,6 +108,7 @@ class LCA_OT_use_pose(PhotoOperator, bpy.types.Operator):
     def work(self, context: bpy.types.Context, photo, obj: bpy.types.Object, avatar) -> None:
         from ..backend.imaging.fit.photo_pose import PhotoPose
         from ..scene import photo_camera
+        from ..scene.gaze import own_gaze
 
         camera = photo.camera
         if camera is None or camera.name not in context.scene.objects:
@@ -121,7 +123,7 @@ class LCA_OT_use_pose(PhotoOperator, bpy.types.Operator):
             avatar.joint_heads.numpy(),
             focal=photo_camera.focal_of(camera, tuple(image.size), context.scene.render),
             expression=np.array([getattr(face.expression, name) for name in ARKIT_NAMES]),
-            gaze=np.tile(face.gaze, (2, 1)),
+            gaze=own_gaze(face),
             betas=PhotoPose.read(photo.given or photo.pose).betas,
         )
         photo.given = pose.text()

@@ -20,6 +20,7 @@ from . import armature as armatures
 from .avatar_data import is_avatar
 from .colour import confidence_colors
 from .erased import shown_avatar
+from .gaze import gaze_of
 from .proxy_shape import bend_of, bent, carriers_of, is_bent
 from .rest_pose import applied, kept_rig, present_places, rig_from
 
@@ -75,9 +76,10 @@ def evaluated(
             f"The avatar “{original.name}” cannot follow its armature: a bone is scaled to nothing.",
             "Give the rig's bones a scale above zero.",
         ) from error
-    signal = signal_of(of_graph, transforms)
     own = np.array(of_graph.matrix_world if matrix is None else matrix, dtype=np.float32)
     world = own if pose or moved is None else (own @ moved).astype(np.float32)
+    gaze = gaze_of(of_graph, depsgraph, transforms, avatar.joint_heads.numpy(), world)
+    signal = signal_of(of_graph, transforms, gaze)
     bend = bend_of(original, depsgraph, bone_moves(avatar, pose)) if is_bent(original) else None
     parts = (None if part is None else part.numpy().tobytes() for part in vars(signal).values())
     coded = show_seen and of_graph.lca.show_seen and avatar.confidence is not None
@@ -186,11 +188,13 @@ def bound_bones(obj: bpy.types.Object) -> tuple[tuple[str, str], ...]:
     return tuple((pair.joint, pair.bone) for pair in obj.lca.bone_map if pair.bone)
 
 
-def signal_of(evaluated: bpy.types.Object, transforms: np.ndarray) -> Signal:
-    """What drives the avatar of an evaluated object: its face by the expression code or by the sliders."""
+def signal_of(evaluated: bpy.types.Object, transforms: np.ndarray, gaze: np.ndarray) -> Signal:
+    """What drives the avatar of an evaluated object: its face by the expression code or by the sliders.
+
+    gaze [2,2]: yaw and pitch of each eye.
+    """
     properties = evaluated.lca
-    joints = torch.from_numpy(transforms)
-    gaze = torch.tensor(tuple(properties.gaze)).expand(2, 2).contiguous()  # both eyes alike
+    joints, gaze = torch.from_numpy(transforms), torch.from_numpy(gaze)
     if properties.use_code:
         code = torch.from_numpy(np.array(properties.code, np.float32).ravel())  # (4, 32) -> (128,)
         return Signal.from_code(joints, code, gaze)

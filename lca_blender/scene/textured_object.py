@@ -71,7 +71,9 @@ def add_skeleton(context: bpy.types.Context, avatar_object: bpy.types.Object, av
         bone = rig.pose.bones[joint]
         bone.rotation_mode = "XYZ"
         for axis, part in ((2, 0), (0, 1)):
-            _drive(bone.driver_add("rotation_euler", axis), avatar_object, f"lca.gaze[{part}]")
+            own = "gaze_left" if joint == EYES[0] else "gaze_right"
+            paths = f"lca.gaze[{part}]", f"lca.{own}[{part}]"
+            _drive(bone.driver_add("rotation_euler", axis), avatar_object, *paths)
     return Rigging(rig, np.tile(np.eye(4), (len(avatar.joint_names), 1, 1)), tuple(avatar.joint_names))
 
 
@@ -150,12 +152,13 @@ def _add_shape_keys(obj, avatar: bpy.types.Object, points, linear, shapes) -> No
         _drive(key.driver_add("value"), avatar, f"lca.expression.{name}")
 
 
-def _drive(curve: bpy.types.FCurve, avatar: bpy.types.Object, path: str) -> None:
-    """Lets a value follow a property of the avatar, without a Python expression."""
-    curve.driver.type = "AVERAGE"
-    variable = curve.driver.variables.new()
-    variable.targets[0].id = avatar
-    variable.targets[0].data_path = path
+def _drive(curve: bpy.types.FCurve, avatar: bpy.types.Object, *paths: str) -> None:
+    """Lets a value be the sum of properties of the avatar, without a Python expression."""
+    curve.driver.type = "SUM"
+    for path in paths:
+        variable = curve.driver.variables.new()
+        variable.targets[0].id = avatar
+        variable.targets[0].data_path = path
 
 
 def _material(name: str, image: bpy.types.Image) -> bpy.types.Material:
