@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys the mouth of the active avatar from a time line of visemes."""
+
+import bpy
+from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
+
+from ..backend.faces import MOUTH
+from ..backend.visemes import keyed, read_timeline
+from ..scene.avatar_data import active_avatar
+from ..scene.face import PLACES, key_frames, keyable
+from .common import Attempt, OnAvatar
+
+
+class LCA_OT_key_visemes(OnAvatar, Attempt, bpy.types.Operator):
+    """Key the mouth from a text or CSV file whose lines are a time and a viseme, as Rhubarb, Papagayo and \
+Moho write them; eyes and brows stay"""
+
+    bl_idname = "lca.key_visemes"
+    bl_label = "Visemes from File"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: StringProperty(default="*.txt;*.csv;*.tsv;*.dat", options={"HIDDEN"})
+    start: IntProperty(
+        name="Start",
+        description="Frame of the file's time zero; the current frame if not set",
+        default=1,
+        options={"SKIP_SAVE"},
+    )
+    times: EnumProperty(
+        name="Times",
+        items=[
+            ("SECONDS", "Seconds", "The file's times are seconds"),
+            ("FRAMES", "Frames", "The file's times are frames of this scene"),
+        ],
+    )
+    transition: FloatProperty(
+        name="Transition",
+        description="Time from one shape to the next",
+        default=0.08,
+        min=0.0,
+        soft_max=0.5,
+        unit="TIME_ABSOLUTE",
+    )
+    strength: FloatProperty(
+        name="Strength",
+        description="Factor on the mouth shapes",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+    )
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        self.start = context.scene.frame_current
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def perform(self, context: bpy.types.Context) -> None:
+        avatar, scene = active_avatar(context), context.scene
+        if not self.properties.is_property_set("start"):
+            self.start = scene.frame_current
+        rate = scene.render.fps / scene.render.fps_base
+        shapes = read_timeline(bpy.path.abspath(self.filepath), rate, self.times == "FRAMES")
+        seconds, values = keyed(shapes, self.transition)
+        own = [i for i, name in enumerate(MOUTH) if name in keyable(avatar)]
+        frames = self.start + seconds * rate
+        values = (values[:, own] * self.strength).clip(0, 1)
+        key_frames(avatar, avatar, [PLACES[MOUTH[i]] for i in own], frames, values)
+        avatar.update_tag(refresh={"TIME"})
+        self.report({"INFO"}, f"{len(shapes)} visemes keyed on frames {frames[0]:.0f} to {frames[-1]:.0f}")
+
+
+CLASSES = (LCA_OT_key_visemes,)
