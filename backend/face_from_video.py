@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from .errors import UserError
+from .face_performance import FacePerformance
 from .imaging.accepted import is_movie
 from .imaging.movies import movie_frames
 from .imaging.photos import Photo, load_photo
@@ -21,46 +20,6 @@ if TYPE_CHECKING:  # it imports torch
     from .imaging.sighting import Sighting
 
 KEYS, FIRST_PASS = 5, 0.1  # pictures that decide the shape; share of the work
-
-
-@dataclass(frozen=True)
-class FacePerformance:
-    """Animation of a face: seconds [n] from the start, ascending; arkit [n,52] in 0..1; gaze [n,2] radians,
-    yaw and pitch of both eyes' mean. `missed`: pictures without a face; their values are interpolated.
-    `remarks`: one sentence each on what could not be read.
-    """
-
-    seconds: np.ndarray
-    arkit: np.ndarray
-    gaze: np.ndarray
-    missed: int = 0
-    remarks: tuple[str, ...] = ()
-
-    def at_rate(self, rate: float) -> FacePerformance:
-        """The same animation at every 1/rate seconds, from its start to its end."""
-        times = np.arange(round(self.seconds[-1] * rate) + 1) / rate
-        return replace(self, seconds=times, arkit=self._at(times, "arkit"), gaze=self._at(times, "gaze"))
-
-    def smoothed(self, seconds: float) -> FacePerformance:
-        """Averaged with a Gaussian of that standard deviation; evenly timed, as `at_rate` makes it."""
-        if len(self.seconds) < 2 or seconds <= 0:
-            return self
-        width = seconds / (self.seconds[1] - self.seconds[0])
-        smooth = lambda values: gaussian_filter1d(values, width, axis=0, mode="nearest")  # noqa: E731
-        return replace(self, arkit=smooth(self.arkit), gaze=smooth(self.gaze))
-
-    def from_rest(self) -> FacePerformance:
-        """Subtract the first frame as the neutral expression."""
-        arkit = np.clip(self.arkit - self.arkit[:1], 0, 1)
-        return replace(self, arkit=arkit, gaze=self.gaze - self.gaze[:1])
-
-    def stronger(self, factor: float) -> FacePerformance:
-        """Sliders times a factor, clipped to 1: the values read are about half of the true ones."""
-        return replace(self, arkit=np.clip(self.arkit * factor, 0, 1))
-
-    def _at(self, times: np.ndarray, name: str) -> np.ndarray:
-        columns = getattr(self, name).T
-        return np.stack([np.interp(times, self.seconds, column) for column in columns], 1)
 
 
 def face_from_video(
@@ -97,12 +56,10 @@ def face_from_video(
         seen = _with_face(photo)
         if seen is not None:
             last = [follow(seen, fits + last)]
-            found.append((seconds, last[0].expression, last[0].gaze.mean(0)))
-    read = FacePerformance(
-        *(np.stack(part) for part in zip(*found, strict=True)), len(times) - len(found), tuple(remarks)
-    )
-    every = np.array(times)
-    return replace(read, seconds=every, arkit=read._at(every, "arkit"), gaze=read._at(every, "gaze"))
+            found.append((seconds, last[0].expression, last[0].gaze))
+    missed = len(times) - len(found)
+    read = FacePerformance(*map(np.stack, zip(*found, strict=True)), missed=missed, remarks=tuple(remarks))
+    return read.at(np.array(times))
 
 
 def _key_frames(source: Iterable[tuple[float, float, Photo]]) -> list[Sighting]:

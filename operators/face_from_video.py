@@ -6,7 +6,6 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, StringProperty
 
-from ..backend.body.arkit import ARKIT_NAMES
 from ..backend.errors import UserError
 from ..backend.jobs import Target
 from ..scene.avatar_data import active_avatar
@@ -92,12 +91,13 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
             self.start = context.scene.frame_current
 
     def finish(self, context: bpy.types.Context, result) -> None:
+        from ..scene.performance import key_performance
+
         named = (obj for obj in bpy.data.objects if obj.session_uid == self._avatar and obj.users_scene)
         avatar = next(named, None)
         if avatar is None:
             raise UserError("The avatar was deleted while the video was read; nothing was keyed.")
-        for number, (values, gaze) in enumerate(zip(result.arkit, result.gaze, strict=True)):
-            key_face(avatar, values, gaze, self.start + number)
+        key_performance(avatar, result, self.start)
         avatar.update_tag(refresh={"TIME"})  # shows the current frame's face, not the last keyed one
         last = self.start + len(result.seconds) - 1
         self.report({"INFO"}, f"{avatar.name}: face keyed on frames {self.start} to {last}")
@@ -105,16 +105,6 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
             self.report({"WARNING"}, remark)
         if result.missed:
             self.report({"WARNING"}, f"{result.missed} pictures show no face; their keys are interpolated.")
-
-
-def key_face(avatar: bpy.types.Object, values, gaze, frame: int) -> None:
-    """Keys all 52 sliders and the gaze on a frame."""
-    expression = avatar.lca.expression
-    for name, value in zip(ARKIT_NAMES, values, strict=True):
-        setattr(expression, name, float(value))
-        expression.keyframe_insert(name, frame=frame)
-    avatar.lca.gaze = [float(angle) for angle in gaze]
-    avatar.lca.keyframe_insert("gaze", frame=frame)
 
 
 def _number_key(path: Path) -> tuple:

@@ -10,13 +10,16 @@ from avatars import splats
 from lca_blender.backend.body.arkit import ARKIT_INDEX, ARKIT_NAMES
 from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.face_from_video import FacePerformance, face_from_video
+from lca_blender.backend.face_from_video import face_from_video
+from lca_blender.backend.face_performance import FacePerformance
 from lca_blender.backend.raster.camera import Camera, look_at
 from lca_blender.backend.training.people.person import sample_person
 from lca_blender.backend.training.people.render import render_person
 from lca_blender.operators.face_from_video import LCA_OT_face_from_video
 from PIL import Image
 from refusals import fails
+
+from lca_blender.scene.gaze import own_gaze
 
 
 def curves(avatar):
@@ -56,13 +59,11 @@ def test_expressions_are_set_keyed_and_reset(avatar, scene):
 
 
 def test_every_preset_names_sliders():
-    from lca_blender.operators.expression import PRESETS
+    from lca_blender.backend.face_presets import EXPRESSIONS, VISEMES
 
-    from lca_blender.properties import ARKIT_NAMES
-    from lca_blender.ui.sidebar import EXPRESSIONS, FACE_GROUPS
+    from lca_blender.ui.face import FACE_GROUPS
 
-    assert all(set(values) <= set(ARKIT_NAMES) for _, values in PRESETS.values())
-    assert set(EXPRESSIONS) == set(PRESETS)
+    assert all(set(values) <= set(ARKIT_NAMES) for _, values in [*EXPRESSIONS.values(), *VISEMES.values()])
     shown = {
         name for _, bases in FACE_GROUPS for base in bases for name in (base, f"{base}Left", f"{base}Right")
     }
@@ -79,7 +80,7 @@ def test_a_filmed_face_keys_the_sliders(avatar, scene, acted):
         scene.frame_set(5 + number)
         keyed = [getattr(avatar.lca.expression, name) for name in ARKIT_NAMES]
         np.testing.assert_allclose(keyed, np.clip(2 * read.arkit[number], 0, 1), atol=1e-5)
-        np.testing.assert_allclose(avatar.lca.gaze, read.gaze[number], atol=1e-5)
+        np.testing.assert_allclose(own_gaze(avatar.lca), read.gaze[number], atol=1e-5)
     shown = splats(avatar)
     assert bpy.ops.lca.face_from_video(**arguments) == {"FINISHED"}
     scene.frame_set(5)
@@ -116,7 +117,7 @@ def jaw(*openings):
     """A performance of jawOpen alone, one picture a second."""
     arkit = np.zeros((len(openings), 52), np.float32)
     arkit[:, ARKIT_INDEX["jawOpen"]] = openings
-    return FacePerformance(np.arange(len(openings), dtype=np.float32), arkit, np.zeros((len(openings), 2)))
+    return FacePerformance(np.arange(len(openings), dtype=np.float32), arkit, np.zeros((len(openings), 2, 2)))
 
 
 def reading(folder):
@@ -142,7 +143,7 @@ def test_an_avatar_is_keyed_under_another_name_and_behind_another_scene(avatar, 
     avatar.name = "Ann"
     bpy.context.window.scene = bpy.data.scenes.new("Other")
     LCA_OT_face_from_video.finish(operator, bpy.context, jaw(0.1, 0.2))
-    assert len(curves(avatar)) == 52 + 2
+    assert len(curves(avatar)) == 52 + 6
 
 
 def test_an_avatar_that_was_deleted_is_not_keyed(avatar, tmp_path):
