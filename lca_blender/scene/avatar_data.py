@@ -99,9 +99,14 @@ def load_avatar(obj: bpy.types.Object):
     return _loaded[key]
 
 
+def avatar_if_read(obj: bpy.types.Object):
+    """The `Avatar` of an object if it has been read already, else None: for panels, which must not wait."""
+    return None if avatar_problem(obj) else _loaded.get(_key(obj))
+
+
 def albedo_remarks(obj: bpy.types.Object) -> list[str]:
     """What the scene's light cannot do for this object's avatar, as far as it has been read already."""
-    avatar = None if avatar_problem(obj) else _loaded.get(_key(obj))
+    avatar = avatar_if_read(obj)
     if avatar is None or avatar.albedo is not None:
         return []
     return ["This avatar's file holds no albedo: the scene's light adds to the photos'. Create it again."]

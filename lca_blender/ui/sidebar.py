@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The LCA tab of the 3D view's sidebar: photos, the avatar, its rig, its face, rendering."""
+"""The LCA tab of the 3D view's sidebar: photos, the avatar, its rig, light, rendering; `face.py` its face."""
 
 import json
 from pathlib import Path
@@ -23,39 +23,6 @@ OFF_RIG = (
 )
 VIEWS, PICTURES = ("front", "left", "back", "right"), Path(__file__).with_name("views")
 WRAP = 34  # characters that fit a sidebar of the default width
-
-FACE_GROUPS = (
-    ("Eyes", ("eyeBlink", "eyeWide", "eyeSquint", "eyeLookUp", "eyeLookDown", "eyeLookIn", "eyeLookOut")),
-    ("Brows", ("browInnerUp", "browOuterUp", "browDown")),
-    ("Jaw", ("jawOpen", "jawForward", "jawLeft", "jawRight", "mouthClose", "tongueOut")),
-    (
-        "Mouth",
-        (
-            *(
-                "mouthSmile",
-                "mouthFrown",
-                "mouthPucker",
-                "mouthFunnel",
-                "mouthLeft",
-                "mouthRight",
-                "mouthDimple",
-            ),
-            *(
-                "mouthStretch",
-                "mouthPress",
-                "mouthUpperUp",
-                "mouthLowerDown",
-                "mouthRollUpper",
-                "mouthRollLower",
-            ),
-            *("mouthShrugUpper", "mouthShrugLower"),
-        ),
-    ),
-    ("Cheeks and Nose", ("cheekPuff", "cheekSquint", "noseSneer")),
-)
-EXPRESSIONS = (
-    *("SMILE", "LAUGH", "SURPRISE", "ANGER", "SADNESS", "FEAR", "DISGUST", "KISS", "BLINK", "WINK"),
-)
 
 
 class Sidebar:
@@ -262,61 +229,6 @@ class LCA_PT_bind(AvatarPanel, bpy.types.Panel):
         row.operator("lca.load_bone_map", icon="FILE_FOLDER")
 
 
-class LCA_PT_face(AvatarPanel, bpy.types.Panel):
-    bl_label = "Face"
-    bl_order = 3
-    bl_options = {"DEFAULT_CLOSED"}
-
-    def draw(self, context):
-        layout, avatar = self.layout, active_avatar(context)
-        grid = layout.grid_flow(columns=2, even_columns=True, align=True)
-        for preset in EXPRESSIONS:
-            name = {"BLINK": "Eyes Closed"}.get(preset, preset.title())
-            grid.operator("lca.set_expression", text=name).preset = preset
-        layout.operator("lca.reset_expression", icon="LOOP_BACK")
-        layout.operator("lca.face_from_video", icon="OUTLINER_OB_CAMERA")
-        column = layout.column(align=True)
-        column.prop(avatar.lca, "gaze", index=0, text="Gaze Sideways")
-        column.prop(avatar.lca, "gaze", index=1, text="Gaze Up")
-
-
-class FaceGroup(AvatarPanel):
-    """Sliders of one part of the face; left and right side by side."""
-
-    bl_parent_id = "LCA_PT_face"
-    bl_options = {"DEFAULT_CLOSED"}
-    sliders: tuple[str, ...] = ()
-
-    def draw(self, context):
-        expression = active_avatar(context).lca.expression
-        column = self.layout.column(align=True)
-        for base in self.sliders:
-            if hasattr(expression, base):
-                column.prop(expression, base, slider=True, text=slider_label(base))
-                continue
-            row = column.row(align=True)
-            row.prop(expression, f"{base}Left", slider=True, text=f"{slider_label(base)} L")
-            row.prop(expression, f"{base}Right", slider=True, text="R")
-
-
-def slider_label(name: str) -> str:
-    """ "mouthSmile" -> "Smile": the group names the rest; "cheekPuff" -> "Cheek Puff" """
-    words = "".join(f" {letter}" if letter.isupper() else letter for letter in name).split()
-    if words[0] in ("eye", "brow", "mouth"):
-        words = words[1:]
-    return " ".join(word.title() for word in words)
-
-
-FACE_PANELS = tuple(
-    type(
-        f"LCA_PT_face_{index}",
-        (FaceGroup, bpy.types.Panel),
-        {"bl_idname": f"LCA_PT_face_{index}", "bl_label": label, "sliders": sliders, "bl_order": index},
-    )
-    for index, (label, sliders) in enumerate(FACE_GROUPS)
-)
-
-
 class LCA_PT_light(AvatarPanel, bpy.types.Panel):
     bl_label = "Light"
     bl_order = 4
@@ -352,4 +264,4 @@ class LCA_PT_render(Sidebar, bpy.types.Panel):
             paragraph(layout, "This scene has no camera to render from.", "ERROR")
 
 
-CLASSES = (LCA_PT_photos, LCA_PT_avatar, LCA_PT_bind, LCA_PT_face, *FACE_PANELS, LCA_PT_light, LCA_PT_render)
+CLASSES = (LCA_PT_photos, LCA_PT_avatar, LCA_PT_bind, LCA_PT_light, LCA_PT_render)

@@ -20,7 +20,7 @@ lca_blender.register()
 
 from lca_blender.backend import jobs  # noqa: E402
 
-from lca_blender.ui import lists, sidebar  # noqa: E402
+from lca_blender.ui import face, lists, sidebar  # noqa: E402
 
 lines = {"LCA_UL_photos": 0, "LCA_UL_bone_map": 0}
 
@@ -34,10 +34,13 @@ class LCA_PT_all(bpy.types.Panel):
     def draw(self, context):
         status = 1
         try:
-            for panel in sidebar.CLASSES:
+            for panel in (*sidebar.CLASSES, *face.CLASSES):
                 assert not hasattr(panel, "poll") or panel.poll(context), panel
                 column = self.layout.column()
-                panel.draw(SimpleNamespace(layout=column, sliders=getattr(panel, "sliders", ())), context)
+                own = {"sliders": getattr(panel, "sliders", ()), "paths": getattr(panel, "paths", ())}
+                for draw in (panel.draw, getattr(panel, "draw_header_preset", None)):
+                    if draw is not None:
+                        draw(SimpleNamespace(layout=column, **own), context)
             for kind in (lists.LCA_UL_photos, lists.LCA_UL_bone_map):
                 data = context.scene.lca if kind is lists.LCA_UL_photos else context.object.lca
                 name = "photos" if kind is lists.LCA_UL_photos else "bone_map"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import bpy
 from lca_blender.backend.body.skeleton import JOINT_NAMES
 
-from lca_blender.ui import lists, sidebar
+from lca_blender.ui import face, lists, sidebar
 
 
 def test_every_panel_draws(avatar_file):
@@ -27,7 +27,7 @@ def test_every_panel_draws(avatar_file):
 
 
 def test_every_button_of_the_panels_exists():
-    text = "".join(Path(module.__file__).read_text() for module in (sidebar, lists))
+    text = "".join(Path(module.__file__).read_text() for module in (sidebar, face, lists))
     names = set(re.findall(r'operator\(\s*"(lca\.\w+)"', text))
     assert len(names) >= 12
     for name in names:
@@ -62,5 +62,5 @@ def test_joints_have_names_for_people():
     assert lists.joint_label("upper_arm.L") == "L Upper Arm"
     assert lists.joint_label("index1.R") == "R Index 1"
     assert lists.joint_label("head") == "Head"
-    assert sidebar.slider_label("mouthSmile") == "Smile"
-    assert sidebar.slider_label("cheekPuff") == "Cheek Puff"
+    assert face.slider_label("mouthSmile") == "Smile"
+    assert face.slider_label("cheekPuff") == "Cheek Puff"
