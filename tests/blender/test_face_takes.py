@@ -109,6 +109,7 @@ def test_keys_outside_the_take_stay_and_those_inside_go(avatar, film, take):
 
 
 def test_the_controls_of_a_generated_rig_are_keyed(metarig, avatar, film, take):
+    bpy.context.view_layer.objects.active = metarig
     bpy.ops.object.mode_set(mode="POSE")
     bpy.ops.pose.rigify_generate()
     bpy.ops.object.mode_set(mode="OBJECT")
@@ -116,8 +117,7 @@ def test_the_controls_of_a_generated_rig_are_keyed(metarig, avatar, film, take):
     bpy.context.view_layer.objects.active = avatar
     bpy.ops.lca.bind_to_armature(armature=rig.name)
     assert {bone.name for _, bone in turning_bones(avatar)} == {"neck", "head"}
-    made, path = take
-    bpy.ops.lca.import_face(filepath=str(path), start=5, rate=24)
+    bpy.ops.lca.import_face(filepath=str(take[1]), start=5, rate=24)
     film.frame_set(5)
     one = rig.pose.bones["head"].matrix.to_quaternion()
     film.frame_set(16)
