@@ -51,7 +51,7 @@ VISEMES = {
     "sil": ("silence", {}),
     "PP": ("p, b, m", both(mouthPress=0.5, mouthRollLower=0.4, mouthRollUpper=0.35, mouthPucker=0.1)),
     "FF": ("f, v", both(jawOpen=0.08, mouthRollLower=0.7, mouthUpperUp=0.3, mouthShrugUpper=0.1)),
-    "TH": ("th", both(jawOpen=0.2, tongueOut=0.4, mouthLowerDown=0.25, mouthUpperUp=0.15)),
+    "TH": ("th", both(jawOpen=0.2, tongueOut=0.6, mouthLowerDown=0.25, mouthUpperUp=0.15)),
     "DD": ("t, d", both(jawOpen=0.15, mouthLowerDown=0.3, mouthUpperUp=0.15, mouthStretch=0.1)),
     "kk": ("k, g", both(jawOpen=0.22, mouthLowerDown=0.25, mouthUpperUp=0.2, mouthStretch=0.15)),
     "CH": ("ch, j, sh", both(jawOpen=0.1, mouthFunnel=0.65, mouthPucker=0.2, mouthLowerDown=0.15)),

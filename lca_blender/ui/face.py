@@ -170,7 +170,7 @@ class FaceGroup(FacePanel):
             if hasattr(expression, base):
                 column.prop(expression, base, slider=True, text=slider_label(base))
                 continue
-            row = column.row(align=True)
+            row = column.split(factor=0.62, align=True)  # room for the name beside the left one's value
             row.prop(expression, f"{base}Left", slider=True, text=f"{slider_label(base)} L")
             row.prop(expression, f"{base}Right", slider=True, text="R")
 

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Time lines of speech, of the programs that write them, and their keys."""
 
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.face_presets import VISEMES, viseme
+from lca_blender.backend.face_presets import VISEMES, both, viseme
 from lca_blender.backend.faces import MOUTH
 from lca_blender.backend.visemes import Shape, keyed, parse_timeline, read_timeline
 
@@ -95,3 +97,12 @@ def test_keys_ascend_and_stay_in_range(entries, transition):
     assert ((values >= 0) & (values <= 1)).all()
     assert not values[0].any()
     assert not values[-1].any()
+
+
+def test_the_manual_lists_the_weights_that_are_used():
+    text = Path(__file__).parents[2].joinpath("docs/faces.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", text, re.MULTILINE))
+    assert list(rows) == list(VISEMES)
+    for name, (_, units) in VISEMES.items():
+        told = re.findall(r"(\w+) ([\d.]+)", rows[name].replace("all 0", ""))
+        assert units == both(**{unit: float(weight) for unit, weight in told})
