@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProper
 from ..backend.errors import UserError
 from ..backend.jobs import Target
 from ..scene.avatar_data import active_avatar
+from ..scene.face import require_frames
 from .common import need_torch, needs_avatar
 from .photos import chosen_files
 from .running import LongWork
@@ -97,6 +98,7 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
         avatar = next(named, None)
         if avatar is None:
             raise UserError("The avatar was deleted while the video was read; nothing was keyed.")
+        require_frames(avatar)
         key_performance(avatar, result, self.start)
         avatar.update_tag(refresh={"TIME"})  # shows the current frame's face, not the last keyed one
         last = self.start + len(result.seconds) - 1

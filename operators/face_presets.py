@@ -19,7 +19,10 @@ from .face_edit import change_face
 
 def own_faces_file() -> Path:
     """Where this user's own faces are kept, for all versions of the extension."""
-    return Path(bpy.utils.user_resource("CONFIG")) / "lca_faces.json"
+    folder = bpy.utils.user_resource("CONFIG", create=True)
+    if not folder:
+        raise UserError("Blender's folder of user preferences cannot be written to.", "Make it writable.")
+    return Path(folder) / "lca_faces.json"
 
 
 def own_faces() -> dict[str, Face]:

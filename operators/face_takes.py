@@ -15,6 +15,7 @@ from bpy.props import (
 
 from ..backend.errors import UserError
 from ..scene.avatar_data import active_avatar, load_avatar
+from ..scene.face import require_frames
 from .common import Attempt, OnAvatar, SaveDialog, beside_blend, need_torch, writable
 
 MOST_FRAMES = 100_000
@@ -87,6 +88,8 @@ class LCA_OT_import_face(OnAvatar, Attempt, bpy.types.Operator):
         avatar, scene = active_avatar(context), context.scene
         if not self.properties.is_property_set("start"):
             self.start = scene.frame_current
+        for obj in filter(None, (avatar, avatar.lca.armature)):
+            require_frames(obj)
         rate = scene.render.fps / scene.render.fps_base
         read = read_face(bpy.path.abspath(self.filepath), self.rate)
         even = read.at_rate(rate).smoothed(self.smoothing)

@@ -7,7 +7,7 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 from ..backend.faces import MOUTH
 from ..backend.visemes import keyed, read_timeline
 from ..scene.avatar_data import active_avatar
-from ..scene.face import PLACES, key_frames, keyable
+from ..scene.face import PLACES, key_frames, keyable, require_frames
 from .common import Attempt, OnAvatar
 
 
@@ -60,6 +60,7 @@ Moho write them; eyes and brows stay"""
         if not self.properties.is_property_set("start"):
             self.start = scene.frame_current
         rate = scene.render.fps / scene.render.fps_base
+        require_frames(avatar)
         shapes = read_timeline(bpy.path.abspath(self.filepath), rate, self.times == "FRAMES")
         seconds, values = keyed(shapes, self.transition)
         own = [i for i, name in enumerate(MOUTH) if name in keyable(avatar)]

@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 
 from ..backend.body.arkit import ARKIT_NAMES
+from ..backend.errors import UserError
 from ..backend.faces import CHANNELS, EYES, GAZE, Face, limited
 
 LOOK = "lookAmount"  # keyed with the face where it looks at something, but part of no expression
@@ -64,8 +65,32 @@ def key_face(obj: bpy.types.Object, names: Iterable[str], frame: float, options=
     )
 
 
+def require_own_action(obj: bpy.types.Object) -> None:
+    """Raises the UserError for an object whose action is another file's."""
+    if _is_linked(obj):
+        raise UserError(
+            f"The action of \u201c{obj.name}\u201d is linked from another file.",
+            "Make the action local, or unlink it.",
+        )
+
+
+def require_frames(obj: bpy.types.Object) -> None:
+    """Raises the UserError for an object that `key_frames` cannot key."""
+    require_own_action(obj)
+    if obj.animation_data is not None and obj.animation_data.use_tweak_mode:
+        raise UserError(
+            f"A strip of the NLA is being tweaked on \u201c{obj.name}\u201d.", "Leave tweak mode (Tab)."
+        )
+
+
+def _is_linked(obj: bpy.types.Object) -> bool:
+    action = obj.animation_data.action if obj.animation_data else None
+    return action is not None and action.library is not None
+
+
 def key_by_hand(context: bpy.types.Context, obj: bpy.types.Object, names: Iterable[str]) -> int:
     """Keys channels on the current frame as a press of I would, by the preferences of keying."""
+    require_own_action(obj)
     options = {"INSERTKEY_CYCLE_AWARE"} if context.scene.tool_settings.use_keyframe_cycle_aware else set()
     if context.preferences.edit.use_keyframe_insert_needed:
         options.add("INSERTKEY_NEEDED")
@@ -75,7 +100,7 @@ def key_by_hand(context: bpy.types.Context, obj: bpy.types.Object, names: Iterab
 def key_if_auto(context: bpy.types.Context, obj: bpy.types.Object, names: Iterable[str]) -> None:
     """After a change by an operator: keys what Auto Keying would, had the artist moved the sliders."""
     settings = context.scene.tool_settings
-    if not settings.use_keyframe_insert_auto:
+    if not settings.use_keyframe_insert_auto or _is_linked(obj):
         return
     options = {"INSERTKEY_CYCLE_AWARE"} if settings.use_keyframe_cycle_aware else set()
     if settings.auto_keying_mode == "REPLACE_KEYS":
@@ -110,7 +135,8 @@ def changed(obj: bpy.types.Object, view_layer: bpy.types.ViewLayer) -> list[str]
 def key_frames(obj: bpy.types.Object, owner, places: Sequence[Place], frames, values) -> None:
     """Keys many frames at once: frames [n] ascending, values [n, len(places)]; replaces the keys between.
 
-    `owner` is `obj`, or one of its structs that has `keyframe_insert`, such as a pose bone.
+    `owner` is `obj`, or one of its structs that has `keyframe_insert`, such as a pose bone. Callers ask
+    `require_frames` first.
     """
     frames, values = np.asarray(frames, float), np.asarray(values, float)
     begin = frames[0] - 1e-4, frames[-1] + 1e-4

@@ -36,7 +36,6 @@ def keys(obj, name):
 @pytest.fixture
 def own_file():
     path = own_faces_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
     yield path
     path.unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from avatars import splats
 from lca_blender.backend.faces import CHANNELS
+from refusals import fails
 
 from lca_blender.scene.evaluate import evaluated
 from lca_blender.scene.face import curves_of_slot, face_of
@@ -63,3 +64,21 @@ def test_without_an_avatar_nothing_can_be_clicked(scene):
     bpy.context.view_layer.objects.active = None
     for name in ("key_face", "key_changed", "swap_face", "save_own_face", "apply_face_asset", "import_face"):
         assert not getattr(bpy.ops.lca, name).poll(), name
+
+
+def test_an_action_of_another_file_is_refused_and_stays(avatar, scene, tmp_path):
+    avatar.lca.expression.keyframe_insert("jawOpen", frame=1)
+    action, slot = avatar.animation_data.action, avatar.animation_data.action_slot.identifier
+    path = str(tmp_path / "library.blend")
+    bpy.data.libraries.write(path, {action})
+    with bpy.data.libraries.load(path, link=True) as (there, here):
+        here.actions = there.actions
+    avatar.animation_data.action = here.actions[0]
+    avatar.animation_data.action_slot = here.actions[0].slots[slot]
+    take = tmp_path / "take.csv"
+    take.write_text("JawOpen\n0.5\n")
+    fails("is linked from another file", bpy.ops.lca.key_face)
+    fails("is linked from another file", bpy.ops.lca.import_face, filepath=str(take))
+    scene.tool_settings.use_keyframe_insert_auto = True
+    assert bpy.ops.lca.set_expression(preset="LAUGH") == {"FINISHED"}
+    assert len(list(curves_of_slot(here.actions[0], here.actions[0].slots[slot]))) == 1
