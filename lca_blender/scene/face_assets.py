@@ -101,12 +101,12 @@ def face_picture(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.nd
     now = evaluated(obj, depsgraph)
     joints = now.world.astype(float) @ now.signal.transforms.numpy().astype(float)
     matrix, heads = joints[INDEX["head"]], now.avatar.joint_heads.numpy().astype(float)
-    middle = (heads[INDEX["eye.L"]] + heads[INDEX["eye.R"]]) / 2 - (0, 0, 0.03)
+    middle = (heads[INDEX["eye.L"]] + heads[INDEX["eye.R"]]) / 2 - (0, 0, 0.04)
     place, ahead, up = (matrix @ np.append(v, w) for v, w in ((middle, 1), ((0, -1, 0), 0), ((0, 0, 1), 0)))
     size = max(np.linalg.norm(ahead), 1e-6)
     eye = place[:3] + ahead[:3] * 1.4
     view = look_at(eye, place[:3], up[:3] / size)
-    camera = Camera.from_fov(view, np.radians(13), SIZE, SIZE, near=0.01 * size)
+    camera = Camera.from_fov(view, np.radians(10.5), SIZE, SIZE, near=0.01 * size)
     import torch
 
     drawn = rasterize(now.splats, camera, background=torch.full((3,), GREY))["combined"].numpy().copy()
