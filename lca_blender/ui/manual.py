@@ -9,7 +9,11 @@ FOLDER = Path(__file__).parents[1] / "manual"  # `build.py package` puts it ther
 PAGES = {  # page -> what Blender's Online Manual (F1 over a button) opens it for
     "first_avatar": ("create_avatar", "add_photos", "show_photo", "use_pose", "choose_person"),
     "bind_and_pose": ("bind_to_armature", "add_rig", "fit_rig", "apply_bone_map", "use_character_shape"),
-    "act_a_face": ("set_expression", "reset_expression", "face_from_video"),
+    "act_a_face": (
+        *("set_expression", "set_viseme", "set_own_face", "save_own_face", "reset_expression", "key_face"),
+        *("key_changed", "swap_face", "mirror_face", "key_visemes", "save_face_asset", "apply_face_asset"),
+        *("face_from_video", "import_face", "export_face"),
+    ),
     "edit_by_hand": ("show_seen", "erase_splats", "restore_erased"),
     "light_and_render": ("show_avatar",),
     "export": ("export_avatar", "export_ply", "textured_mesh", "import_avatar", "import_splats"),

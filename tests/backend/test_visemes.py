@@ -100,7 +100,7 @@ def test_keys_ascend_and_stay_in_range(entries, transition):
 
 
 def test_the_manual_lists_the_weights_that_are_used():
-    text = Path(__file__).parents[2].joinpath("docs/faces.md").read_text(encoding="utf-8")
+    text = Path(__file__).parents[2].joinpath("docs/manual/act_a_face.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", text, re.MULTILINE))
     assert list(rows) == list(VISEMES)
     for name, (_, units) in VISEMES.items():
