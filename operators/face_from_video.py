@@ -73,6 +73,7 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
             raise UserError("No movie and no picture was chosen.", "Choose a movie or a picture sequence.")
         need_torch()
         self._start_now(context)
+        require_frames(active_avatar(context))
         self._avatar = active_avatar(context).session_uid
         rate = context.scene.render.fps / context.scene.render.fps_base
         from_rest, smoothing, strength = self.from_rest, self.smoothing, self.strength

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The face of an avatar object as channels of `backend.faces`: reading, setting, keying, what animates it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import bpy
@@ -118,7 +119,7 @@ def changed(obj: bpy.types.Object, view_layer: bpy.types.ViewLayer) -> list[str]
     names, before = keyable(obj), _values(obj)
     obj.update_tag(refresh={"TIME"})  # Blender alone knows what action, NLA and tweaks come to
     view_layer.update()
-    animated = {place for place, _ in _curve_places(obj)}
+    animated = {_place(curve) for _, curve in _curves_of(obj)}
     moved = [
         name
         for name in names
@@ -152,15 +153,17 @@ def key_frames(obj: bpy.types.Object, owner, places: Sequence[Place], frames, va
         curve.update()
 
 
-def animated_places(obj: bpy.types.Object, frame: float) -> dict[Place, str]:
-    """By place, of the face alone: "KEYED" on this frame, "ANIMATED" by other keys, or "DRIVEN"."""
-    found: dict[Place, str] = {}
-    for place, curve in _curve_places(obj):
-        if place.path.startswith("lca."):
-            here = any(abs(point.co.x - frame) < 0.5 for point in curve.keyframe_points)
-            if here or place not in found:
-                found[place] = "KEYED" if here else "ANIMATED"
-    return found | dict.fromkeys(driven_places(obj), "DRIVEN")
+def animation_of(obj: bpy.types.Object, paths: Collection[str], frame: float) -> set[str]:
+    """What animates any of some RNA paths: "KEYED" on this frame, "ANIMATED" by other keys, "DRIVEN"."""
+    found = set()
+    for path, curve in _curves_of(obj):
+        if path in paths:
+            points = curve.keyframe_points  # in the order of their frames
+            near = bisect_left(points, frame - 0.5, key=lambda point: point.co.x)
+            found.add("KEYED" if near < len(points) and points[near].co.x < frame + 0.5 else "ANIMATED")
+    if any(place.path in paths for place in driven_places(obj)):
+        found.add("DRIVEN")
+    return found
 
 
 def driven_places(obj: bpy.types.Object) -> set[Place]:
@@ -168,8 +171,8 @@ def driven_places(obj: bpy.types.Object) -> set[Place]:
     return {_place(curve) for curve in animation.drivers} if animation else set()
 
 
-def _curve_places(obj: bpy.types.Object) -> Iterator[tuple[Place, bpy.types.FCurve]]:
-    """Every curve that moves the object: of its action, and of the strips of its NLA."""
+def _curves_of(obj: bpy.types.Object) -> Iterator[tuple[str, bpy.types.FCurve]]:
+    """(path, curve) of all that moves the object: of its action, and of the strips of its NLA."""
     animation = obj.animation_data
     if animation is None:
         return
@@ -178,7 +181,7 @@ def _curve_places(obj: bpy.types.Object) -> Iterator[tuple[Place, bpy.types.FCur
         used += [(strip.action, strip.action_slot) for strip in track.strips if not track.mute]
     for action, slot in used:
         for curve in curves_of_slot(action, slot):
-            yield _place(curve), curve
+            yield curve.data_path, curve
 
 
 def curves_of_slot(action: bpy.types.Action | None, slot: bpy.types.ActionSlot | None):
@@ -220,7 +223,7 @@ def _write(obj: bpy.types.Object, place: Place, value) -> None:
 def _values(obj: bpy.types.Object) -> dict[Place, float]:
     """What stands now of the face and of all that is animated on the object."""
     found = {place: _read(obj, place) for place in PLACES.values()}
-    for place, _ in _curve_places(obj):
+    for place in {_place(curve) for _, curve in _curves_of(obj)}:
         try:
             value = obj.path_resolve(place.path)
         except ValueError:  # a curve of something that is gone

@@ -9,7 +9,7 @@ from ..backend.face_presets import EXPRESSIONS, VISEMES
 from ..backend.faces_shown import unmoved
 from ..operators.face_presets import own_faces
 from ..scene.avatar_data import active_avatar, avatar_if_read
-from ..scene.face import PLACES, animated_places
+from ..scene.face import PLACES, animation_of
 from .sidebar import AvatarPanel, paragraph
 
 FACE_GROUPS = (
@@ -47,7 +47,7 @@ GAZE_PATHS = ("lca.gaze", "lca.gaze_left", "lca.gaze_right", "lca.look_amount")
 
 def sign_of(avatar: bpy.types.Object, paths: set[str], frame: float) -> str:
     """The icon for what animates any of the paths: a key on this frame before other keys before drivers."""
-    found = {state for place, state in animated_places(avatar, frame).items() if place.path in paths}
+    found = animation_of(avatar, paths, frame)
     return next((SIGNS[state] for state in SIGNS if state in found), "NONE")
 
 

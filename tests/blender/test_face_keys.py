@@ -17,7 +17,7 @@ from lca_blender.operators.face_presets import own_faces_file
 from refusals import fails
 
 from lca_blender.scene.avatar_data import load_avatar
-from lca_blender.scene.face import PLACES, animated_places, curves_of_slot, face_of, put_face
+from lca_blender.scene.face import PLACES, animation_of, curves_of_slot, face_of, put_face
 from lca_blender.ui.face import SIGNS, LCA_PT_face, LCA_PT_face_gaze, face_remarks, sign_of
 
 
@@ -186,7 +186,7 @@ def test_headers_show_what_is_keyed(avatar, scene):
     assert sign_of(avatar, {"lca.expression.jawOpen"}, 3) == "NONE"
     avatar.lca.expression.driver_add("jawOpen")
     assert sign_of(avatar, {"lca.expression.jawOpen"}, 3) == SIGNS["DRIVEN"]
-    assert set(animated_places(avatar, 3).values()) == {"KEYED", "DRIVEN"}
+    assert animation_of(avatar, LCA_PT_face.paths, 3) == {"KEYED", "DRIVEN"}
 
 
 def test_what_an_avatar_cannot_show_is_said(avatar, scene):
