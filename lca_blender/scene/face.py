@@ -140,13 +140,13 @@ def key_frames(obj: bpy.types.Object, owner, places: Sequence[Place], frames, va
     `require_frames` first.
     """
     frames, values = np.asarray(frames, float), np.asarray(values, float)
-    begin = frames[0] - 1e-4, frames[-1] + 1e-4
+    span = frames[0] - 1e-4, frames[-1] + 1e-4
     for place, column in zip(places, values.T, strict=True):
         owner.keyframe_insert(place.path, index=place.index, frame=frames[0], group=GROUP)
         curve = _curve(obj, owner.path_from_id(place.path) if owner != obj else place.path, place.index)
         if curve is None:
             continue
-        for point in [one for one in curve.keyframe_points if begin[0] <= one.co.x <= begin[1]][::-1]:
+        for point in [one for one in curve.keyframe_points if span[0] <= one.co.x <= span[1]][::-1]:
             curve.keyframe_points.remove(point, fast=True)
         for frame, value in zip(frames.tolist(), column.tolist(), strict=True):
             curve.keyframe_points.insert(frame, value, options={"FAST"})
@@ -212,12 +212,15 @@ def _read(obj: bpy.types.Object, place: Place) -> float:
 
 
 def _write(obj: bpy.types.Object, place: Place, value) -> None:
-    owner, _, name = place.path.rpartition(".")
+    custom = place.path.endswith('"]')  # a custom property, or an input of geometry nodes
+    owner, _, name = place.path.removesuffix('"]').rpartition('["' if custom else ".")
     owner = obj.path_resolve(owner) if owner else obj
-    if place.index < 0:
-        setattr(owner, name, value)
+    if place.index >= 0:
+        (owner[name] if custom else getattr(owner, name))[place.index] = value
+    elif custom:
+        owner[name] = value
     else:
-        getattr(owner, name)[place.index] = value
+        setattr(owner, name, value)
 
 
 def _values(obj: bpy.types.Object) -> dict[Place, float]:

@@ -65,18 +65,20 @@ def test_driven_sliders_are_left_to_their_drivers(avatar, scene):
 def test_key_changed_keys_what_was_moved_and_nothing_else(avatar, scene):
     avatar.location.x = 1.0
     avatar.keyframe_insert("location", frame=1)
+    avatar["my.note"] = 1.0
+    avatar.keyframe_insert('["my.note"]', frame=1)
     avatar.lca.expression.jawOpen = 0.2
     avatar.lca.expression.keyframe_insert("jawOpen", frame=1)
     scene.frame_set(5)
     fails("Nothing of the face has changed", bpy.ops.lca.key_changed)
     avatar.lca.expression.jawOpen, avatar.lca.gaze[0] = 0.6, 0.3
-    avatar.location.x = 3.0  # moved, not keyed: stays moved
+    avatar.location.x, avatar["my.note"] = 3.0, 2.0  # moved, not keyed: stays moved
     assert bpy.ops.lca.key_changed() == {"FINISHED"}
-    assert avatar.location.x == 3.0
+    assert (avatar.location.x, avatar["my.note"]) == (3.0, 2.0)
     assert avatar.lca.expression.jawOpen == pytest.approx(0.6)
     assert keys(avatar, "jawOpen") == [(1, 0.2), (5, 0.6)]
     assert keys(avatar, "gazeYaw") == [(5, 0.3)]
-    assert len(curves(avatar)) == 3 + 2
+    assert len(curves(avatar)) == 3 + 1 + 2
 
 
 def test_key_changed_knows_what_the_nla_plays(avatar, scene):
