@@ -19,6 +19,7 @@ from ..scene.face import require_frames
 from .common import Attempt, OnAvatar, SaveDialog, beside_blend, need_torch, writable
 
 MOST_FRAMES = 100_000
+SUFFIXES = {"CSV": ".csv", "LINES": ".jsonl"}
 
 
 class LCA_OT_import_face(OnAvatar, Attempt, bpy.types.Operator):
@@ -138,7 +139,15 @@ class LCA_OT_export_face(OnAvatar, Attempt, SaveDialog, bpy.types.Operator):
 
     @property
     def suffix(self) -> str:
-        return ".csv" if self.kind == "CSV" else ".jsonl"
+        return SUFFIXES[self.kind]
+
+    def check(self, context) -> bool:
+        """Changes the suffix with the format."""
+        typed = self.filepath
+        for suffix in set(SUFFIXES.values()) - {self.suffix}:
+            self.filepath = self.filepath.removesuffix(suffix)
+        super().check(context)
+        return self.filepath != typed
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         self.filepath = bpy.path.clean_name(active_avatar(context).name)
