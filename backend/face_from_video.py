@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import UserError
-from .face_performance import FacePerformance
+from .face.performance import FacePerformance
 from .imaging.accepted import is_movie
 from .imaging.movies import movie_frames
 from .imaging.photos import Photo, load_photo

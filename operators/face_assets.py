@@ -7,8 +7,8 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..backend.errors import UserError
-from ..backend.faces import PARTS, Face, swapped
-from ..backend.own_faces import checked_name
+from ..backend.face.channels import PARTS, Face, swapped
+from ..backend.face.own import checked_name
 from ..scene.avatar_data import active_avatar
 from ..scene.face import face_of
 from ..scene.face_assets import (

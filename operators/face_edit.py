@@ -4,7 +4,7 @@
 import bpy
 from bpy.props import EnumProperty
 
-from ..backend.faces import Face, mirrored, neutral, swapped
+from ..backend.face.channels import Face, mirrored, neutral, swapped
 from ..scene.avatar_data import active_avatar
 from ..scene.face import face_of, key_if_auto, put_face
 from .common import Attempt, OnAvatar

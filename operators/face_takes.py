@@ -83,7 +83,7 @@ class LCA_OT_import_face(OnAvatar, Attempt, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def perform(self, context: bpy.types.Context) -> None:
-        from ..backend.face_lines import read_face
+        from ..backend.face.lines import read_face
         from ..scene.performance import key_performance
 
         avatar, scene = active_avatar(context), context.scene
@@ -156,8 +156,8 @@ class LCA_OT_export_face(OnAvatar, Attempt, SaveDialog, bpy.types.Operator):
 
     def perform(self, context: bpy.types.Context) -> None:
         need_torch()
-        from ..backend.face_lines import write_face_lines
-        from ..backend.live_link import write_live_link
+        from ..backend.face.lines import write_face_lines
+        from ..backend.face.live_link import write_live_link
         from ..scene.performance import recorded
 
         avatar, scene = active_avatar(context), context.scene

@@ -4,8 +4,8 @@
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from ..backend.faces import MOUTH
-from ..backend.visemes import keyed, read_timeline
+from ..backend.face.channels import MOUTH
+from ..backend.face.visemes import keyed, read_timeline
 from ..scene.avatar_data import active_avatar
 from ..scene.face import PLACES, key_frames, keyable, require_frames
 from .common import Attempt, OnAvatar

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backend.body.arkit import ARKIT_NAMES
 from ..backend.errors import UserError
-from ..backend.faces import CHANNELS, EYES, GAZE, Face, limited
+from ..backend.face.channels import CHANNELS, EYES, GAZE, Face, limited
 
 LOOK = "lookAmount"  # keyed with the face where it looks at something, but part of no expression
 GROUP = "Face"

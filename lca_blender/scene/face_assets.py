@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 
 from ..backend.errors import UserError
-from ..backend.faces import Face, limited
+from ..backend.face.channels import Face, limited
 from .face import PLACES, curves_of_slot
 
 TAG = "Face"

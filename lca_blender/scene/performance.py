@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 from ..backend.body.arkit import ARKIT_NAMES
 from ..backend.body.rotations import nearest_rotation
 from ..backend.body.skeleton import INDEX
-from ..backend.face_performance import FacePerformance
-from ..backend.faces import EYES, GAZE
+from ..backend.face.channels import EYES, GAZE
+from ..backend.face.performance import FacePerformance
 from .avatar_data import load_avatar
 from .evaluate import evaluated, joint_matrices, pose_of, resting
 from .face import PLACES, Place, face_of, key_frames, keyable

@@ -5,11 +5,11 @@ import bpy
 
 from ..backend.body.arkit import ARKIT_NAMES
 from ..backend.errors import UserError
-from ..backend.face_presets import EXPRESSIONS, VISEMES
-from ..backend.faces_shown import unmoved
-from ..operators.face_presets import own_faces
+from ..backend.face.presets import EXPRESSIONS, VISEMES
+from ..backend.face.shown import unmoved
 from ..scene.avatar_data import active_avatar, avatar_if_read
 from ..scene.face import PLACES, animation_of
+from ..scene.own_faces import own_faces
 from .sidebar import AvatarPanel, paragraph
 
 FACE_GROUPS = (

@@ -15,7 +15,7 @@ FLOORS = (  # of backend: a room imports from floors below its own, and nothing 
     ("files", "jobs", "native", "quaternions", "recycling", "similarity", "srgb", "workers"),
     ("tensor_file",),
     ("body",),
-    ("decoder", "gaussians"),
+    ("decoder", "face", "gaussians"),
     ("avatar_file",),
     ("drive_cpu", "drive_torch", "ply", "raster"),
     ("avatar",),

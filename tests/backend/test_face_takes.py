@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lca_blender.backend.body.arkit import ARKIT_INDEX, ARKIT_NAMES
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.face_lines import face_lines, parse_lines, read_face
-from lca_blender.backend.face_performance import FacePerformance
-from lca_blender.backend.live_link import EYES, HEAD, LOOK, live_link_csv, parse_live_link
+from lca_blender.backend.face.lines import face_lines, parse_lines, read_face
+from lca_blender.backend.face.live_link import EYES, HEAD, LOOK, live_link_csv, parse_live_link
+from lca_blender.backend.face.performance import FacePerformance
 
 CAPITALS = [name[0].upper() + name[1:] for name in ARKIT_NAMES]
 HEADER = ",".join(["Timecode", "BlendShapeCount", *CAPITALS, *HEAD, *EYES])

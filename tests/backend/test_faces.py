@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lca_blender.backend.body.arkit import ARKIT_NAMES
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.face_presets import EXPRESSIONS, VISEMES, expression, viseme
-from lca_blender.backend.faces import CHANNELS, MOUTH, PARTS, UNITS, mirrored, mixed, swapped
-from lca_blender.backend.own_faces import LARGEST, read_faces, write_faces
+from lca_blender.backend.face.channels import CHANNELS, MOUTH, PARTS, UNITS, mirrored, mixed, swapped
+from lca_blender.backend.face.own import LARGEST, read_faces, write_faces
+from lca_blender.backend.face.presets import EXPRESSIONS, VISEMES, expression, viseme
 
 values = st.floats(-1.5, 1.5, allow_nan=False, width=32)
 faces = st.fixed_dictionaries(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lca_blender.backend.errors import UserError
-from lca_blender.backend.face_presets import VISEMES, both, viseme
-from lca_blender.backend.faces import MOUTH
-from lca_blender.backend.visemes import Shape, keyed, parse_timeline, read_timeline
+from lca_blender.backend.face.channels import MOUTH
+from lca_blender.backend.face.presets import VISEMES, both, viseme
+from lca_blender.backend.face.visemes import Shape, keyed, parse_timeline, read_timeline
 
 RHUBARB = "0.00\tX\n0.05\tD\n0.27\tC\n0.31\tB\n0.43\tE\n0.59\tX\n"
 MOHO = "MohoSwitch1\n1 rest\n7 MBP\n13 AI\n25 WQ\n31 rest\n"

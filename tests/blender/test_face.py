@@ -10,8 +10,8 @@ from avatars import splats
 from lca_blender.backend.body.arkit import ARKIT_INDEX, ARKIT_NAMES
 from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.errors import UserError
+from lca_blender.backend.face.performance import FacePerformance
 from lca_blender.backend.face_from_video import face_from_video
-from lca_blender.backend.face_performance import FacePerformance
 from lca_blender.backend.raster.camera import Camera, look_at
 from lca_blender.backend.training.people.person import sample_person
 from lca_blender.backend.training.people.render import render_person
@@ -59,7 +59,7 @@ def test_expressions_are_set_keyed_and_reset(avatar, scene):
 
 
 def test_every_preset_names_sliders():
-    from lca_blender.backend.face_presets import EXPRESSIONS, VISEMES
+    from lca_blender.backend.face.presets import EXPRESSIONS, VISEMES
 
     from lca_blender.ui.face import FACE_GROUPS
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 from lca_blender.backend.body.arkit import ARKIT_NAMES
-from lca_blender.backend.faces import CHANNELS
-from lca_blender.backend.faces_shown import unmoved
+from lca_blender.backend.face.channels import CHANNELS
+from lca_blender.backend.face.shown import unmoved
 from lca_blender.backend.gaussians import Gaussians
 from lca_blender.backend.still import still_avatar
-from lca_blender.operators.face_presets import own_faces_file
 from refusals import fails
 
 from lca_blender.scene.avatar_data import load_avatar
 from lca_blender.scene.face import PLACES, animation_of, curves_of_slot, face_of, put_face
+from lca_blender.scene.own_faces import own_faces_file
 from lca_blender.ui.face import SIGNS, LCA_PT_face, LCA_PT_face_gaze, face_remarks, sign_of
 
 

@@ -5,7 +5,7 @@ import bpy
 import numpy as np
 import pytest
 from avatars import splats
-from lca_blender.backend.faces import CHANNELS
+from lca_blender.backend.face.channels import CHANNELS
 from refusals import fails
 
 from lca_blender.scene.evaluate import evaluated

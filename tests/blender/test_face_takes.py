@@ -5,10 +5,10 @@ import bpy
 import numpy as np
 import pytest
 from lca_blender.backend.body.arkit import ARKIT_INDEX, ARKIT_NAMES
-from lca_blender.backend.face_lines import face_lines, read_face
-from lca_blender.backend.face_performance import FacePerformance
-from lca_blender.backend.face_presets import viseme
-from lca_blender.backend.live_link import live_link_csv
+from lca_blender.backend.face.lines import face_lines, read_face
+from lca_blender.backend.face.live_link import live_link_csv
+from lca_blender.backend.face.performance import FacePerformance
+from lca_blender.backend.face.presets import viseme
 from refusals import fails
 from scipy.spatial.transform import Rotation
 

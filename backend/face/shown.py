@@ -3,7 +3,7 @@
 
 from weakref import WeakKeyDictionary
 
-from .body.arkit import ARKIT_NAMES
+from ..body.arkit import ARKIT_NAMES
 
 LEAST = 3e-4  # metres; the template's smallest units, glances to the side, move lids by 1.0 mm
 JAW = ("jawOpen", "jawLeft", "jawRight", "jawForward")  # the jaw's joint moves these

@@ -7,7 +7,7 @@ pitch upwards. A channel that a face does not name is one that it leaves alone.
 
 from collections.abc import Iterable
 
-from .body.arkit import ARKIT_NAMES
+from ..body.arkit import ARKIT_NAMES
 
 GAZE = ("gazeYaw", "gazePitch")  # both eyes
 EYES = ("leftEyeYaw", "leftEyePitch", "rightEyeYaw", "rightEyePitch")  # added to it for one eye

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .body.arkit import ARKIT_INDEX, ARKIT_NAMES
-from .errors import UserError
-from .face_performance import LONGEST, FacePerformance
-from .files import write_text
+from ..body.arkit import ARKIT_INDEX, ARKIT_NAMES
+from ..errors import UserError
+from ..files import write_text
+from .performance import LONGEST, FacePerformance
 
 HEAD = ("HeadYaw", "HeadPitch", "HeadRoll")
 EYES = tuple(f"{side}Eye{axis}" for side in ("Left", "Right") for axis in ("Yaw", "Pitch", "Roll"))

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .errors import UserError
-from .face_presets import VISEMES, viseme
+from ..errors import UserError
+from .presets import VISEMES, viseme
 
 LARGEST, MOST = 4_000_000, 100_000  # bytes of a file, shapes in it
 MOHO = "mohoswitch1"  # first line of Moho's switch data: times are frames, whatever is asked for

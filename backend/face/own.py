@@ -5,9 +5,9 @@ import json
 import math
 from pathlib import Path
 
-from .errors import UserError
-from .faces import CHANNELS, Face, limited
-from .files import write_text
+from ..errors import UserError
+from ..files import write_text
+from .channels import CHANNELS, Face, limited
 
 FORMAT = "lca-faces"
 LARGEST = 4_000_000  # bytes: some thousand faces

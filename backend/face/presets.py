@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The expressions and the mouth shapes of speech that come with the extension, in ARKit's units."""
 
-from .body.arkit import ARKIT_NAMES
-from .faces import MOUTH, Face, neutral
+from ..body.arkit import ARKIT_NAMES
+from .channels import MOUTH, Face, neutral
 
 
 def both(**values: float) -> Face:

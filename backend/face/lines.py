@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .body.arkit import ARKIT_INDEX, ARKIT_NAMES
-from .errors import UserError
-from .face_performance import LONGEST, FacePerformance
-from .files import write_text
+from ..body.arkit import ARKIT_INDEX, ARKIT_NAMES
+from ..errors import UserError
+from ..files import write_text
 from .live_link import parse_live_link
+from .performance import LONGEST, FacePerformance
 
 HEADLINE = {"format": "lca-face", "version": 1}
 LARGEST = 500_000_000  # bytes: an hour of Live Link Face at 60 frames a second is 130 MB
