@@ -33,6 +33,10 @@ def is_armature(_properties: PropertyGroup, candidate: bpy.types.Object) -> bool
     return candidate.type == "ARMATURE"
 
 
+def is_painted(_properties: PropertyGroup, candidate: bpy.types.Image) -> bool:
+    return bool(candidate.lca_view)
+
+
 def is_camera(_properties: PropertyGroup, candidate: bpy.types.Object) -> bool:
     return candidate.type == "CAMERA"
 
@@ -195,6 +199,13 @@ class LCA_ObjectProperties(PropertyGroup):
         override=OVERRIDABLE,
         update=tag,
     )
+    painted: PointerProperty(
+        type=bpy.types.Image,
+        name="Picture",
+        description="Picture of the avatar to paint on, made by Render View for Repaint",
+        poll=is_painted,
+        override=OVERRIDABLE,
+    )
     show_seen: BoolProperty(
         name="Show What Was Seen",
         description="In the 3D view the avatar is grey where a photo shows it, and orange where none does",
@@ -255,6 +266,15 @@ class LCA_SceneProperties(PropertyGroup):
 
     photos: CollectionProperty(type=LCA_Photo)
     active_photo: IntProperty(name="Active Photo")
+    budget: IntProperty(
+        name="Budget",
+        description="The most Gaussians that Create Avatar lays for the photos' pixels, beside the 170,000 "
+        "of the body; 0: as many as the photos need",
+        default=0,
+        min=0,
+        soft_max=500_000,
+        step=10_000,
+    )
     message: StringProperty(name="Message", description="The last error")
     remedy: StringProperty(name="Remedy", description="How to fix the last error")
     remedy_operator: StringProperty(name="Fix", description="Operator that fixes the last error")
@@ -327,8 +347,14 @@ def register() -> None:
     bpy.types.Object.lca = PointerProperty(type=LCA_ObjectProperties, override=OVERRIDABLE)
     bpy.types.Scene.lca = PointerProperty(type=LCA_SceneProperties)
     bpy.types.ViewLayer.lca = PointerProperty(type=LCA_ViewLayerProperties)
+    bpy.types.Image.lca_view = StringProperty(
+        name="View",
+        description="Of a picture to paint on: its camera, the avatar's pose, and what it showed, as JSON",
+        options={"HIDDEN"},
+    )
 
 
 def unregister() -> None:
+    del bpy.types.Image.lca_view
     for owner in (bpy.types.Object, bpy.types.Scene, bpy.types.ViewLayer):
         del owner.lca

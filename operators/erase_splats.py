@@ -11,6 +11,7 @@ from ..scene.erased import erased, set_erased
 from ..scene.volumes import inside, is_volume
 from .common import Attempt, OnAvatar, need_torch, needs_avatar
 
+PAINT, PAINTED = "LCA Erase", 0.5  # vertex group, and the weight from which its splats go
 HOW = "Lay an empty cube or a closed mesh over the splats to erase, and select it together with the avatar."
 
 
@@ -37,14 +38,7 @@ class LCA_OT_erase_splats(OnAvatar, Attempt, bpy.types.Operator):
         chosen = np.any([inside(obj, depsgraph, means) for obj in erasers], axis=0)
         if not chosen.any():
             raise UserError(f"No splat of “{avatar.name}” lies inside {_names(erasers)}.", HOW)
-        if chosen.all():
-            raise UserError(
-                f"Nothing would be left of “{avatar.name}”.", "Make the eraser smaller, or hide the avatar."
-            )
-        gone = erased(avatar, data)
-        gone[np.flatnonzero(~gone)[chosen]] = True
-        set_erased(avatar, data, gone)
-        self.report({"INFO"}, f"{chosen.sum():,} splats erased; the avatar's file is as it was")
+        erase(self, avatar, data, chosen)
 
     def _erasers(self, context: bpy.types.Context) -> list[bpy.types.Object]:
         if self.eraser:
@@ -56,6 +50,57 @@ class LCA_OT_erase_splats(OnAvatar, Attempt, bpy.types.Operator):
         if not chosen:
             raise UserError("Nothing is selected to erase with.", HOW)
         return chosen
+
+
+class LCA_OT_paint_to_erase(OnAvatar, Attempt, bpy.types.Operator):
+    """Paint on the avatar's proxy what is to be erased, as weights of a vertex group"""
+
+    bl_idname = "lca.paint_to_erase"
+    bl_label = "Paint to Erase"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def perform(self, context: bpy.types.Context) -> None:
+        avatar = active_avatar(context)
+        if context.mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        context.view_layer.objects.active = avatar
+        group = avatar.vertex_groups.get(PAINT) or avatar.vertex_groups.new(name=PAINT)
+        avatar.vertex_groups.active = group
+        bpy.ops.object.mode_set(mode="WEIGHT_PAINT")
+
+
+class LCA_OT_erase_painted(OnAvatar, Attempt, bpy.types.Operator):
+    """Erase the avatar's splats where its proxy is painted, with a weight above a half"""
+
+    bl_idname = "lca.erase_painted"
+    bl_label = "Erase Painted"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def perform(self, context: bpy.types.Context) -> None:
+        avatar = active_avatar(context)
+        need_torch()
+        from ..scene.evaluate import weights_of
+
+        if PAINT not in avatar.vertex_groups:
+            raise UserError(f"“{avatar.name}” has no vertex group “{PAINT}”.", "Press Paint to Erase.")
+        chosen = weights_of(avatar, context.evaluated_depsgraph_get(), PAINT) > PAINTED
+        if not chosen.any():
+            raise UserError(
+                f"No splat of “{avatar.name}” is painted.", f"Paint weights of “{PAINT}” on the avatar."
+            )
+        erase(self, avatar, load_avatar(avatar), chosen)
+
+
+def erase(operator: bpy.types.Operator, avatar: bpy.types.Object, data, chosen: np.ndarray) -> None:
+    """Erases some of the splats that an avatar object shows: chosen [n] bool. UserError for all of them."""
+    if chosen.all():
+        raise UserError(
+            f"Nothing would be left of “{avatar.name}”.", "Choose fewer splats, or hide the avatar."
+        )
+    gone = erased(avatar, data)
+    gone[np.flatnonzero(~gone)[chosen]] = True
+    set_erased(avatar, data, gone)
+    operator.report({"INFO"}, f"{chosen.sum():,} splats erased; the avatar's file is as it was")
 
 
 def _names(erasers: list[bpy.types.Object]) -> str:
@@ -80,4 +125,4 @@ class LCA_OT_restore_erased(Attempt, bpy.types.Operator):
         active_avatar(context).lca.erased = ""
 
 
-CLASSES = (LCA_OT_erase_splats, LCA_OT_restore_erased)
+CLASSES = (LCA_OT_erase_splats, LCA_OT_paint_to_erase, LCA_OT_erase_painted, LCA_OT_restore_erased)

@@ -62,13 +62,18 @@ def _box(points: np.ndarray) -> tuple[list, list]:
 
 def change_avatar(obj: bpy.types.Object, avatar, filepath: Path | str) -> None:
     """Lets an object name another avatar; one that is bound is to be bound again."""
-    carry_over(obj, avatar)
-    _name_avatar(obj, avatar, filepath)
+    change_look(obj, avatar, filepath)
     if obj.lca.armature is None:
         moved = applied(obj.data)
         move_proxy(obj, None, avatar.joint_heads.numpy())
         if moved is not None:
             obj.data.transform(Matrix(moved.tolist()))
+
+
+def change_look(obj: bpy.types.Object, avatar, filepath: Path | str) -> None:
+    """Lets an object name an avatar of the same skeleton; its proxy and rig stay as they are."""
+    carry_over(obj, avatar)
+    _name_avatar(obj, avatar, filepath)
     obj.update_tag()
 
 

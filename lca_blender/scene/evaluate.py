@@ -21,7 +21,7 @@ from .avatar_data import is_avatar
 from .colour import confidence_colors
 from .erased import shown_avatar
 from .gaze import gaze_of
-from .proxy_shape import bend_of, bent, carriers_of, is_bent
+from .proxy_shape import Bend, bend_of, bent, carriers_of, is_bent
 from .rest_pose import applied, kept_rig, present_places, rig_from
 
 CACHED_RESULTS = 24  # a crowd on one frame or some frames of one avatar; 65,536 splats are 4 MB
@@ -45,15 +45,24 @@ def evaluate(
     return evaluated(obj, depsgraph, matrix, holdout, show_seen).splats
 
 
+class Bending(NamedTuple):
+    """How a proxy is bent, its object's own world matrix [4,4], and where its mesh rests: `resting`."""
+
+    bend: Bend
+    own: np.ndarray
+    rest: np.ndarray
+
+
 class Evaluated(NamedTuple):
-    """Splats, the avatar and the signal that they are of, where it stands [4,4] float32, and what identifies
-    all of that."""
+    """Splats, the avatar and the signal that they are of, where it stands [4,4] float32, what identifies all
+    of that, and what bends the proxy, if anything does."""
 
     splats: Gaussians
     avatar: Avatar
     signal: Signal
     world: np.ndarray
     key: tuple
+    bending: Bending | None
 
 
 def evaluated(
@@ -81,6 +90,7 @@ def evaluated(
     gaze = gaze_of(of_graph, depsgraph, transforms, avatar.joint_heads.numpy(), world)
     signal = signal_of(of_graph, transforms, gaze)
     bend = bend_of(original, depsgraph, bone_moves(avatar, pose)) if is_bent(original) else None
+    bending = bend and Bending(bend, own, resting(avatar, pose, moved))
     parts = (None if part is None else part.numpy().tobytes() for part in vars(signal).values())
     coded = show_seen and of_graph.lca.show_seen and avatar.confidence is not None
     key = (
@@ -93,9 +103,7 @@ def evaluated(
     )
     if key not in _results:
         with one_thread():
-            made = visible(avatar.drive(signal, torch.from_numpy(world)), world, transforms)
-            if bend:
-                made = bent(made, bend, own, carriers_of(avatar, original, resting(avatar, pose, moved)))
+            made = posed(original, avatar, signal, world, bending)
             if coded:
                 made = replace(made, colors=confidence_colors(made.colors, avatar.confidence))
             if holdout:
@@ -104,7 +112,27 @@ def evaluated(
         if len(_results) > CACHED_RESULTS:
             _results.popitem(last=False)
     _results.move_to_end(key)
-    return Evaluated(_results[key], avatar, signal, world, key)
+    return Evaluated(_results[key], avatar, signal, world, key, bending)
+
+
+def posed(
+    obj: bpy.types.Object, avatar: Avatar, signal: Signal, world: np.ndarray, bending: Bending | None
+) -> Gaussians:
+    """An avatar's splats as its object has them, by what `evaluated` says of a moment."""
+    made = visible(avatar.drive(signal, torch.from_numpy(world)), world, signal.transforms.numpy())
+    if bending is None:
+        return made
+    return bent(made, bending.bend, bending.own, carriers_of(avatar, obj, bending.rest))
+
+
+def weights_of(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph, group: str) -> np.ndarray:
+    """[n] weight of a vertex group of the proxy at every splat that its object shows."""
+    avatar, number = shown_avatar(obj), obj.vertex_groups[group].index
+    rest = resting(avatar, pose_of(obj, avatar, depsgraph), applied(obj.data))
+    found = ([g.weight for g in vertex.groups if g.group == number] for vertex in obj.data.vertices)
+    weights = np.array([own[0] if own else 0.0 for own in found], np.float32)
+    vertices, shares = carriers_of(avatar, obj, rest)
+    return (weights[vertices] * shares).sum(1)
 
 
 def visible(splats: Gaussians, world: np.ndarray, transforms: np.ndarray) -> Gaussians:

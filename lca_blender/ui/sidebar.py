@@ -143,6 +143,7 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
         big = layout.column()
         big.scale_y = 1.5
         big.operator("lca.create_avatar", icon="USER")
+        layout.prop(properties, "budget")
         layout.operator("lca.import_avatar", icon="FILE_FOLDER")
 
 
@@ -173,6 +174,14 @@ class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):
         row.operator("lca.erase_splats", icon="SELECT_SUBTRACT")
         if avatar.lca.erased:
             row.operator("lca.restore_erased", text="", icon="LOOP_BACK")
+        row = layout.row(align=True)
+        row.operator("lca.paint_to_erase", icon="WPAINT_HLT")
+        row.operator("lca.erase_painted")
+        layout.operator("lca.render_for_repaint", icon="IMAGE_DATA")
+        if avatar.lca.painted:
+            row = layout.row(align=True)
+            row.prop(avatar.lca, "painted", text="")
+            row.operator("lca.repaint", icon="BRUSH_DATA")
         layout.operator("lca.use_character_shape", icon="MOD_MESHDEFORM")
         layout.operator("lca.textured_mesh", icon="OUTLINER_OB_MESH")
         row = layout.row(align=True)

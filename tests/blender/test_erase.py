@@ -143,6 +143,40 @@ def test_another_avatar_is_not_touched_and_another_shape_is(avatar, avatar_file,
     assert len(splats(avatar)) == left
 
 
+def test_what_is_painted_on_the_proxy_goes_and_comes_back(bound):
+    """In a pose: everything above the chest at rest, whatever the weights fade to below it."""
+    avatar, rig = bound
+    whole, rest = splats(avatar), splats(avatar).means[:, 2]
+    rig.pose.bones["head"].rotation_quaternion = (0.8, 0.3, 0.2, 0.5)
+    choose(avatar)
+    assert bpy.ops.lca.paint_to_erase() == {"FINISHED"}
+    assert bpy.context.mode == "PAINT_WEIGHT"
+    group, world = avatar.vertex_groups.active, avatar.matrix_world
+    for vertex in avatar.data.vertices:
+        height = (world @ vertex.co).z
+        group.add([vertex.index], min(1.0, max(0.0, 0.5 + 2 * (height - 1.4))), "REPLACE")
+    posed = splats(avatar)
+    assert bpy.ops.lca.erase_painted() == {"FINISHED"}
+    gone = ~torch.isin(posed.means[:, 0], splats(avatar).means[:, 0])
+    assert gone[rest > 1.45].all()
+    assert not gone[rest < 1.35].any()
+    assert rest_of(posed, ~gone, splats(avatar))
+    fails("is painted", bpy.ops.lca.erase_painted)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    rig.pose.bones["head"].rotation_quaternion = (1, 0, 0, 0)
+    bpy.ops.lca.restore_erased()
+    assert rest_of(whole, slice(None), splats(avatar))
+
+
+def test_paint_that_cannot_erase_is_one_sentence(avatar):
+    choose(avatar)
+    fails("has no vertex group", bpy.ops.lca.erase_painted)
+    avatar.vertex_groups.new(name="LCA Erase")
+    fails("No splat of “Avatar” is painted", bpy.ops.lca.erase_painted)
+    avatar.vertex_groups[0].add(range(len(avatar.data.vertices)), 1.0, "REPLACE")
+    fails("Nothing would be left", bpy.ops.lca.erase_painted)
+
+
 @pytest.mark.parametrize(
     "damage", [lambda text: text[:-9], lambda text: text[:70] + "!" + text[71:], lambda _: "?"]
 )
