@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from .commands import say
-from .errors import UserError
+from .errors import UserError, memory_error, out_of_memory
 
 COMMANDS = ("commands", "training.commands")  # the installed extension has no `training`
 
@@ -43,6 +43,11 @@ def main(argv: list[str] | None = None) -> int:
         args.run(args)
     except UserError as error:
         say(str(error))
+        return 1
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not out_of_memory(error):
+            raise
+        say(str(memory_error("This command")))
         return 1
     except ModuleNotFoundError as error:
         if error.name != "numba":

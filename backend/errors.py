@@ -14,3 +14,16 @@ class UserError(Exception):
 def printable(text: str) -> str:
     """A text of a stranger's file as it may be shown: what steers a terminal is escaped as in repr()."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def out_of_memory(fault: BaseException) -> bool:
+    """Whether an error says that memory was refused: torch has a class of its own for CUDA alone."""
+    refused = "can't allocate memory", "bad_alloc", "out of memory", "Cannot allocate memory"
+    return isinstance(fault, MemoryError) or any(text in str(fault) for text in refused)
+
+
+def memory_error(name: str) -> UserError:
+    """What is said where some work ran out of memory."""
+    return UserError(
+        f"{name} ran out of memory.", "Use fewer photos or a smaller setting, or end other programs."
+    )

@@ -2,15 +2,18 @@
 """Atomic file writes; OSError becomes a UserError."""
 
 import errno
+import glob
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import UserError
 
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+LEFT = 600  # seconds since the last write to a temporary file, after which its process is gone
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -18,11 +21,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on leaving, it is synced and replaces `path`.
 
-    If anything fails the old file is unchanged and the temporary one is removed. OSError becomes UserError.
+    If anything fails the old file is unchanged and the temporary one is removed; one that a killed process
+    left is removed when the same file is written again. OSError becomes UserError.
     """
     path = Path(path)
     temporary = None
     try:
+        _remove_left(path)
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
@@ -71,6 +76,14 @@ def disk_error(error: OSError, path: str | Path) -> UserError:
     return UserError(
         f"{path.name} could not be written: {error.strerror or error}.", "Choose another folder."
     )
+
+
+def _remove_left(path: Path) -> None:
+    """Removes temporary files of `path` that nobody has written to for so long that nobody will."""
+    for other in path.parent.glob(f".{glob.escape(path.name[:60])}.*.part"):
+        with suppress(OSError):
+            if time.time() - other.stat().st_mtime > LEFT:
+                other.unlink()
 
 
 def _umask() -> int:

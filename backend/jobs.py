@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .errors import UserError
+from .errors import UserError, memory_error, out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +80,15 @@ class Job:
             self._end(CANCELLED, message="Cancelled")
         except UserError as error:
             self._end(FAILED, error=error, message=error.message)
-        except MemoryError:
-            error = UserError(f"{self.name} ran out of memory.", "Use fewer photos or a smaller setting.")
-            self._end(FAILED, error=error, message=error.message)
         except BaseException as fault:
-            log.exception("%s failed", self.name)
-            error = UserError(
-                f"{self.name} failed unexpectedly ({type(fault).__name__}: {_first_line(fault)}).",
-                "The system console has the details.",
-            )
+            if out_of_memory(fault):
+                error = memory_error(self.name)
+            else:
+                log.exception("%s failed", self.name)
+                error = UserError(
+                    f"{self.name} failed unexpectedly ({type(fault).__name__}: {_first_line(fault)}).",
+                    "The system console has the details.",
+                )
             self._end(FAILED, error=error, message=error.message)
         else:
             self._end(CANCELLED if self._cancel.is_set() else DONE, result=result)
@@ -171,7 +171,8 @@ def current() -> Job | None:
 
 
 def run_sync(target: Target, name: str = "Working", on_progress: Callable[..., None] | None = None) -> Any:
-    """Runs `target` in the calling thread and returns its result; errors are raised unchanged.
+    """Runs `target` in the calling thread and returns its result; errors are raised unchanged, but a lack of
+    memory is a UserError.
 
     `on_progress(fraction, message)` receives the reports, with fractions that never decrease.
     """
@@ -184,7 +185,12 @@ def run_sync(target: Target, name: str = "Working", on_progress: Callable[..., N
             on_progress(highest, message)
 
     log.debug("%s begins", name)
-    return target(progress, lambda: False)
+    try:
+        return target(progress, lambda: False)
+    except (MemoryError, RuntimeError, OSError) as fault:
+        if out_of_memory(fault):
+            raise memory_error(name) from fault
+        raise
 
 
 def shutdown(timeout: float = 2.0) -> None:
