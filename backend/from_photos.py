@@ -2,11 +2,14 @@
 """From photos to an avatar file: what the operator and the command line call."""
 
 from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from .files import require_writable
 from .jobs import Cancelled
+
+LEAST = 5000  # Gaussians, of a budget
 
 
 def avatar_from_photos(
@@ -23,6 +26,7 @@ def avatar_from_photos(
     poses: Mapping | None = None,
     refine: bool = True,
     first: Callable[[object], None] | None = None,
+    budget: int | None = None,
     **kind,
 ):
     """Creates the avatar of the person in the photos and films and writes it to `path`; returns it as read
@@ -33,7 +37,9 @@ def avatar_from_photos(
     report_folder: where a report on every photo, with pictures, is written (`imaging.report`); frames: how
     many of the films are used at most, 16 if not given (`imaging.loading`); refine: brings the avatar closer
     to the photos by gradients, which takes longer than all else; first: called with the avatar before it is
-    refined, when it is written to `path`; `kind`: tokens, name and consent as `create_avatar` takes them.
+    refined, when it is written to `path`; budget: the most Gaussians that are laid for the photos' pixels,
+    beside those of the body, at least `LEAST`; as many as the photos need where None; `kind`: tokens, name
+    and consent as `create_avatar` takes them.
     What the photos do not show is in the avatar's warnings. Raises UserError, or `Cancelled` when
     `cancelled()` became true; `path` is then unchanged, or holds what `first` was called with.
     """
@@ -62,7 +68,9 @@ def avatar_from_photos(
 
     show = None if first is None else lambda avatar: first(written(avatar))
     making = _part(report, read, 0.97)
-    made = avatar_from_reading(reading, network, making, stopped, refine=refine, first=show, **kind)
+    made = avatar_from_reading(
+        reading, network, making, stopped, refine=refine, first=show, budget=budget, **kind
+    )
     report(0.97, "Writing the avatar")
     return written(made.avatar)
 
@@ -83,10 +91,11 @@ def avatar_from_reading(
     anchors=None,
     refine=False,
     first=None,
+    budget=None,
     **kind,
 ) -> Made:
     """The avatar of the person in a `Reading`: on the person's surface, in the photos' colours, the network's
-    where no photo shows them. refine, first: as above, but nothing is written. anchors:
+    where no photo shows them. refine, first, budget: as above, but nothing is written. anchors:
     `place_anchors(network.config, tokens, attributes=False)`, to be shared by many calls; `kind`: name and
     consent.
     """
@@ -94,6 +103,7 @@ def avatar_from_reading(
     from .likeness.assemble import assembled, photos_in_agreement
     from .likeness.photo import FittedPhoto
     from .likeness.refine import refined
+    from .likeness.worse import is_worse
     from .model.create import infer_person, place_anchors, with_thumbnail
 
     report = progress or (lambda fraction, message="": None)
@@ -106,21 +116,27 @@ def avatar_from_reading(
     pairs = zip(reading.found, reading.photos, strict=True)
     photos = [FittedPhoto.of(found.seen, found.fit, photo.name) for found, photo in pairs]
     report(network_part, "Laying the photos on the body")
-    several = len(photos) > 1
-    if not several or not refine or first is not None:
-        draft = assembled(photos, person)
+    draft = assembled(photos, person, budget=budget)
+    made = Made(with_thumbnail(draft.avatar), photos)
     if not refine:
-        return Made(with_thumbnail(draft.avatar), photos)
+        return made
     if first is not None:
-        first(with_thumbnail(draft.avatar))
-    begin = 0.6 if several else 0.3
-    if several:
+        first(made.avatar)
+    begin, device = 0.3, _drawing_device(network)
+    if len(photos) > 1:
+        begin = 0.6
         report(0.3, "Bringing the photos into agreement")
-        photos, surface = photos_in_agreement(photos, person, _part(report, 0.3, begin))
-        draft = assembled(photos, person, surface)
+        photos, surface = photos_in_agreement(photos, person, _part(report, 0.3, begin), device)
+        draft = assembled(photos, person, surface, budget)
     report(begin, "Refining the avatar")
-    avatar = refined(*draft, photos, _part(report, begin, 1.0))
-    return Made(with_thumbnail(avatar), photos)
+    avatar = refined(*draft, photos, _part(report, begin, 1.0), device)
+    return made if is_worse(made.avatar, avatar) else Made(with_thumbnail(avatar), photos)
+
+
+def _drawing_device(network) -> str:
+    """Where pictures are drawn: with the network on a CUDA device, if gsplat is installed there."""
+    device = next(network.parameters()).device
+    return str(device) if device.type == "cuda" and find_spec("gsplat") else "cpu"
 
 
 def _part(report: Callable[..., None], start: float, end: float) -> Callable[..., None]:

@@ -8,6 +8,7 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, IntProperty, StringProperty
 
 from ..backend.errors import UserError
+from ..backend.from_photos import LEAST
 from ..backend.imaging.accepted import KEEP
 from ..backend.jobs import Target
 from ..preferences import preferences, torch_device
@@ -56,6 +57,13 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
         description="Bring the avatar closer to the photos after it is first shown; takes up to some minutes",
         default=True,
     )
+    budget: IntProperty(
+        name="Budget",
+        description="The most Gaussians for the photos' pixels; 0: as the panel says",
+        default=0,
+        min=0,
+        options={"SKIP_SAVE"},
+    )
     filter_glob: StringProperty(default=f"*{SUFFIX}", options={"HIDDEN"})
     _first: SimpleQueue | None = None
     _shown = ""  # name of the object that stands for the avatar while it is refined
@@ -77,6 +85,9 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
         model = bpy.path.abspath(self.model or preferences().model) or "starter"
         device, people, folder = torch_device(), chosen_people(context.scene), report_folder()
         frames, poses, refine = self.frames, given_poses(context.scene), self.refine
+        budget = self.budget or context.scene.lca.budget or None
+        if budget is not None and budget < LEAST:
+            raise UserError(f"A budget of {budget:,} Gaussians is too small.", f"Give {LEAST:,}, or 0.")
         self._first = SimpleQueue()
         first = self._first.put if self.in_background else None
 
@@ -85,7 +96,7 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
 
             avatar = avatar_from_photos(
                 photos, path, model, device, progress, cancelled, people=people, report_folder=folder,
-                frames=frames, poses=poses, refine=refine, first=first,
+                frames=frames, poses=poses, refine=refine, first=first, budget=budget,
             )  # fmt: skip
             return path, avatar, folder
 

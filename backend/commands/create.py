@@ -30,6 +30,13 @@ def add(subparsers) -> None:
     p.add_argument("--out", type=Path, required=True)
     add_network(p)
     p.add_argument("--draft", action="store_true", help="do not refine the avatar: sooner there, less sharp")
+    p.add_argument(
+        "--budget",
+        type=int,
+        metavar="N",
+        help="the most Gaussians that are laid for the photos' pixels, beside those of the body "
+        "(default: what the photos need, some 80,000 to 110,000)",
+    )
     p.add_argument("--device", default="cpu", help="torch device of the network (default: cpu)")
     p.add_argument("--tokens", type=int)
     p.add_argument("--name", default="Avatar")
@@ -47,7 +54,7 @@ def add(subparsers) -> None:
 
 
 def run(args) -> None:
-    from ..from_photos import avatar_from_photos
+    from ..from_photos import LEAST, avatar_from_photos
     from ..imaging.accepted import KEEP, files_of
     from ..imaging.movies import require_movie
 
@@ -56,6 +63,8 @@ def run(args) -> None:
         raise UserError("No photo and no film was given.", "Name photos, or a film with --video.")
     if args.frames is not None and not 1 <= args.frames <= KEEP:
         raise UserError(f"--frames {args.frames} is not valid.", f"Give 1 to {KEEP}.")
+    if args.budget is not None and args.budget < LEAST:
+        raise UserError(f"--budget {args.budget} is not valid.", f"Give {LEAST:,} or more.")
     for film in files_of(args.video):
         require_movie(film)
 
@@ -66,7 +75,7 @@ def run(args) -> None:
     avatar = avatar_from_photos(
         photos, args.out, args.model, device=args.device, progress=progress, encoder=args.encoder,
         tokens=args.tokens, name=args.name, consent=args.consent, people=_people(args.person),
-        report_folder=args.report, frames=args.frames, refine=not args.draft,
+        report_folder=args.report, frames=args.frames, refine=not args.draft, budget=args.budget,
     )  # fmt: skip
     for warning in avatar.header["warnings"]:
         say(warning)

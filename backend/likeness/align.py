@@ -21,7 +21,7 @@ from ..gaussians import Gaussians
 from ..imaging.fit.pose_prior import load_prior
 from ..raster import rasterize
 from .photo import FittedPhoto, fitted_surface
-from .pictures import Picture, difference, pictures
+from .pictures import Picture, difference, on, pictures
 from .places import Places
 from .surface import graph_laplacian
 
@@ -51,16 +51,18 @@ def aligned(
     sizes: np.ndarray,
     color: np.ndarray,
     report: Callable[[float], None] = lambda fraction: None,
+    device: str | torch.device = "cpu",
 ) -> tuple[list[FittedPhoto], np.ndarray]:
     """The photos with better fits, and the surface [N,3] in the mean canonical space. sizes [N] metres and
-    color [N,3] of the places. Two runs give equal bits. report is called with the
-    fraction done, and may raise.
+    color [N,3] of the places. Pictures are drawn on `device`; on the CPU two runs give equal bits. report is
+    called with the fraction done, and may raise.
     """
     targets = [picture for n, photo in enumerate(photos) for picture in pictures(n, photo, PERSON, FACE)]
     if not targets:
         return photos, surface
     scene = _Scene.of(places, photos, surface, sizes, color)
-    moves = _Moves.none(len(photos), len(scene.some))
+    there, targets = on((scene, targets), device)
+    moves = _Moves.none(len(photos), len(scene.some), device)
     optimizer = torch.optim.Adam(
         [{"params": [value], "name": name} for name, value in moves._asdict().items()],
         betas=(0.9, 0.99),
@@ -74,10 +76,11 @@ def aligned(
         for group in optimizer.param_groups:
             group["lr"] = RATES[group["name"]] * min(1.0, 2.05 - 2 * step / steps)
         optimizer.zero_grad()
-        loss = scene.loss(moves, target, torch.rand(3, generator=draw)) + scene.cost(moves)
+        background = torch.rand(3, generator=draw).to(device)
+        loss = there.loss(moves, target, background) + there.cost(moves)
         loss.backward()
         optimizer.step()
-    return scene.result(moves, photos, surface)
+    return scene.result(on(moves, "cpu"), photos, surface)
 
 
 class _Moves(NamedTuple):
@@ -93,10 +96,10 @@ class _Moves(NamedTuple):
     gain: Tensor
 
     @classmethod
-    def none(cls, photos: int, some: int) -> "_Moves":
+    def none(cls, photos: int, some: int, device: str | torch.device) -> "_Moves":
         joints = len(load_template().joint_names)
         shapes = (some, 3), (photos, joints, 3), (photos, 3), (photos, 52), (photos,), (photos, 3)
-        return cls(*(torch.zeros(shape, requires_grad=True) for shape in shapes))
+        return cls(*(torch.zeros(shape, requires_grad=True, device=device) for shape in shapes))
 
 
 class _Fit(NamedTuple):
@@ -174,7 +177,10 @@ class _Scene(NamedTuple):
         fit, n = self.fits[target.number], target.number
         points = self._posed(moves, n)
         shown = Gaussians(
-            points, self.covariances, torch.full((len(points),), 0.95), self.color * (1 + moves.gain[n])
+            points,
+            self.covariances,
+            torch.full((len(points),), 0.95, device=points.device),
+            self.color * (1 + moves.gain[n]),
         )
         drawn = rasterize(shown, target.camera, background=background)["combined"]
         loss = difference(drawn[..., :3], target.over(background))

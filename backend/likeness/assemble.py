@@ -64,10 +64,13 @@ class Prior(NamedTuple):
 
 
 def photos_in_agreement(
-    photos: list[FittedPhoto], person: NetworkPerson, report: Callable[[float], None]
+    photos: list[FittedPhoto],
+    person: NetworkPerson,
+    report: Callable[[float], None],
+    device: str | torch.device = "cpu",
 ) -> tuple[list[FittedPhoto], np.ndarray]:
-    """Several photos with better fits, and the surface [N,3] on which they agree. report is called with the
-    fraction done, and may raise.
+    """Several photos with better fits, and the surface [N,3] on which they agree. report and device: as
+    `aligned` takes them.
     """
     places = load_places()
     prior = Prior.of(places, person)
@@ -79,7 +82,7 @@ def photos_in_agreement(
         mean, trust = blended(places, looks)
         color = prior.colors + trust[:, None] * (mean - prior.colors)
         within = lambda fraction, start=number: report((start + fraction) / ROUNDS)  # noqa: E731
-        photos, surface = aligned(places, photos, surface, sizes, color, within)
+        photos, surface = aligned(places, photos, surface, sizes, color, within, device)
     return photos, surface
 
 
@@ -96,10 +99,13 @@ class Assembled(NamedTuple):
 
 
 def assembled(
-    photos: list[FittedPhoto], person: NetworkPerson, surface: np.ndarray | None = None
+    photos: list[FittedPhoto],
+    person: NetworkPerson,
+    surface: np.ndarray | None = None,
+    budget: int | None = None,
 ) -> Assembled:
     """The avatar of fitted photos; `person` is what the network made of them. surface [N,3] metres in the
-    mean canonical space, where it is known.
+    mean canonical space, where it is known; budget: Gaussians of the photos' pixels (`lifted_pixels`).
     """
     places, template = load_places(), load_template()
     prior, at_rest = Prior.of(places, person), person.at_rest.numpy()
@@ -114,7 +120,7 @@ def assembled(
     remarks = [*mirror_remarks(places, looks, names), *disagreement_remarks(places, looks, names)]
     mean, trust = blended(places, looks)
     (best, leading), toned = best_photos(places, photos, looks), tones(places, looks, mean)
-    lifted = lifted_pixels(places, photos, posed, sizes, best, leading, toned)
+    lifted = lifted_pixels(places, photos, posed, sizes, best, leading, toned, budget)
     off = _standing_off(places, lifted)
     color = completed(places, Seen(mean, trust), prior.colors, certainty(looks), off)
     added = _gaussians(places, lifted)

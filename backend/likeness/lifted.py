@@ -38,6 +38,7 @@ BACK_STEP = 2  # pixels between the Gaussians of a cushion's back, each way
 COMPANY, ALONE = 6, 8.0  # neighbours, and pixels that the farthest of them may be away
 APART = 0.8  # of the places' spacing, that a pixel on the surface is away from the nearest at most
 OUTSIDE = 0.1  # matte of another photo below which nothing is
+CLOSE = 0.96  # of a budget, that is aimed at
 # Mean difference from another photo's colour, and metres behind its surface, from which it shows something
 # else.
 OTHER_COLOR, BEFORE = 0.12, 0.005
@@ -87,16 +88,28 @@ def lifted_pixels(
     best: np.ndarray,
     leading: np.ndarray,
     tones: list[np.ndarray],
+    budget: int | None = None,
 ) -> Lifted:
-    """All photos' pixels. sizes [N] metres: the places'; best [N]: the photo that shows each place best, -1
-    where none does; leading [N]: the one that shows most of its part of the body,
-    whose pixels off the surface are taken; tones: [N,3] for each photo, what its colours lack to those of
-    all.
+    """All photos' pixels, in the photos' own resolution as far as it is needed; budget: in one that makes
+    about so many Gaussians, not more. sizes [N] metres: the places'; best [N]: the photo that shows each
+    place best, -1 where none does; leading [N]: the one that shows most of its part of the body, whose pixels
+    off the surface are taken; tones: [N,3] for each photo, what its colours lack to those of all.
     """
+    share, made = 1.0, _all_pixels(places, photos, posed, sizes, best, leading, tones)
+    while budget is not None and len(made):
+        share *= CLOSE * budget / len(made)
+        made = _all_pixels(places, photos, posed, sizes, best, leading, tones, share)
+        if len(made) <= budget:
+            break
+    return made
+
+
+def _all_pixels(places, photos, posed, sizes, best, leading, tones, share=1.0) -> Lifted:
+    """share: times as many pixels as usual."""
     sources = []
     for number, (photo, at) in enumerate(zip(photos, posed, strict=True)):
         trees = LimbTree.of(at.points, limb_of(places)), cKDTree(at.points[::EVERY])
-        for window in windows(places, photo, at, len(photos)):
+        for window in windows(places, photo, at, len(photos), share):
             shape = depth_map(places, at, sizes, window)
             if shape is not None:
                 sources.append(_Source(number, photo, at, window, shape, *trees))

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..gaussians import Gaussians
 from ..imaging.crops import Box, crop
 from ..raster import Camera
 from ..similarity import ssim
@@ -42,6 +43,18 @@ def pictures(number: int, photo: FittedPhoto, person: int, face: int) -> list[Pi
     if closer is not None and closer.height < SMALL * body.height and min(closer.sides[2:]) > 0:
         made.append(_picture(number, photo, closer, face))
     return made
+
+
+def on(value, device: str | torch.device):
+    """A value, and the tensors in it and in the tuples and lists that it is made of, on a device."""
+    if isinstance(value, Tensor | Gaussians):
+        return value.to(device)
+    if isinstance(value, list):
+        return [on(part, device) for part in value]
+    if isinstance(value, tuple):
+        parts = [on(part, device) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return value
 
 
 def difference(drawn: Tensor, target: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from ..avatar import Avatar
 from ..gaussians import Gaussians
 from ..raster import rasterize
 from .photo import FittedPhoto
-from .pictures import Picture, difference, pictures
+from .pictures import Picture, difference, on, pictures
 
 STEPS, MOST = 50, 300  # steps for each photo, and for all
 PERSON, FACE = 720, 480  # pixels, the most a picture is high
@@ -38,32 +38,34 @@ def refined(
     tones: list[np.ndarray],
     photos: list[FittedPhoto],
     report: Callable[[float], None] = lambda fraction: None,
+    device: str | torch.device = "cpu",
 ) -> Avatar:
-    """source, loose and tones: of `assemble.Assembled`; only opacities of loose Gaussians change. Equal bits
-    on every run. report is called with the fraction done, and may raise.
+    """source, loose and tones: of `assemble.Assembled`; only opacities of loose Gaussians change. Pictures
+    are drawn on `device`; on the CPU every run gives equal bits. report is called with the fraction done, and
+    may raise.
     """
     colors, opacities = avatar.colors.float().numpy(), avatar.opacities.float().numpy()
     steps = min(STEPS, MOST // len(photos))
     for number, photo in enumerate(photos):
-        own = torch.from_numpy(source == number)
-        targets = pictures(number, photo, PERSON, FACE) if own.any() else []
+        own = torch.from_numpy(source == number).to(device)
+        targets = on(pictures(number, photo, PERSON, FACE) if own.any() else [], device)
         if not targets:
             continue
-        posed, tone = avatar.drive(photo.signal()), torch.from_numpy(tones[number])
+        posed, tone = on((avatar.drive(photo.signal()), torch.from_numpy(tones[number])), device)
         seen = [_seen(posed, target, own, tone) for target in targets]
         pixels = _Pixels(
-            posed, torch.stack([each.share for each in seen]).amax(0), own, torch.from_numpy(loose)
+            posed, torch.stack([each.share for each in seen]).amax(0), own, torch.from_numpy(loose).to(device)
         )
         optimizer = torch.optim.Adam(pixels.rates(), eps=1e-12)
         draw = torch.Generator().manual_seed(0)
         for step in range(steps):
             report((number + step / steps) / len(photos))
             optimizer.zero_grad()
-            pixels.loss(seen[step % len(seen)], torch.rand(3, generator=draw)).backward()
+            pixels.loss(seen[step % len(seen)], torch.rand(3, generator=draw).to(device)).backward()
             optimizer.step()
         with torch.no_grad():
-            colors[pixels.number] += (pixels.change * pixels.gate).numpy()
-            opacities[pixels.number] = pixels.opacities().numpy()
+            colors[pixels.number] += (pixels.change * pixels.gate).cpu().numpy()
+            opacities[pixels.number] = pixels.opacities().cpu().numpy()
     changes = {"colors": colors, "opacities": opacities}
     if avatar.albedo is not None:  # the light that was divided out stays
         before = avatar.colors.float().numpy()
@@ -82,10 +84,10 @@ class _Pixels:
         names = "means", "covariances", "opacities", "colors"
         self.posed = Gaussians(*(getattr(posed, name)[shown] for name in names))
         self.rows = torch.nonzero(own[shown])[:, 0]
-        self.number = shown[self.rows].numpy()
+        self.number = shown[self.rows].cpu().numpy()
         self.gate = ((share[shown[self.rows]] - HARDLY) / (FULLY - HARDLY)).clamp(0, 1)[:, None]
         self.loose = loose[shown[self.rows]]
-        self.change = torch.zeros(len(self.rows), 3, requires_grad=True)
+        self.change = torch.zeros(len(self.rows), 3, requires_grad=True, device=shown.device)
         self.logit = torch.logit(self.posed.opacities[self.rows].clamp(0.02, 0.98)).requires_grad_(True)
 
     def rates(self) -> list[dict]:

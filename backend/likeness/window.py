@@ -35,15 +35,19 @@ class Window(NamedTuple):
     lifted: np.ndarray
 
 
-def windows(places: Places, photo: FittedPhoto, posed: Posed, photos: int) -> list[Window]:
-    """One window or two, none where the matte is empty; photos: how many there are."""
+def windows(
+    places: Places, photo: FittedPhoto, posed: Posed, photos: int, share: float = 1.0
+) -> list[Window]:
+    """One window or two, none where the matte is empty; photos: how many there are; share: times as many
+    pixels as usual, at most the photo's own."""
     if not (photo.seen.matte > 0.5).any():
         return []
     body = Box.of_mask(photo.seen.matte > 0.5).inside(*photo.seen.size)
-    scale = _scale(photo, body, PIXELS["body"] / photos**SHARED)
+    fewer = share / photos**SHARED
+    scale = _scale(photo, body, PIXELS["body"] * fewer)
     head = _head_box(places, photo, posed)
     if head is not None:
-        finer = _scale(photo, head, PIXELS["head"] / photos**SHARED)
+        finer = _scale(photo, head, PIXELS["head"] * fewer)
         if finer > FINER * scale:
             return [_window(photo, body, scale, head, False), _window(photo, head, finer, head, True)]
     return [_window(photo, body, scale)]

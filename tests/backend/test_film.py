@@ -279,6 +279,7 @@ def test_what_is_no_film_of_a_person_is_said(tmp_path, monkeypatch, capsys):
         ([], "No photo and no film"),
         (["--video", str(tmp_path / "gone.mp4")], "no file"),
         (["--video", str(path), "--frames", "17"], "--frames 17 is not valid"),
+        (["--video", str(path), "--budget", "10"], "--budget 10 is not valid"),
     ):
         assert main(["create", *arguments, "--out", str(tmp_path / "a.lca")]) == 1
         assert sentence in capsys.readouterr().err

@@ -30,7 +30,7 @@ def patterned(seed=0):
     return np.clip(0.5 + 1.2 * (soft - 0.5), 0, 1).astype(np.float32)
 
 
-def laid(photos, best=None):
+def laid(photos, best=None, budget=None):
     """The lifted pixels of photos of one fitted body, and how the body lies in them."""
     surface = fitted_surface(PLACES, photos[0].fit)
     normals = moved_normals(PLACES, surface)
@@ -38,7 +38,7 @@ def laid(photos, best=None):
     posed = [photo.pose(PLACES, surface, normals) for photo in photos]
     best = np.zeros(len(PLACES), int) if best is None else best
     leading = np.zeros(len(PLACES), int)
-    return lifted.lifted_pixels(PLACES, photos, posed, sizes, best, leading, TONES), posed, sizes
+    return lifted.lifted_pixels(PLACES, photos, posed, sizes, best, leading, TONES, budget), posed, sizes
 
 
 def in_camera(made, photo):
@@ -74,6 +74,19 @@ def test_an_avatar_knows_what_its_photo_showed():
     assert set(lifted_ones.unique().tolist()) == {0, 255}
     assert (lifted_ones == 255).float().mean() > 0.7
     assert avatar.take(avatar.confidence > 0).confidence.min() > 0
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_budget_is_kept_and_used(share):
+    """The same picture, coarser: each Gaussian covers so much more."""
+    photo = photo_of(standing())
+    whole = laid([photo])[0]
+    budget = round(share * len(whole))
+    made = laid([photo], budget=budget)[0]
+    assert 0.85 * budget < len(made) <= budget
+    covered = [np.sqrt(np.linalg.det(one.covariances[:, :2, :2])).sum() for one in (made, whole)]
+    assert covered[0] == pytest.approx(covered[1], rel=0.25)
+    assert len(laid([photo], budget=10**6)[0]) >= len(whole)
 
 
 def test_pixels_lie_where_the_photo_shows_them():

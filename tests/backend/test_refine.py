@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Photos' pixels, refined: nearer to their photo, and nothing else changed."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from lca_blender.backend.likeness import refine
 from lca_blender.backend.likeness.assemble import assembled
 from lca_blender.backend.likeness.pictures import pictures
+from lca_blender.backend.likeness.worse import is_worse
 from lca_blender.backend.raster import rasterize
 from scipy import ndimage
 from test_lifted import patterned
@@ -38,6 +41,19 @@ def test_a_refined_avatar_is_nearer_to_its_photo_and_the_same_elsewhere(monkeypa
     assert said == sorted(said)
     assert said[0] == 0
     assert said[-1] < 1
+    assert not is_worse(before, after)
+
+
+def test_what_is_worse_all_around_is_found():
+    """Iridescence where no photo shows anything, thin places, other colours; and none of it in the same."""
+    avatar = assembled([photo_of(standing(), rgb=patterned())], network_person()).avatar
+    colors, unseen = avatar.colors.float(), (avatar.confidence < 128)[:, None]
+    draw = torch.Generator().manual_seed(0)
+    speckled = colors + 0.25 * unseen * torch.randn(colors.shape, generator=draw)
+    thin = 0.3 * avatar.opacities
+    assert not is_worse(avatar, avatar)
+    for changes in ({"colors": speckled.clamp(0, 1)}, {"opacities": thin}, {"colors": 0.7 * colors}):
+        assert is_worse(avatar, replace(avatar, **changes)), changes.keys()
 
 
 def test_two_photos_do_not_repaint_each_others_pixels(monkeypatch):

@@ -109,6 +109,8 @@ def test_no_person_is_one_sentence_with_a_button(scene, tmp_path, model_file):
 
 
 def test_creating_without_photos_is_one_sentence(scene):
+    few = [{"name": "a.jpg"}]
+    fails("is too small", bpy.ops.lca.create_avatar, photos=few, budget=10, filepath="/tmp/never_written.lca")
     fails("no photos yet", bpy.ops.lca.create_avatar, filepath="/tmp/never_written.lca")
 
 
