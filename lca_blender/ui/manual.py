@@ -14,7 +14,10 @@ PAGES = {  # page -> what Blender's Online Manual (F1 over a button) opens it fo
         *("key_changed", "swap_face", "mirror_face", "key_visemes", "save_face_asset", "apply_face_asset"),
         *("face_from_video", "import_face", "export_face"),
     ),
-    "edit_by_hand": ("show_seen", "erase_splats", "restore_erased"),
+    "edit_by_hand": (
+        *("show_seen", "erase_splats", "restore_erased", "paint_to_erase", "erase_painted"),
+        *("render_for_repaint", "repaint"),
+    ),
     "light_and_render": ("show_avatar",),
     "export": ("export_avatar", "export_ply", "textured_mesh", "import_avatar", "import_splats"),
 }
