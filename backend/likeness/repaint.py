@@ -23,11 +23,14 @@ from .albedo import LIGHTEST
 CHANGED = 2.5 / 255  # difference of a channel that is no rounding
 SOLID = 0.02  # alpha below which a pixel of the avatar's picture is not the avatar
 MARGIN = 64  # pixels about what was painted that are looked at too
-# Share of its footprint that a Gaussian must show, as in `refine`; share of what it shows that must be
-# painted, to be changed at all.
-HARDLY, TOUCHED = 0.06, 0.05
+# Share of its footprint that a Gaussian must show, and share of that that must be painted, to be changed at
+# all.
+HARDLY, TOUCHED = 0.02, 0.05
 DILATION = 0.3  # square pixels by which the rasteriser widens Gaussians
 STEPS = 16
+# By how much a colour may lie beyond the old one and the paint on it: without a bound, what shines through
+# from beneath is made up for, and a red spot is redder from aside, with an edge of its opposite.
+BEYOND = 0.03
 BLACK = 0.02  # linear; below it the share of the light in a colour says little
 
 
@@ -87,15 +90,20 @@ class _Change:
         part = slice(top, bottom), slice(left, right)
         mask = torch.from_numpy(painted[part].astype(np.float32))
         drawn = rasterize(posed, self.camera)["combined"]
-        wanted = torch.from_numpy(after[part][..., :3].astype(np.float32)) * drawn[..., 3:]
-        self.wanted = (wanted - drawn[..., :3]) * mask[..., None]
-        ones = torch.zeros_like(posed.colors)
-        shown, touched = (self._back(ones, weight)[:, 0] for weight in (torch.ones_like(mask), mask))
+        paint = torch.from_numpy(after[part][..., :3].astype(np.float32))
+        self.wanted = (paint * drawn[..., 3:] - drawn[..., :3]) * mask[..., None]
+        weights = torch.ones_like(paint), mask[..., None].expand_as(paint), paint * mask[..., None]
+        none = torch.zeros_like(posed.colors)
+        shown, touched, own = (self._back(none, weight) for weight in weights)
+        own, shown, touched = own / touched.clamp(min=1e-9), shown[:, 0], touched[:, 0]
         share = touched / shown.clamp(min=1e-9)
         wide = _footprints(posed, self.camera)
         may = (share > TOUCHED) & (shown > HARDLY * wide)
         self.rows = torch.nonzero(may)[:, 0].numpy()
         self.gate, self.shown = share[may, None], shown[may, None]
+        old, own = posed.colors[may], own[may]
+        lowest, highest = torch.minimum(old, own) - BEYOND, torch.maximum(old, own) + BEYOND
+        self.bounds = lowest.clamp(min=0) - old, highest.clamp(max=1) - old
         self.value = self.last = torch.zeros(len(self.rows), 3)
         self.number = 0
 
@@ -104,18 +112,17 @@ class _Change:
         colors = torch.zeros_like(self.posed.colors)
         colors[self.rows] = ahead
         gradient = self._back(colors, None)[self.rows] / self.shown
-        bounds = -self.posed.colors[self.rows], 1 - self.posed.colors[self.rows]
         self.last, self.number = self.value, self.number + 1
-        self.value = torch.clamp(ahead - self.gate * gradient, *bounds)
+        self.value = torch.clamp(ahead - self.gate * gradient, *self.bounds)
 
     @torch.enable_grad()
     def _back(self, colors: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
-        """[n,3]: weights [h,w] of pixels, carried back to the Gaussians; where None, how far the picture of
+        """[n,3]: weights [h,w,3] of pixels, carried back to the Gaussians; where None, how far the picture of
         colors [n,3] is from the one that is wanted.
         """
         colors = colors.requires_grad_(True)
         drawn = rasterize(replace(self.posed, colors=colors), self.camera)["combined"][..., :3]
-        pixels = (drawn - self.wanted).detach() if weight is None else weight[..., None].expand_as(drawn)
+        pixels = (drawn - self.wanted).detach() if weight is None else weight
         return torch.autograd.grad(drawn, colors, pixels.contiguous())[0]
 
 

@@ -27,4 +27,4 @@ def test_a_blurred_photo_and_one_whose_mask_cuts_the_person(tmp_path):
     assert (np.abs(posed) < (1.2, 0.5, 2.2)).all()
     front = coverages(avatar, rest_signal())[0]
     inside = well_inside(front)
-    assert (front[inside] < 0.9).mean() < 0.02
+    assert (front[inside] < 0.9).mean() < 0.05
