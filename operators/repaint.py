@@ -11,7 +11,6 @@ from ..backend.errors import UserError
 from ..backend.jobs import Target
 from ..scene.avatar_data import active_avatar, avatar_path, is_packed, load_avatar
 from ..scene.avatar_object import change_look
-from ..scene.camera import render_camera, viewport_camera
 from ..scene.erased import erased
 from .common import Attempt, OnAvatar, SaveDialog, beside_blend, need_torch, needs_avatar, unused, writable
 from .create_avatar import SUFFIX
@@ -71,6 +70,8 @@ class LCA_OT_render_for_repaint(OnAvatar, Attempt, SaveDialog, bpy.types.Operato
 
     def _camera(self, context: bpy.types.Context, graph: bpy.types.Depsgraph):
         """The 3D view's own, or that of the camera that it looks through, or the scene's."""
+        from ..scene.camera import render_camera, viewport_camera
+
         space, region = context.space_data, None
         if space is not None and space.type == "VIEW_3D":
             region = next(one for one in context.area.regions if one.type == "WINDOW")
