@@ -56,7 +56,7 @@ def test_painted_elsewhere_and_taken_after_the_pose_has_changed(ready, tmp_path)
     assert (tmp_path / "ann.lca").read_bytes() == content
     new, old = Avatar.load(avatar_path(avatar)), Avatar.load(tmp_path / "ann.lca")
     changed = (new.colors != old.colors).any(1)
-    assert 5 < changed.sum() < 0.2 * len(old)
+    assert 5 < changed.sum() < 0.4 * len(old)
     assert torch.equal(new.means, old.means)
     rig.pose.bones["upper_arm.L"].rotation_quaternion = (0.8, 0.3, 0.2, 0.5)
     rig.pose.bones["spine2"].rotation_quaternion = (1, 0, 0, 0)

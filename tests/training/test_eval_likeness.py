@@ -102,12 +102,16 @@ def test_one_photo_is_not_enough(portraits, capfd):
     assert "Fewer than two photos show a person" in capfd.readouterr().err
 
 
-def test_a_held_out_person_is_measured(tmp_path, capfd):
-    asked = ["eval-likeness", "--people", "1", "--views", "1", "--data", str(tmp_path), "--no-identity"]
+def test_a_held_out_person_is_measured_and_not_worse_refined(tmp_path, capfd):
+    asked = ["eval-likeness", "--people", "1", "--views", "2", "--data", str(tmp_path), "--no-identity"]
     assert main([*asked, "--json"]) == 0
     scores = json.loads(capfd.readouterr().out)
     assert set(KEYS) <= set(scores)
-    assert (scores["split"], scores["views"], scores["avatars"]) == ("studio", 1, 1)
+    assert (scores["split"], scores["views"], scores["avatars"]) == ("studio", 2, 1)
     assert scores["pictures"] + scores["missed"] >= 5
     assert 12 < scores["psnr"] < scores["input_psnr"] < 40
     assert scores["perceptual"] > 0.1
+    before = scores["unrefined"]
+    assert scores["psnr"] > before["psnr"] - 0.3
+    assert scores["perceptual"] < before["perceptual"] + 0.01
+    assert scores["holes"] < before["holes"] + 0.003
