@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import exr
 from ..errors import UserError
 from ..srgb import linear_of
 from .environment import Environment, cleaned
@@ -40,6 +41,8 @@ def load_environment(path: str | Path) -> tuple[Environment, list[str]]:
     if start.startswith(EXR) or start.startswith(HDR):
         size = _exr_size(start) if start.startswith(EXR) else _hdr_size(start)
         _check_size(path, size)
+        if start.startswith(EXR) and exr.is_cut_off(path):
+            raise EnvironmentFileError(f"{path.name} is damaged: a part of it is missing.", REMEDY)
         pixels, remarks = _by_ffmpeg(path, size), []
     else:
         pixels = _by_pillow(path)
