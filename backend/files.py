@@ -61,6 +61,18 @@ def require_writable(path: str | Path) -> None:
         raise disk_error(error, path) from error
 
 
+def require_room(path: str | Path, size: int) -> None:
+    """Raises the UserError of a folder that cannot take `size` more bytes beside `path`."""
+    path = Path(path)
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".lca", dir=path.parent) as file:
+            file.write(bytes(size))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
 def disk_error(error: OSError, path: str | Path) -> UserError:
     """The UserError for a file that cannot be written."""
     path = Path(path)

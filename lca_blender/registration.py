@@ -8,8 +8,9 @@ from types import ModuleType
 import bpy
 
 from . import engine, handlers, preferences, properties
+from .relit import command
 
-FIXED = (preferences, properties, engine, handlers)  # panels and operators use them: they come after
+FIXED = (preferences, properties, engine, handlers, command)  # panels and operators use them: they come after
 FOLDERS = ("operators", "ui")
 
 _registered: list[ModuleType] = []

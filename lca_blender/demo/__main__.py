@@ -14,13 +14,14 @@ from pathlib import Path
 import bpy
 import numpy as np
 from mathutils import Vector
+from PIL import Image
 
 from .. import register
 from ..backend.avatar import Avatar
+from ..backend.relit.films import write_mp4
 from ..engine.engine import ENGINE
 from . import performance, photos
 from .sheet import contact_sheet
-from .video import write_mp4
 
 RESOLUTION = (480, 640)
 
@@ -67,7 +68,7 @@ def main() -> None:
         bpy.ops.render.render(animation=True)
         frames = sorted((out / "frames").glob("frame_*.png"))
     with timed("video"):
-        write_mp4(frames, out / "performance.mp4", scene.render.fps)
+        write_mp4(map(Image.open, frames), out / "performance.mp4", scene.render.fps)
     with timed("contact sheet"):
         views = new_views(scene, rig, out / "views")
         made = Avatar.load(out / "avatar.lca")

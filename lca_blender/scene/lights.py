@@ -4,27 +4,48 @@ hidden ones too."""
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import bpy
 import numpy as np
 from mathutils import Matrix
 
 from ..backend.lighting.lights import Area, Lamp, Lights, Point, Spot, Sun
-from .world_light import world_light
+from .world_light import WorldLight, world_light
 
 NO_LIGHT = "No lamp and no world lights the scene: avatars that are lit by it are black."
+
+
+class Instead(NamedTuple):
+    """What lights all scenes in place of their own lights: a world, None for their own, and lamps among their
+    objects, or objects that instance lamps."""
+
+    world: WorldLight | None
+    lamps: frozenset[bpy.types.Object]
+
+
+_instead: Instead | None = None
+
+
+def light_instead(lights: Instead | None) -> None:
+    """Lets these light all scenes from now on; None: the scenes' own lights, again."""
+    global _instead
+    _instead = lights
 
 
 def scene_lights(depsgraph: bpy.types.Depsgraph, avatar: bpy.types.Object | None = None) -> Lights:
     """All lights of the depsgraph's scene, without lamps whose light linking leaves `avatar`, an original
     object, out."""
-    world = world_light(depsgraph.scene_eval)
+    world = _instead.world if _instead and _instead.world else world_light(depsgraph.scene_eval)
     lamps = []
     for instance in depsgraph.object_instances:
         obj = instance.object
         if obj.type != "LIGHT" or not instance.show_self or not obj.visible_diffuse:
             continue
-        if avatar is None or _reaches((instance.parent or obj).original, avatar):
+        holder = (instance.parent or obj).original
+        if _instead and holder not in _instead.lamps and obj.original not in _instead.lamps:
+            continue
+        if avatar is None or _reaches(holder, avatar):
             lamps.append(lamp_of(obj.data, instance.matrix_world))
     return Lights(world.radiance, world.environment, tuple(lamps))
 

@@ -95,6 +95,14 @@ def bound(avatar):
 
 
 @pytest.fixture
+def performance(scene, avatar, tmp_path):
+    """As `relit_jobs.write_performance` has it."""
+    from relit_jobs import write_performance
+
+    return write_performance(scene, avatar, tmp_path)
+
+
+@pytest.fixture
 def metarig(scene):
     """Rigify's human, active."""
     import addon_utils  # Blender's own: there once bpy is imported

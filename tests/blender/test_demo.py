@@ -5,11 +5,11 @@ import av
 import bpy
 import numpy as np
 import pytest
+from lca_blender.backend.relit.films import write_mp4
 from PIL import Image
 
 from lca_blender.demo import performance
 from lca_blender.demo.sheet import contact_sheet
-from lca_blender.demo.video import write_mp4
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_contact_sheet_crops_no_picture(tmp_path):
 
 def test_the_film_shows_every_frame_in_order(tmp_path):
     paths = pictures(tmp_path, 5, (64, 48))
-    write_mp4(paths, tmp_path / "film.mp4", 24)
+    write_mp4(map(Image.open, paths), tmp_path / "film.mp4", 24)
     with av.open(str(tmp_path / "film.mp4")) as film:
         reds = [frame.to_ndarray(format="rgb24")[..., 0].mean() for frame in film.decode(video=0)]
         assert float(film.streams.video[0].average_rate) == 24
