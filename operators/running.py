@@ -23,6 +23,7 @@ class LongWork:
 
     in_background = False
     changed = False
+    kept = ""  # what is said to be left where it is stopped
     _job: jobs.Job | None = None
     _timer: bpy.types.Timer | None = None
 
@@ -82,7 +83,7 @@ class LongWork:
         job = self._job
         self._clear(context)
         if job.state == jobs.CANCELLED:
-            kept = "what it had shown was kept" if self.changed else "nothing was changed"
+            kept = self.kept or ("what it had shown was kept" if self.changed else "nothing was changed")
             self.report({"INFO"}, f"{self.bl_label} was stopped; {kept}.")
             return {"CANCELLED"}
         if job.state == jobs.FAILED:

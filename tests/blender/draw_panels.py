@@ -20,7 +20,7 @@ lca_blender.register()
 
 from lca_blender.backend import jobs  # noqa: E402
 
-from lca_blender.ui import face, lists, sidebar  # noqa: E402
+from lca_blender.ui import face, lists, relit, sidebar  # noqa: E402
 
 lines = {"LCA_UL_photos": 0, "LCA_UL_bone_map": 0}
 
@@ -34,7 +34,7 @@ class LCA_PT_all(bpy.types.Panel):
     def draw(self, context):
         status = 1
         try:
-            for panel in (*sidebar.CLASSES, *face.CLASSES):
+            for panel in (*sidebar.CLASSES, *face.CLASSES, relit.LCA_PT_relit):
                 assert not hasattr(panel, "poll") or panel.poll(context), panel
                 column = self.layout.column()
                 own = {"sliders": getattr(panel, "sliders", ()), "paths": getattr(panel, "paths", ())}
@@ -47,6 +47,7 @@ class LCA_PT_all(bpy.types.Panel):
                 for item in getattr(data, name):
                     kind.draw_item(None, context, self.layout, data, item, 0, data, "")
             draw_other_states(self.layout, context)
+            draw_relit(self.layout, context)
             status = 0
         except BaseException:
             traceback.print_exc()
@@ -63,6 +64,15 @@ def draw_other_states(layout, context):
     sidebar.LCA_PT_bind.draw(SimpleNamespace(layout=layout.column()), context)
 
 
+def draw_relit(layout, context):
+    """Every light as the chosen one: a map, a rig, a map that is missing; the job is under way."""
+    settings = context.scene.lca.relit
+    relit.LCA_PT_relit.draw(SimpleNamespace(layout=layout.column()), context)
+    for light in settings.lights:
+        relit.draw_light(layout, light)
+        relit.LCA_UL_relit_lights.draw_item(None, context, layout, settings, light, 0, settings, "")
+
+
 def main(path):
     import addon_utils  # Blender's own: there once bpy is imported
 
@@ -73,6 +83,9 @@ def main(path):
     bpy.ops.lca.import_avatar(filepath=path)
     bpy.ops.lca.bind_to_armature(armature=rig.name)
     properties = bpy.context.scene.lca
+    bpy.ops.lca.add_studio_maps()
+    properties.relit.lights.add().rig = bpy.data.collections.new("Rig")
+    properties.relit.lights.add().path = "/no/map.exr"
     photo, bpy.context.object.lca.erased = properties.photos[0], "x"
     photo.state, photo.pose, photo.given, photo.camera = "USED", "{}", "{}", bpy.data.objects["Camera"]
     properties.message, properties.remedy, properties.remedy_operator = "Bad.", "Do this.", "lca.add_photos"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import bpy
 from lca_blender.backend.body.skeleton import JOINT_NAMES
 
-from lca_blender.ui import face, lists, sidebar
+from lca_blender.ui import face, lists, relit, sidebar
 
 
 def test_every_panel_draws(avatar_file):
@@ -27,7 +27,7 @@ def test_every_panel_draws(avatar_file):
 
 
 def test_every_button_of_the_panels_exists():
-    text = "".join(Path(module.__file__).read_text() for module in (sidebar, face, lists))
+    text = "".join(Path(module.__file__).read_text() for module in (sidebar, face, lists, relit))
     names = set(re.findall(r'operator\(\s*"(lca\.\w+)"', text))
     assert len(names) >= 12
     for name in names:
