@@ -19,6 +19,14 @@ PAGES = {  # page -> what Blender's Online Manual (F1 over a button) opens it fo
         *("render_for_repaint", "repaint"),
     ),
     "light_and_render": ("show_avatar",),
+    "relit_sequences": (
+        "render_relit",
+        "add_relit_maps",
+        "add_studio_maps",
+        "add_relit_rigs",
+        "relit_preset",
+    ),
+    "farm": ("write_relit_job",),
     "export": ("export_avatar", "export_ply", "textured_mesh", "import_avatar", "import_splats"),
 }
 
