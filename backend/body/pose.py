@@ -36,6 +36,11 @@ def _mapped(values: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     return (values[..., None] * matrix.to(values)).sum(-2)
 
 
+_LIMB_BONES = [
+    (INDEX[f"{a}.{side}"], INDEX[f"{b}.{side}"])
+    for side in "LR"
+    for a, b in (("upper_arm", "forearm"), ("forearm", "hand"), ("thigh", "shin"), ("shin", "foot"))
+]
 # r -> the matrix of the cross product with r, row by row
 _CROSS = _linear([{}, {2: -1}, {1: 1}, {2: 1}, {}, {0: -1}, {1: -1}, {0: 1}, {}], 3)
 
@@ -64,28 +69,41 @@ def axis_angles(matrices):
     return _same_kind(vector * factor, matrices)
 
 
-def bone_stretch(heads, new_heads):
-    """Symmetric 3x3 matrices [J, 3, 3] that lengthen every bone of `heads` to its length in `new_heads`.
+def skeleton_size(heads) -> float:
+    """Metres: the bones of arms and legs and the trunk's height, of joint heads [J, 3], added up; as
+    `binding` tells a rig's size.
+    """
+    heads = np.asarray(heads, np.float64)
+    middle = lambda joint: (heads[INDEX[f"{joint}.L"]] + heads[INDEX[f"{joint}.R"]]) / 2  # noqa: E731
+    bones = sum(np.linalg.norm(heads[b] - heads[a]) for a, b in _LIMB_BONES)
+    return float(bones + np.linalg.norm(middle("upper_arm") - middle("thigh")))
 
-    A bone is scaled along itself up to the next joint of its chain; a finger's last bone takes the ratio of
-    the one before; head, jaw and eyes scale evenly with the height of the eyes over the head joint.
+
+def bone_stretch(heads, new_heads):
+    """Symmetric 3x3 matrices [J, 3, 3] that scale every bone of `heads` to its length in `new_heads`.
+
+    Across, all bones are scaled by the ratio of the skeletons' sizes, as a rig is bound; along itself each
+    by its own, up to the next joint of its chain; a finger's last bone takes the ratio of the one before;
+    head, jaw and eyes scale evenly with the height of the eyes over the head joint.
     """
     heads, new_heads = np.asarray(heads, np.float64), np.asarray(new_heads, np.float64)
-    out = np.tile(np.eye(3), (len(heads), 1, 1))
+    across = skeleton_size(new_heads) / skeleton_size(heads)
+    out = np.tile(across * np.eye(3), (len(heads), 1, 1))
     eyes = [INDEX["eye.L"], INDEX["eye.R"]]
     rise = heads[eyes, 2].mean() - heads[INDEX["head"], 2]
     size = (new_heads[eyes, 2].mean() - new_heads[INDEX["head"], 2]) / rise
     size = np.clip(size, 0.8, 1.25) if np.isfinite(size) else 1.0
     for name in ("head", "jaw", "eye.L", "eye.R"):
-        out[INDEX[name]] *= size
+        out[INDEX[name]] = size * np.eye(3)
     for name, following in NEXT.items():
         a, b = INDEX[name], INDEX[following]
         bone = heads[b] - heads[a]
         length = np.linalg.norm(bone)
         ratio = np.linalg.norm(new_heads[b] - new_heads[a]) / length
-        out[a] += (ratio - 1) * np.outer(bone, bone) / length**2
+        along = (ratio - across) * np.outer(bone, bone) / length**2
+        out[a] += along
         if following[:-3].isalpha() and following[-3] == "3":
-            out[b] += (ratio - 1) * np.outer(bone, bone) / length**2
+            out[b] += along
     return out.astype(np.float32)
 
 
@@ -94,7 +112,7 @@ def joint_transforms(template, rotations, root_translation=0, joint_heads=None):
 
     rotations [J, 3] axis-angle, joint-local, in the canonical frame's axes; root_translation [3] metres moves
     the pelvis. With `joint_heads` [J, 3], the canonical skeleton of one person, G also carries the mean
-    template's canonical space to that person: bones are lengthened (`bone_stretch`) and start at the person's
+    template's canonical space to that person: bones are scaled (`bone_stretch`) and start at the person's
     joints. To pose a mesh that is already in the person's own canonical space, pass
     `dataclasses.replace(template, joint_heads=person.joint_heads)` as the template and no `joint_heads`.
     """
