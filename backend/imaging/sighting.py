@@ -104,8 +104,12 @@ def see(
         raise _no_person(name)
     turns = round(people[0].angle / (np.pi / 2)) % 4 if abs(people[0].angle) > TURN_FROM else 0
     if turns:  # a body turned clockwise becomes upright by rotating the photo counter-clockwise
-        rgb, alpha, image = (None if a is None else _turned(a, turns) for a in (rgb, alpha, image))
-        people = find_people(image, device) or people
+        turned = find_people(_turned(image, turns), device)
+        if turned and turned[0].quality >= min(people[0].quality, SURE):
+            rgb, alpha, image = (None if a is None else _turned(a, turns) for a in (rgb, alpha, image))
+            people = turned
+        else:  # the first look mistook somebody bent or half hidden
+            turns = 0
     listed = sorted(people, key=lambda found: found.place[0])
     chosen = chosen_person(listed, person, name, turns)
     one = listed[chosen]

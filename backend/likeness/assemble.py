@@ -21,7 +21,7 @@ from .align import aligned
 from .choice import best_photos, tones
 from .colours import blended, certainty, look_at
 from .completion import Seen, completed
-from .disagreement import disagreement_remarks
+from .disagreement import disagreement_remarks, without_covered_parts
 from .lifted import ACROSS, OFF, Lifted, lifted_pixels
 from .mirrored import mirror_remarks
 from .photo import FittedPhoto, cofactors
@@ -79,6 +79,7 @@ def photos_in_agreement(
         normals, sizes = moved_normals(places, surface), place_scales(places, surface)[:, 0] / TANGENT
         posed = [photo.pose(places, surface, normals) for photo in photos]
         looks = [look_at(places, *pair, sizes) for pair in zip(photos, posed, strict=True)]
+        looks = without_covered_parts(places, looks)
         mean, trust = blended(places, looks)
         color = prior.colors + trust[:, None] * (mean - prior.colors)
         within = lambda fraction, start=number: report((start + fraction) / ROUNDS)  # noqa: E731
@@ -118,6 +119,7 @@ def assembled(
     looks = [look_at(places, *pair, sizes) for pair in zip(photos, posed, strict=True)]
     names = [photo.name for photo in photos]
     remarks = [*mirror_remarks(places, looks, names), *disagreement_remarks(places, looks, names)]
+    looks = without_covered_parts(places, looks)
     mean, trust = blended(places, looks)
     (best, leading), toned = best_photos(places, photos, looks), tones(places, looks, mean)
     lifted = lifted_pixels(places, photos, posed, sizes, best, leading, toned, budget)

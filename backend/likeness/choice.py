@@ -35,7 +35,7 @@ def best_photos(places: Places, photos: list[FittedPhoto], looks: list[Look]):
     smooth = weight
     for _ in range(SMOOTHINGS):
         smooth = (smooth + smooth[:, places.neighbours].mean(2)) / 2
-    part, most = _parts(places), smooth.max(0)
+    part, most = parts_of(places), smooth.max(0)
     sharp = _sharpness(places, looks)
     everywhere = sharp * ((weight / np.maximum(weight.max(0), 1e-12)) @ places.spacing**2)
     best, leading = np.full(len(places), -1), np.zeros(len(places), np.int64)
@@ -84,7 +84,7 @@ def _without_islands(places: Places, best: np.ndarray, seen: np.ndarray) -> np.n
     return np.where(small, np.where(shows, around, -1), best)
 
 
-def _parts(places: Places) -> np.ndarray:
+def parts_of(places: Places) -> np.ndarray:
     """[N] number of the part; the face one of its own, the last for all else."""
     of_joint = np.full(len(JOINT_NAMES), len(PARTS))
     for number, names in enumerate(PARTS):

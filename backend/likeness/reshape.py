@@ -18,7 +18,7 @@ from ..avatar import Avatar
 from ..body.anchors import nearest_on_surface
 from ..body.figure import JOINTS, BodyShape
 from ..body.mesh import interpolated, vertex_normals
-from ..body.pose import joint_transforms
+from ..body.pose import head_size, joint_transforms
 from ..body.skeleton import INDEX
 from ..body.skinning import skin_points, unskin_points
 from ..body.template import EYEBALL, VERSION, Template, load_template
@@ -218,9 +218,8 @@ def _basis() -> np.ndarray:
 
 def with_head_of(own: BodyShape, figure: BodyShape) -> tuple[BodyShape, float]:
     """The figure with the head of another body, in the size of its own; and the factor of that size."""
-    joint, eyes = INDEX["head"], [INDEX["eye.L"], INDEX["eye.R"]]
-    rise = [body.joint_heads[eyes, 2].mean() - body.joint_heads[joint, 2] for body in (own, figure)]
-    size = float(rise[1] / rise[0])
+    joint = INDEX["head"]
+    size = head_size(figure.joint_heads) / head_size(own.joint_heads)
     there = lambda points: figure.joint_heads[joint] + size * (points - own.joint_heads[joint])  # noqa: E731
     share = _head_share(load_template())[:, None]
     vertices = figure.vertices + share * (there(own.vertices) - figure.vertices)

@@ -100,6 +100,13 @@ def test_a_persons_skeleton_carries_the_mean_there():
     assert np.allclose(joint_transforms(own, REST), np.eye(4), atol=1e-6)
 
 
+def test_a_larger_person_is_as_much_thicker():
+    """A photo does not tell a person's size: in the canonical space it makes no difference to the body."""
+    transforms = joint_transforms(T, REST, joint_heads=1.2 * T.joint_heads)
+    assert np.allclose(transforms[:, :3, :3], 1.2 * np.eye(3), atol=1e-5)
+    assert np.allclose(transforms[:, :3, 3], 0, atol=1e-5)
+
+
 def test_torch_in_torch_out_and_gradients():
     r = torch.zeros(58, 3, requires_grad=True)
     features = pose_features(joint_transforms(T, r))

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from lca_blender.backend.likeness.colours import Look
-from lca_blender.backend.likeness.disagreement import disagreement_remarks
+from lca_blender.backend.likeness.disagreement import disagreement_remarks, without_covered_parts
 from test_likeness import PLACES
 
 HEAD = PLACES.head > 0.5
@@ -44,3 +44,19 @@ def test_of_two_photos_neither_is_the_odd_one():
 def test_what_cannot_be_compared_or_differs_everywhere_says_nothing(seen):
     colors = ((0.9, 0.1, 0.1), (0.1, 0.9, 0.1), (0.1, 0.1, 0.9))
     assert remarks(*(look(head=color, body=color, seen=seen) for color in colors)) == []
+
+
+def test_what_stands_before_a_leg_is_not_taken_for_it_and_the_rest_of_the_photo_stays():
+    covered = look(seed=1)
+    leg = PLACES.share(("shin.L",)) > 0.5
+    covered.color[leg] = (0.9, 0.2, 0.8)
+    looks = without_covered_parts(PLACES, [look(), covered, look(seed=2)])
+    assert not looks[1].weight[leg].any()
+    assert looks[1].weight[HEAD].all()
+    assert all(looks[n].weight.all() for n in (0, 2))
+
+
+def test_of_two_photos_that_differ_both_parts_stay():
+    covered = look(seed=1)
+    covered.color[PLACES.share(("shin.L",)) > 0.5] = (0.9, 0.2, 0.8)
+    assert all(one.weight.all() for one in without_covered_parts(PLACES, [look(), covered]))

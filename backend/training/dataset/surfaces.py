@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ...body.pose import bone_stretch
+from ...body.template import load_template
 from ...model.config import ModelConfig
 from ..people.person import Person, sample_person
 from ..people.render import rest_surface
@@ -52,8 +54,14 @@ def write_surfaces(data: Path, config: ModelConfig, progress=None, share: tuple[
 
 
 def shows(record: dict, person: Person) -> bool:
-    """Whether a record is of the person whom the generator makes of its seed today."""
-    return np.allclose(person.joint_heads, record["joint_heads"], atol=1e-4)
+    """Whether a record is of the person whom the generator makes of its seed today, with bones scaled as
+    today (`bone_stretch`).
+    """
+    linear = np.asarray(record["transforms"][0], np.float64)[:, :3, :3]
+    stretch = bone_stretch(load_template().joint_heads, person.joint_heads)
+    return np.allclose(person.joint_heads, record["joint_heads"], atol=1e-4) and np.allclose(
+        linear.transpose(0, 2, 1) @ linear, stretch @ stretch, atol=1e-3
+    )
 
 
 def _offsets(record: dict, sites: Sites) -> np.ndarray:
