@@ -178,10 +178,17 @@ def own_shape(avatar: Avatar, means: np.ndarray, triangle: np.ndarray, barycentr
     basis = np.stack([at(delta) for delta in _basis()]).reshape(len(_basis()), -1)
     weighted = basis * np.repeat(weight, 3).astype(np.float32)
     system = (weighted @ basis.T).astype(np.float64) + np.eye(len(basis))
-    betas = np.zeros(len(basis))
+    missed = lambda betas: (surface - at(in_template_pose(betas))).reshape(-1)  # noqa: E731
+    cost = lambda wrong, betas: (np.repeat(weight, 3) * wrong**2).sum() + betas @ betas  # noqa: E731
+    betas, length = np.zeros(len(basis)), 1.0
+    wrong = missed(betas)
     for _ in range(STEPS):
-        wrong = (surface - at(in_template_pose(betas))).reshape(-1)
-        betas += np.linalg.solve(system, weighted @ wrong - betas)
+        there = betas + length * np.linalg.solve(system, weighted @ wrong - betas)
+        left = missed(there)
+        if cost(left, there) < cost(wrong, betas):
+            betas, wrong, length = there, left, min(1.0, 2 * length)
+        else:  # the basis is that of the mean body: far from it a step may be too long
+            length /= 4
     tensors = (template.skin_indices, template.skin_weights, np.asarray(to_avatar))
     tensors = (torch.from_numpy(np.array(a)) for a in (in_template_pose(betas), *tensors))
     return BodyShape(skin_points(*tensors).numpy(), heads, avatar.joint_tails.numpy())
