@@ -16,6 +16,7 @@ from bpy.types import PropertyGroup
 
 from .backend.body.arkit import ARKIT_NAMES
 from .scene.avatar_data import name_file
+from .scene.proxy_look import INSTALLED
 
 OVERRIDABLE = {"LIBRARY_OVERRIDABLE"}
 
@@ -410,9 +411,13 @@ def register() -> None:
         description="Of a picture to paint on: its camera, the avatar's pose, and what it showed, as JSON",
         options={"HIDDEN"},
     )
+    # The materials of proxies are driven by it, so that they differ where the extension is missing.
+    installed = BoolProperty(name="LCA Installed", default=True, options={"HIDDEN"})
+    setattr(bpy.types.Material, INSTALLED, installed)
 
 
 def unregister() -> None:
     del bpy.types.Image.lca_view
     for owner in (bpy.types.Object, bpy.types.Scene, bpy.types.ViewLayer):
         del owner.lca
+    delattr(bpy.types.Material, INSTALLED)

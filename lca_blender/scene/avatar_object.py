@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar object in a scene: a light proxy mesh of the body that names its file and follows the rig.
+"""The avatar object in a scene: a light proxy mesh of the person that names its file and follows the rig.
 
 Blender shows, selects and casts shadows from the proxy; our engine draws the splats instead.
 """
@@ -11,13 +11,13 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..backend.errors import UserError
 from .armature import bone_names, rig_of
 from .avatar_data import load_avatar, relative_if_saved
 from .erased import carry_over
+from .proxy_look import dress, person_of
 from .rest_pose import applied, forget_rig, keep_places, keep_rig
 
-PROXY_VERTICES = 3000
+PROXY_VERTICES = 8000
 MODIFIER = "LCA Armature"
 
 
@@ -38,7 +38,8 @@ def create_avatar_object(
     obj.location = location
     _name_avatar(obj, avatar, filepath)
     if not still:
-        move_proxy(obj, None, avatar.joint_heads.numpy())
+        dress_proxy(obj, avatar)
+        move_proxy(obj, None)
     # Blender does not store a group without any value set, and Blender 5 then loses overrides inside it.
     obj.lca.expression.jawOpen = 0.0
     context.collection.objects.link(obj)
@@ -63,9 +64,10 @@ def _box(points: np.ndarray) -> tuple[list, list]:
 def change_avatar(obj: bpy.types.Object, avatar, filepath: Path | str) -> None:
     """Lets an object name another avatar; one that is bound is to be bound again."""
     change_look(obj, avatar, filepath)
+    dress_proxy(obj, avatar)
     if obj.lca.armature is None:
         moved = applied(obj.data)
-        move_proxy(obj, None, avatar.joint_heads.numpy())
+        move_proxy(obj, None)
         if moved is not None:
             obj.data.transform(Matrix(moved.tolist()))
 
@@ -92,7 +94,9 @@ def bind_proxy(obj: bpy.types.Object, armature: bpy.types.Object, binding, bone_
     from ..backend.body.template import load_template
 
     resting = np.tile(np.eye(4, dtype=np.float32), (len(armature.data.bones), 1, 1))
-    move_proxy(obj, np.asarray(binding.transforms(resting), np.float64), _joint_heads(obj))
+    if person_of(obj.data) is None:
+        dress_proxy(obj, load_avatar(obj))
+    move_proxy(obj, np.asarray(binding.transforms(resting), np.float64))
     keep_rig(obj.data, rig_of(armature))
     names = bone_names(armature)
     weigh_proxy(obj, [names[bone] if bone >= 0 else None for bone in binding.bones])
@@ -121,33 +125,26 @@ def unbind_proxy(obj: bpy.types.Object) -> None:
     obj.lca.armature = None
     obj.lca.bone_map.clear()
     forget_rig(obj.data)
-    move_proxy(obj, None, _joint_heads(obj))
+    move_proxy(obj, None)
     obj.update_tag()
 
 
-def _joint_heads(obj: bpy.types.Object) -> np.ndarray:
-    """[J,3] of an object's avatar; the template's where the file is missing."""
-    from ..backend.body.template import load_template
+def dress_proxy(obj: bpy.types.Object, avatar) -> None:
+    """Gives the proxy the surface and the colours of the avatar's person; `move_proxy` then places it."""
+    from ..backend.proxy import person_surface
 
-    try:
-        return load_avatar(obj).joint_heads.numpy()
-    except UserError:
-        return load_template().joint_heads
+    vertices, faces, _, _ = proxy_body()
+    if len(obj.data.vertices) == len(vertices):  # else it was edited by hand: keep it
+        dress(obj, *person_surface(avatar, vertices, faces))
 
 
-def move_proxy(obj: bpy.types.Object, transforms: np.ndarray | None, joint_heads: np.ndarray) -> None:
-    """Gives the proxy the skeleton [J,3] of its avatar, and poses it by transforms [J,4,4], canonical to rest
-    pose; None: the canonical pose."""
-    from ..backend.body.pose import joint_transforms
-    from ..backend.body.template import load_template
-
+def move_proxy(obj: bpy.types.Object, transforms: np.ndarray | None) -> None:
+    """Poses the proxy by transforms [J,4,4], canonical to rest pose; None: the canonical pose."""
     vertices, _, indices, weights = proxy_body()
     if len(obj.data.vertices) != len(vertices):
         return  # the proxy was edited by hand: keep it
-    template = load_template()
-    if not np.array_equal(joint_heads, template.joint_heads):
-        to_person = joint_transforms(template, np.zeros_like(joint_heads), joint_heads=joint_heads)
-        transforms = to_person if transforms is None else transforms @ to_person
+    kept = person_of(obj.data)
+    vertices = vertices if kept is None else kept
     if transforms is not None:
         blended = np.einsum("nk,nkab->nab", weights, transforms[indices])
         vertices = np.einsum("nab,nb->na", blended[:, :3, :3], vertices) + blended[:, :3, 3]
@@ -188,12 +185,13 @@ def drop_made_groups(obj: bpy.types.Object, *others: str) -> None:
 
 @lru_cache(maxsize=1)
 def proxy_body() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The template's skin, decimated: vertices [n,3], faces [f,3], joint indices [n,8] and weights [n,8]."""
+    """The template's skin and eyeballs, decimated: vertices [n,3], faces [f,3], joint indices and weights
+    [n,8]."""
     from ..backend.body.anchors import surface_samples
-    from ..backend.body.template import load_template
+    from ..backend.body.template import EYEBALL, load_template
 
     template = load_template()
-    skin = (template.part[template.faces] == 0).all(1)
+    skin = (template.part[template.faces] <= EYEBALL).all(1)
     used, faces = np.unique(template.faces[skin], return_inverse=True)
     vertices, faces = _decimate(template.vertices[used], faces.reshape(-1, 3), PROXY_VERTICES)
     samples = surface_samples(vertices)
