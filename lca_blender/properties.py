@@ -356,9 +356,24 @@ class LCA_SceneProperties(PropertyGroup):
         name="Add",
         description="Expressions that are clicked are added to the present face instead of replacing it",
     )
+    meshes: EnumProperty(
+        name="Meshes",
+        description="How the scene's meshes come into the picture, before and behind avatars",
+        items=[
+            (
+                "CYCLES",
+                "Cycles",
+                "By Cycles, with its lights, materials, film and denoiser; avatars cast shadows "
+                "by their proxies and show in mirrors and through glass as these",
+            ),
+            ("CLAY", "Clay", "Plain grey, at once"),
+            ("HIDDEN", "Hidden", "Not shown: for compositing over another engine's render of the same scene"),
+        ],
+        default="CLAY",
+    )
     meshes_hide_avatars: BoolProperty(
         name="Meshes Hide Avatars",
-        description="In final frames the scene's meshes hide avatars behind them and are holdouts, so that "
+        description="Meshes that are not shown hide avatars behind them and are holdouts, so that "
         "the picture can be composited over another engine's render of the same scene",
         default=True,
     )
@@ -368,6 +383,14 @@ class LCA_SceneProperties(PropertyGroup):
         description="Number of pictures averaged for a motion-blurred frame",
         default=16,
         min=2,
+        soft_max=64,
+        max=1024,
+    )
+    lens_samples: IntProperty(
+        name="Lens Samples",
+        description="Number of pictures, each from another point of the lens, averaged for depth of field",
+        default=32,
+        min=4,
         soft_max=64,
         max=1024,
     )

@@ -5,7 +5,8 @@ import bpy
 
 from ..backend.errors import UserError
 from ..log import log, report_once
-from .passes import PASSES, wanted_passes
+from . import cycles_below
+from .passes import wanted_passes
 
 ENGINE = "LCA_GAUSSIANS"
 _reported: set[str] = set()  # viewport errors that were shown; cleared by `forget_errors`
@@ -19,23 +20,38 @@ class LCA_GaussiansEngine(bpy.types.RenderEngine):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self.session = None  # of Cycles
         self.view = None  # created at the first draw: Blender creates engines only to query their passes
 
     def update_render_passes(self, scene, view_layer):
-        for name in wanted_passes(view_layer):
-            one = PASSES[name]
-            self.register_pass(scene, view_layer, name, len(one.channels), one.channels, one.kind)
+        made = set()
+        if scene.lca.meshes == "CYCLES" and cycles_below.available(scene):
+            made = cycles_below.register_passes(self, scene, view_layer)
+        for name, one in wanted_passes(view_layer).items():
+            if name not in made:
+                self.register_pass(scene, view_layer, name, len(one.channels), one.channels, one.kind)
+
+    def update(self, data, depsgraph):
+        if depsgraph.scene_eval.lca.meshes == "CYCLES":
+            self._attempt(lambda: cycles_below.begin(self, data, depsgraph))
 
     def render(self, depsgraph):
-        try:
-            from . import final
+        from . import final
 
-            final.render_layer(self, depsgraph)
+        self._attempt(lambda: final.render_layer(self, depsgraph))
+
+    def _attempt(self, step) -> None:
+        """Runs a step of a final frame; its error becomes the render's."""
+        try:
+            step()
         except UserError as error:
             self.report({"ERROR"}, str(error))
         except Exception as error:
             log.exception("Rendering failed")
             self.report({"ERROR"}, sentence(error))
+
+    def __del__(self):
+        cycles_below.free(self)
 
     def view_update(self, context, depsgraph):
         if getattr(self, "view", None) is not None:

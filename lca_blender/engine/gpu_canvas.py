@@ -9,11 +9,10 @@ import numpy as np
 from ..backend.gaussians import Gaussians
 from ..backend.raster import Camera
 from ..scene.meshes import Placed, Surface
+from .clay import CLAY
 from .gpu_shaders import mesh_shader
 from .gpu_splats import NOTHING_Z, SplatDrawer
 from .gpu_state import column_major, frame_uniforms, plain_state
-
-CLAY = (0.35, 0.35, 0.35)  # scene-linear
 
 
 class Canvas:

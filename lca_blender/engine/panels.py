@@ -62,13 +62,18 @@ class LCA_PT_film(bpy.types.Panel):
         layout.prop(scene.view_settings, "view_transform")
         if scene.view_settings.view_transform not in PHOTO_COLOURS:
             layout.label(text="Standard keeps the photos' colours", icon="INFO")
-        layout.prop(scene.lca, "meshes_hide_avatars")
+        layout.prop(scene.lca, "meshes")
+        if scene.lca.meshes == "HIDDEN":
+            layout.prop(scene.lca, "meshes_hide_avatars")
         layout.prop(scene.render, "use_motion_blur")
         blur = layout.column()
         blur.active = scene.render.use_motion_blur
         blur.prop(scene.render, "motion_blur_position")
         blur.prop(scene.render, "motion_blur_shutter")
         blur.prop(scene.lca, "motion_blur_steps", text="Blur Steps")
+        lens = layout.column()
+        lens.active = bool(scene.camera and scene.camera.type == "CAMERA" and scene.camera.data.dof.use_dof)
+        lens.prop(scene.lca, "lens_samples")
         layout.prop(scene.lca, "viewport_quality")
 
 

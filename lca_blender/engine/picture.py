@@ -18,7 +18,10 @@ from ..scene.lighting import Lit, caster, evaluate_lit, in_scene_light
 from ..scene.lights import scene_lights
 from ..scene.meshes import Placed, placed_surfaces
 from ..scene.world import background_color
+from .merging import Pictures
 from .passes import LIGHT_PASSES, NOTHING_DEPTH, PASSES
+
+Layers = dict[str, torch.Tensor]  # values [N,c] of splats
 
 
 def gather(
@@ -68,16 +71,26 @@ def _is_lit(one: Shown, show_seen: bool) -> bool:
 
 
 @one_thread()
-def light_layers(found: Sequence[Gaussians | Lit]) -> torch.Tensor | None:
-    """Albedo, light and reflections [N,9] of all avatars together; those lit by photos are all albedo."""
-    parts = []
+def light_layers(found: Sequence[Gaussians | Lit]) -> Layers:
+    """The `LIGHT_PASSES` of all avatars together; those lit by photos are all albedo."""
+    parts = [torch.zeros(0, 9)]
     for one in found:
         if isinstance(one, Lit):
             parts.append(torch.from_numpy(one.layers()))
         else:
             colors = one.colors if one.linear else scene_linear(one.colors)
             parts.append(torch.cat([colors, torch.ones_like(colors), torch.zeros_like(colors)], 1))
-    return torch.cat(parts) if parts else None
+    return dict(zip(LIGHT_PASSES, torch.cat(parts).split(3, 1), strict=True))
+
+
+@one_thread()
+def people_layers(found: Sequence[Gaussians]) -> Layers:
+    """Which avatar each splat belongs to: 1 in its column, but for holdouts."""
+    counts = [len(one) for one in found]
+    columns = torch.zeros(sum(counts), len(counts))
+    for column, (rows, one) in enumerate(zip(columns.split(counts), found, strict=True)):
+        rows[:, column : column + 1] = 1 if one.seen is None else one.seen
+    return {"People": columns}
 
 
 @one_thread()
@@ -100,10 +113,12 @@ def combine(sets: list[Gaussians]) -> Gaussians | None:
 
 
 @one_thread()
-def within(splats: Gaussians | None, camera: Camera, far: float, layers: torch.Tensor | None = None):
-    """The splats whose mean is not beyond `far`, metres of camera z, and their layers [N,C]."""
+def within(
+    splats: Gaussians | None, camera: Camera, far: float, layers: Layers
+) -> tuple[Gaussians | None, Layers]:
+    """The splats whose mean is not beyond `far`, metres of camera z, and their layers."""
     if splats is None:
-        return None, None
+        return None, {}
     x, y, z, offset = camera.viewmat[2].tolist()
     near = splats.means @ torch.tensor([x, y, z]) + offset <= far
     if near.all():
@@ -111,7 +126,7 @@ def within(splats: Gaussians | None, camera: Camera, far: float, layers: torch.T
     fields = (splats.means, splats.covariances, splats.opacities, splats.colors)
     seen = None if splats.seen is None else splats.seen[near]
     nearer = Gaussians(*(field[near] for field in fields), linear=splats.linear, seen=seen)
-    return nearer, None if layers is None else layers[near]
+    return nearer, {name: layer[near] for name, layer in layers.items()}
 
 
 @one_thread()
@@ -130,55 +145,64 @@ def paint(
     names: list[str],
     scene: bpy.types.Scene,
     meshes: np.ndarray | None = None,
-    layers: torch.Tensor | None = None,
-) -> dict[str, np.ndarray]:
-    """Blender's passes by name, contiguous float32 [H,W,C]; Combined is premultiplied.
+    layers: Layers | None = None,
+    backed: bool = True,
+) -> Pictures:
+    """Blender's passes by name, contiguous float32 [H,W,C]; Combined is premultiplied. With them Cover
+    [H,W,1], the coverage of all splats.
 
-    Splats whose mean lies behind `meshes`, a depth image [H,W] of the scene, are not drawn there. Meshes are
-    holdouts, as avatars can be: where one is, no background is put behind the splats and alpha is that of
-    the seen ones alone. layers [N,9]: of `light_layers`, for the passes of light; without them colours are
-    all albedo.
+    Splats whose mean lies behind `meshes`, a depth image [H,W] of the scene, are not drawn there. With
+    `backed` and an opaque film the world's colour is put behind the splats; then meshes are holdouts, as
+    avatars can be: where one is, nothing is put behind and alpha is that of the seen ones alone. layers:
+    values of each splat for passes of that name.
     """
-    size = (camera.height, camera.width)
+    size, layers = (camera.height, camera.width), layers or {}
     held = None
     if splats is None:
-        pictures = {name: np.zeros((*size, len(PASSES[name].channels)), np.float32) for name in names}
-        alpha = np.zeros(size, np.float32)
+        widths = {name: len(PASSES[name].channels) if name in PASSES else 0 for name in names}
+        pictures = {name: np.zeros((*size, width), np.float32) for name, width in widths.items()}
+        pictures["Cover"] = np.zeros((*size, 1), np.float32)
     else:
-        sources = {"alpha", *(PASSES[name].source for name in names)}
-        seen = splats.seen
-        features = _features(splats, layers, "features" in sources)
-        sources |= set() if features is None else {"features"}
+        layers = _layers(splats, layers, names)
+        sources = {"alpha", *(PASSES[name].source for name in names if name in PASSES)} - {"derived"}
+        features = torch.cat(list(layers.values()), 1) if layers else None
+        sources = sources - {"features"} | ({"features"} if layers else set())
         behind = None if meshes is None else torch.from_numpy(meshes)
         made = rasterize(splats, camera, tuple(sorted(sources)), features=features, scene_depth=behind)
         made = {source: image.numpy() for source, image in made.items()}
-        alpha = made["alpha"].copy() if seen is not None else made["alpha"]
         # Alpha may be a view of combined, which changes below; contiguous arrays are not copied.
-        pictures = {name: np.ascontiguousarray(_channels(made, name)).reshape(*size, -1) for name in names}
-        if seen is not None:
-            held = hold_out(pictures, alpha, made["features"][..., -1:])
+        pictures = {
+            name: np.ascontiguousarray(made[PASSES[name].source]).reshape(*size, -1)
+            for name in names
+            if name in PASSES and PASSES[name].source not in {"features", "derived"}
+        }
+        pictures["Cover"] = made["alpha"].reshape(*size, 1).copy()
+        at = 0
+        for name, layer in layers.items():
+            pictures[name] = np.ascontiguousarray(made["features"][..., at : at + layer.shape[1]])
+            at += layer.shape[1]
+        if splats.seen is not None:
+            held = hold_out(pictures, pictures["Cover"][..., 0], pictures.pop("seen"))
     if "Depth" in pictures:
-        np.copyto(pictures["Depth"], NOTHING_DEPTH, where=(alpha <= 0)[..., None])
-    if "Combined" in pictures and not scene.render.film_transparent:
+        np.copyto(pictures["Depth"], NOTHING_DEPTH, where=pictures["Cover"] <= 0)
+    if "Combined" in pictures and backed and not scene.render.film_transparent:
         put_behind(pictures["Combined"], background_color(scene), meshes)
         if held is not None:
             take_from(pictures["Combined"], background_color(scene), held, meshes)
     return pictures
 
 
-def _features(splats: Gaussians, layers: torch.Tensor | None, light: bool) -> torch.Tensor | None:
-    """What is blended beside colours [N,C]: the layers where passes of light are wanted, then `seen`."""
-    parts = [light_layers([splats]) if layers is None else layers] if light else []
-    parts += [] if splats.seen is None else [splats.seen]
-    return torch.cat(parts, 1) if parts else None
-
-
-def _channels(made: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """What a pass takes of the rasteriser's pictures."""
-    if name not in LIGHT_PASSES:
-        return made[PASSES[name].source]
-    first = 3 * LIGHT_PASSES.index(name)
-    return made["features"][..., first : first + 3]
+def _layers(splats: Gaussians, layers: Layers, names: list[str]) -> Layers:
+    """What is blended beside colours: the layers of the wanted passes, then `seen`."""
+    found = {}
+    missing = [name for name in names if name in LIGHT_PASSES and name not in layers]
+    layers = layers | light_layers([splats]) if missing else layers
+    for name in names:
+        if name in layers:
+            found[name] = layers[name]
+        elif name in PASSES and PASSES[name].source == "features":
+            found[name] = torch.zeros(len(splats), len(PASSES[name].channels))
+    return found if splats.seen is None else found | {"seen": splats.seen}
 
 
 def hold_out(pictures: dict[str, np.ndarray], alpha: np.ndarray, seen: np.ndarray) -> np.ndarray:

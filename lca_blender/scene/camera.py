@@ -94,6 +94,24 @@ def render_camera(
     return whole.crop(frame.x0, frame.height - frame.y1, frame.x1 - frame.x0, frame.y1 - frame.y0)
 
 
+def lens_of(camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[float, float] | None:
+    """Radius of the aperture and distance along the view to the plane in focus, metres, of an evaluated
+    camera; None without depth of field. Formulas of `BKE_camera_object_dof_distance` and of Cycles."""
+    data = camera.data
+    dof = data.dof
+    if not dof.use_dof or dof.aperture_fstop <= 0:
+        return None
+    focus = dof.focus_distance
+    if dof.focus_object is not None:
+        target = dof.focus_object.evaluated_get(depsgraph).matrix_world
+        bone = dof.focus_object.pose and dof.focus_object.pose.bones.get(dof.focus_subtarget)
+        place = (target @ bone.matrix if bone else target).translation
+        matrix = camera.matrix_world.normalized()
+        focus = abs((place - matrix.translation).dot(matrix.col[2].to_3d()))
+    length = 1.0 if data.type == "ORTHO" else data.lens / 1000
+    return length / (2 * dof.aperture_fstop), max(focus, 1e-4)
+
+
 def viewport_camera(view: np.ndarray, projection: np.ndarray, width: int, height: int) -> Camera:
     """The camera of a 3D view, in any of its projections.
 

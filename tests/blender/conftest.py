@@ -28,6 +28,7 @@ def scene():
     lca_blender.register()
     scene = bpy.context.scene
     scene.render.engine = "LCA_GAUSSIANS"
+    scene.lca.meshes = "HIDDEN"
     scene.render.resolution_x, scene.render.resolution_y = 96, 128
     scene.view_settings.view_transform = "Raw"
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
