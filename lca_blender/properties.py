@@ -186,6 +186,42 @@ class LCA_ObjectProperties(PropertyGroup):
         override=OVERRIDABLE,
         update=tag,
     )
+    exposure: FloatProperty(
+        name="Exposure",
+        description="Brightness of the avatar, in stops",
+        soft_min=-4.0,
+        soft_max=4.0,
+        override=OVERRIDABLE,
+        update=tag,
+    )
+    tint: FloatVectorProperty(
+        name="Tint",
+        description="Colour that the avatar's colours are multiplied by",
+        subtype="COLOR",
+        size=3,
+        default=(1.0, 1.0, 1.0),
+        min=0.0,
+        soft_max=1.0,
+        override=OVERRIDABLE,
+        update=tag,
+    )
+    saturation: FloatProperty(
+        name="Saturation",
+        description="Strength of the avatar's colours; 0 is grey",
+        default=1.0,
+        min=0.0,
+        soft_max=2.0,
+        override=OVERRIDABLE,
+        update=tag,
+    )
+    sharpness: FloatProperty(
+        name="Sharpness",
+        description="Smaller splats above zero, larger ones below",
+        min=-2.0,
+        max=2.0,
+        override=OVERRIDABLE,
+        update=tag,
+    )
     hide_proxy: BoolProperty(
         name="Hide Proxy from Cameras",
         description="Cameras of other engines do not see the proxy, which still casts shadows and shows in "

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend.errors import UserError
 from ..scene.avatar_data import is_avatar
-from .merging import Pictures
+from .passes import Pictures
 
 
 def available(scene: bpy.types.Scene) -> bool:

@@ -23,8 +23,8 @@ from ..scene.world import background_color
 from . import cycles_below
 from .clay import clay_picture
 from .cryptomatte import manifest, names_of
-from .merging import Pictures, finish
-from .passes import CRYPTOMATTES, LIGHT_PASSES, NOTHING_DEPTH, painted, wanted_passes
+from .merging import finish
+from .passes import CRYPTOMATTES, LIGHT_PASSES, NOTHING_DEPTH, Pictures, painted, wanted_passes
 from .picture import combine, gather, gather_lit, light_layers, paint, people_layers, within
 
 BAND = 64  # rows

@@ -8,11 +8,10 @@ import numpy as np
 
 from ..backend.raster import Camera
 from .cryptomatte import mattes, names_of
-from .passes import CRYPTOMATTES, NOTHING_DEPTH
+from .passes import CRYPTOMATTES, NOTHING_DEPTH, Pictures
 
 # Of one surface at each pixel, which cannot be mixed: the avatar's where it covers half.
 HARD = ("Depth", "Position", "Normal", "Vector", "Object Index", "Material Index", "UV")
-Pictures = dict[str, np.ndarray]
 
 
 def finish(

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import bpy
+import numpy as np
 
+Pictures = dict[str, np.ndarray]  # passes [H,W,C] by name
 NOTHING_DEPTH = 1e10  # depth of the background, as Cycles and Workbench write it
 
 

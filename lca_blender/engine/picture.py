@@ -18,8 +18,7 @@ from ..scene.lighting import Lit, caster, evaluate_lit, in_scene_light
 from ..scene.lights import scene_lights
 from ..scene.meshes import Placed, placed_surfaces
 from ..scene.world import background_color
-from .merging import Pictures
-from .passes import LIGHT_PASSES, NOTHING_DEPTH, PASSES
+from .passes import LIGHT_PASSES, NOTHING_DEPTH, PASSES, Pictures
 
 Layers = dict[str, torch.Tensor]  # values [N,c] of splats
 

@@ -21,12 +21,14 @@ from .avatar_data import is_avatar
 from .colour import confidence_colors
 from .erased import shown_avatar
 from .gaze import gaze_of
+from .grade import Grade, graded
 from .proxy_shape import Bend, bend_of, bent, carriers_of, is_bent
 from .rest_pose import applied, kept_rig, present_places, rig_from
 
 CACHED_RESULTS = 24  # a crowd on one frame or some frames of one avatar; 65,536 splats are 4 MB
 NOTHING = 1e-6  # a scale, and metres of a splat's size: less is not there
 _results: OrderedDict[tuple, Gaussians] = OrderedDict()
+_graded: OrderedDict[tuple, Gaussians] = OrderedDict()
 
 
 def evaluate(
@@ -42,7 +44,18 @@ def evaluate(
     `show_seen`: objects that ask for it have the colours of `confidence_colors`. Equal input gives equal
     output bit for bit; results are kept by content, so nothing can go stale. Raises `UserError`.
     """
-    return evaluated(obj, depsgraph, matrix, holdout, show_seen).splats
+    made = evaluated(obj, depsgraph, matrix, holdout, show_seen)
+    grade = Grade.of(obj.original.evaluated_get(depsgraph))
+    if grade == Grade():
+        return made.splats
+    key = (made.key, grade)
+    if key not in _graded:
+        with one_thread():
+            _graded[key] = graded(made.splats, grade)
+        if len(_graded) > CACHED_RESULTS:
+            _graded.popitem(last=False)
+    _graded.move_to_end(key)
+    return _graded[key]
 
 
 class Bending(NamedTuple):
@@ -72,7 +85,7 @@ def evaluated(
     holdout: bool = False,
     show_seen: bool = False,
 ) -> Evaluated:
-    """As `evaluate`, with what the splats are made of."""
+    """As `evaluate` before the object's grade, with what the splats are made of."""
     original = obj.original
     of_graph = original.evaluated_get(depsgraph)
     avatar = shown_avatar(original)
@@ -161,6 +174,7 @@ def one_thread():
 def forget_results() -> None:
     """Drops the kept results; only memory is gained."""
     _results.clear()
+    _graded.clear()
 
 
 class Pose(NamedTuple):

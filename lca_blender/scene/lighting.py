@@ -18,14 +18,16 @@ from ..backend.raster import Camera
 from ..backend.raster.mesh_depth import Mesh
 from .colour import scene_linear
 from .evaluate import Evaluated, evaluated, one_thread
+from .grade import Grade, graded
 
 KEPT = 6  # poses whose visibility is kept; some 30 MB each
 KEPT_COLORS = 12
 
 
 class Lit(NamedTuple):
-    """Splats in the scene's light, and what their colours are made of: albedo [N,3], scene-linear. casters:
-    the meshes that shade them, which are known by their arrays and must live as long as this is kept.
+    """Splats in the scene's light, and what their colours are made of before their grade: albedo [N,3],
+    scene-linear. casters: the meshes that shade them, which are known by their arrays and must live as long
+    as this is kept.
     """
 
     splats: Gaussians
@@ -64,7 +66,8 @@ def evaluate_lit(
     pose = evaluated(obj, depsgraph, matrix)
     shadows = tuple((id(mesh.points), mesh.matrix.tobytes()) for mesh in casters)
     view = camera.forward.tobytes() if camera.orthographic else camera.position.tobytes()
-    key = (pose.key, shadows, lights, view, camera.orthographic, quality)
+    grade = Grade.of(obj.original.evaluated_get(depsgraph))
+    key = (pose.key, shadows, lights, view, camera.orthographic, quality, grade)
     if key not in _colored:
         splats = pose.splats
         with one_thread():
@@ -72,7 +75,7 @@ def evaluate_lit(
             lit = _lit_avatar(pose, (pose.key, shadows), casters)
             shaded = lit.shaded(lights, camera, quality, albedo)
             colors = torch.from_numpy(shaded.colors(albedo))
-            made = replace(splats, colors=colors, linear=True)
+            made = graded(replace(splats, colors=colors, linear=True), grade)
             _colored[key] = Lit(made, albedo, shaded, tuple(casters))
         if len(_colored) > KEPT_COLORS:
             _colored.popitem(last=False)

@@ -8,6 +8,7 @@ import bpy
 
 from ..backend import jobs
 from ..engine.engine import ENGINE
+from ..engine.panels import draw_view_transform
 from ..preferences import installed
 from ..scene.armature import rig_of
 from ..scene.avatar_data import active_avatar, albedo_remarks, avatar_problem, is_packed, present_rig
@@ -251,9 +252,23 @@ class LCA_PT_light(AvatarPanel, bpy.types.Panel):
             paragraph(layout, line, "INFO")
 
 
+class LCA_PT_look(AvatarPanel, bpy.types.Panel):
+    bl_label = "Colour"
+    bl_order = 5
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, avatar = self.layout, active_avatar(context)
+        layout.use_property_split = True
+        column = layout.column()
+        for name in ("exposure", "tint", "saturation", "sharpness"):
+            column.prop(avatar.lca, name)
+        draw_view_transform(layout, context.scene)
+
+
 class LCA_PT_render(Sidebar, bpy.types.Panel):
     bl_label = "Render"
-    bl_order = 5
+    bl_order = 6
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
@@ -265,6 +280,8 @@ class LCA_PT_render(Sidebar, bpy.types.Panel):
                 "Other engines show the avatar's proxy body. Choose LCA Gaussians for the avatar.",
                 "INFO",
             )
+        else:
+            layout.prop(scene.lca, "meshes")
         layout.prop(scene.lca, "viewport_quality")
         avatar = active_avatar(context)
         if avatar is not None:
@@ -273,4 +290,4 @@ class LCA_PT_render(Sidebar, bpy.types.Panel):
             paragraph(layout, "This scene has no camera to render from.", "ERROR")
 
 
-CLASSES = (LCA_PT_photos, LCA_PT_avatar, LCA_PT_bind, LCA_PT_light, LCA_PT_render)
+CLASSES = (LCA_PT_photos, LCA_PT_avatar, LCA_PT_bind, LCA_PT_light, LCA_PT_look, LCA_PT_render)

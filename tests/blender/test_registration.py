@@ -22,7 +22,7 @@ def test_register_and_unregister_twice_leave_nothing_behind():
         lca_blender.register()
         lca_blender.register()  # a second call changes nothing
         assert hasattr(bpy.types.Object, "lca")
-        assert {"LCA_GAUSSIANS"} <= bpy.types.RENDER_PT_output.COMPAT_ENGINES
+        assert "LCA_GAUSSIANS" in bpy.types.RENDER_PT_output.COMPAT_ENGINES
         assert all(count == bare[name] + sum(n == name for n, _ in handlers.HANDLERS)
                    for name, count in handler_counts().items())  # fmt: skip
         lca_blender.unregister()
@@ -82,3 +82,17 @@ def test_materials_and_lamps_have_their_panels(scene):
     wanted = {"EEVEE_MATERIAL_PT_surface", "EEVEE_MATERIAL_PT_context_material", "DATA_PT_EEVEE_light"}
     assert wanted <= shown
     assert "DATA_PT_light" not in shown
+
+
+def test_panels_are_those_of_what_renders_the_meshes(scene):
+    def shown(name):
+        return "LCA_GAUSSIANS" in getattr(bpy.types, name).COMPAT_ENGINES
+
+    for meshes in ("CYCLES", "CLAY"):
+        scene.lca.meshes = meshes
+        by_cycles = meshes == "CYCLES"
+        for name in ("CYCLES_RENDER_PT_sampling", "CYCLES_LIGHT_PT_light", "CYCLES_MATERIAL_PT_surface"):
+            assert shown(name) == by_cycles, name
+        for name in ("DATA_PT_EEVEE_light", "EEVEE_MATERIAL_PT_surface", "DATA_PT_camera_dof"):
+            assert shown(name) != by_cycles, name
+        assert shown("RENDER_PT_color_management") and shown("RENDER_PT_output")
