@@ -103,7 +103,8 @@ class View:
 
     def picture_key(self, matrices, size: tuple[int, int], scene, on_gpu: bool = False) -> tuple:
         """Equal keys mean equal pictures."""
-        return (self.version, *(m.tobytes() for m in matrices), size, backdrop(scene), on_gpu)
+        hidden = scene.lca.meshes == "HIDDEN"
+        return (self.version, *(m.tobytes() for m in matrices), size, backdrop(scene), on_gpu, hidden)
 
     def wanted_scale(self, key, quality: str, now: float | None = None) -> float:
         """The share of the region's resolution to draw at: less than 1 while things move on a slow machine.
@@ -126,7 +127,8 @@ class View:
         self.canvas = self.canvas or Canvas(linear=not self.overlay)
         camera = viewport_camera(*matrices, region.width, region.height)
         clear = (0.0, 0.0, 0.0, 0.0) if self.overlay else backdrop(scene)
-        return self.canvas.paint(sets, camera, self.meshes, clear, clay=not self.overlay)
+        clay = not self.overlay and scene.lca.meshes != "HIDDEN"
+        return self.canvas.paint(sets, camera, self.meshes, clear, clay=clay)
 
     def paint_on_cpu(self, matrices, region, scale: float, scene) -> None:
         self.under = self._paint([], matrices, region, scene)
