@@ -2,7 +2,6 @@
 """Final frames: F12, animations and `blender -b`, one view layer at a time."""
 
 import math
-
 from typing import NamedTuple
 
 import bpy

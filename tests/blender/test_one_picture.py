@@ -42,7 +42,8 @@ def test_cycles_below_is_cycles_with_the_avatar_laid_over_it(stage, avatar, tmp_
     front = rgba(render(stage, tmp_path / "b.exr"))
     stage.render.film_transparent, avatar.visible_camera = False, False
     back = rgba(by_cycles_alone(stage, tmp_path / "c.exr"))
-    assert front[..., 3].max() > 0.9 and (front[..., 3] == 0).any()
+    assert front[..., 3].max() > 0.9
+    assert (front[..., 3] == 0).any()
     assert both == pytest.approx(front + (1 - front[..., 3:]) * back, abs=1e-4)
     avatar.hide_render = True
     bare = rgba(by_cycles_alone(stage, tmp_path / "d.exr"))
@@ -82,7 +83,9 @@ def test_clay_is_there_at_once_and_keeps_the_order(stage, avatar, tmp_path):
     assert np.ptp(clay[both[..., 3] > 0.99], axis=-1).max() < 1.01
     alone = front[..., 3] == 0
     grey = both[alone & (both[..., 3] == 1)]
-    assert len(grey) > 2000 and (grey[:, 0] == grey[:, 1]).all() and (grey[:, 0] >= 0.35 * 0.6 - 1e-6).all()
+    assert len(grey) > 2000
+    assert (grey[:, 0] == grey[:, 1]).all()
+    assert (grey[:, 0] >= 0.35 * 0.6 - 1e-6).all()
 
 
 PASSES = ("z", "position", "mist", "object_index", "vector", "cryptomatte_object", "cryptomatte_asset")
@@ -128,7 +131,8 @@ def test_passes_are_those_of_cycles(passes, avatar, tmp_path, meshes):
         expected = named(cycles, "Vector", channel)[body]
         assert named(ours, "Vector", channel)[body] == pytest.approx(np.median(expected), abs=0.3), channel
     wall = named(cycles, "Object Index", "X") == 3
-    assert (named(ours, "Object Index", "X")[wall & ~body] == 3).mean() > 0.9 or meshes == "HIDDEN"
+    if meshes == "CYCLES":
+        assert (named(ours, "Object Index", "X")[wall & ~body] == 3).mean() > 0.9
 
 
 def test_hashes_and_the_manifest_of_mattes():

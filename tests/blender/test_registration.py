@@ -95,4 +95,5 @@ def test_panels_are_those_of_what_renders_the_meshes(scene):
             assert shown(name) == by_cycles, name
         for name in ("DATA_PT_EEVEE_light", "EEVEE_MATERIAL_PT_surface", "DATA_PT_camera_dof"):
             assert shown(name) != by_cycles, name
-        assert shown("RENDER_PT_color_management") and shown("RENDER_PT_output")
+        assert shown("RENDER_PT_color_management")
+        assert shown("RENDER_PT_output")
