@@ -50,6 +50,8 @@ def render(engine, depsgraph: bpy.types.Depsgraph, views: list[str]) -> dict[str
     """
     from cycles import engine as cycles
 
+    if not engine.session:
+        raise UserError("Cycles did not start.", "The system console has the details; or set Meshes to Clay.")
     layer = depsgraph.view_layer_eval.name
     hide_proxies(depsgraph)
     cycles.render(engine, depsgraph)

@@ -45,6 +45,8 @@ def render_layer(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph)
     views, name, mist = stereo_views(scene.render), layer.name, mist_settings(scene)
     wanted, shown = list(wanted_passes(layer)), [one.obj for one in visible_avatars(depsgraph)]
     by_cycles = scene.lca.meshes == "CYCLES"
+    if by_cycles:
+        cycles_below.check(scene)
     pictures, below = {}, {}
     for view in views:
         engine.active_view_set(view)
@@ -207,15 +209,13 @@ def paint_now(
     hide = kind != "HIDDEN" or scene.lca.meshes_hide_avatars
     meshes = scene_depth(depsgraph, camera, source.data.clip_end) if hide else None
     engine.update_stats("LCA Gaussians", "Rasterising")
-    pictures = paint(splats, camera, names, scene, meshes, layers, backed=kind == "HIDDEN")
-    if kind != "CLAY":
+    clay = kind == "CLAY" and meshes is not None
+    pictures = paint(splats, camera, names, scene, meshes, layers, backed=kind != "CYCLES" and not clay)
+    if not clay:
         return pictures, camera, {}
-    nothing = np.full((camera.height, camera.width), np.inf, np.float32)
-    meshes = nothing if meshes is None else meshes
     if "Combined" in pictures:
         background = None if scene.render.film_transparent else background_color(scene)
-        clay = clay_picture(meshes, camera, background)
-        pictures["Combined"] += (1 - pictures["Cover"]) * clay
+        pictures["Combined"] += (1 - pictures["Cover"]) * clay_picture(meshes, camera, background)
     return pictures, camera, {"Depth": np.where(np.isfinite(meshes), meshes, NOTHING_DEPTH)[..., None]}
 
 
