@@ -8,10 +8,10 @@ import numpy as np
 
 from ..backend.raster import Camera
 from .cryptomatte import mattes, names_of
-from .passes import CRYPTOMATTES, NOTHING_DEPTH, Pictures
+from .passes import CRYPTOMATTES, NOTHING_DEPTH, OBJECT_INDEX, Pictures
 
 # Of one surface at each pixel, which cannot be mixed: the avatar's where it covers half.
-HARD = ("Depth", "Position", "Normal", "Vector", "Object Index", "Material Index", "UV")
+HARD = ("Depth", "Position", "Normal", "Vector", OBJECT_INDEX, "Material Index", "IndexMA", "UV")
 
 
 def finish(
@@ -62,11 +62,11 @@ def derived(own: Pictures, names: Iterable[str], camera: Camera, mist, shown) ->
         found["Mist"] = mist_of(distances(own["Depth"], camera), mist)
     if "Position" in names:
         found["Position"] = np.where(own["Depth"] < NOTHING_DEPTH, positions(own["Depth"], camera), 0)
-    if "Object Index" in names and "People" in own:
+    if OBJECT_INDEX in names and "People" in own:
         numbers = np.array([obj.pass_index for obj in shown], np.float32)
         most = own["People"].argmax(-1) if shown else np.zeros(own["Cover"].shape[:2], int)
         numbers = numbers[most][..., None] if shown else np.zeros_like(own["Cover"])
-        found["Object Index"] = np.where(own["Cover"] >= 0.5, numbers, 0)
+        found[OBJECT_INDEX] = np.where(own["Cover"] >= 0.5, numbers, 0)
     return found
 
 

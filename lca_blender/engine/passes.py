@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 
 Pictures = dict[str, np.ndarray]  # passes [H,W,C] by name
+OBJECT_INDEX = "Object Index" if bpy.app.version >= (5, 0) else "IndexOB"
 NOTHING_DEPTH = 1e10  # depth of the background, as Cycles and Workbench write it
 
 
@@ -25,7 +26,7 @@ PASSES = {
     "Position": Pass("XYZ", "VECTOR", "derived", lambda layer: layer.use_pass_position),
     "Normal": Pass("XYZ", "VECTOR", "normal", lambda layer: layer.use_pass_normal),
     "Vector": Pass("XYZW", "VECTOR", "features", lambda layer: layer.use_pass_vector),
-    "Object Index": Pass("X", "VALUE", "derived", lambda layer: layer.use_pass_object_index),
+    OBJECT_INDEX: Pass("X", "VALUE", "derived", lambda layer: layer.use_pass_object_index),
     "Alpha": Pass("A", "VALUE", "alpha", lambda layer: layer.lca.use_pass_alpha),
     "Albedo": Pass("RGB", "COLOR", "features", lambda layer: layer.lca.use_pass_albedo),
     "Diffuse Light": Pass("RGB", "COLOR", "features", lambda layer: layer.lca.use_pass_diffuse_light),
@@ -56,6 +57,6 @@ def painted(names) -> list[str]:
     wanted = [name for name in names if name in PASSES and PASSES[name].source != "derived"]
     if {"Mist", "Position"} & set(names) and "Depth" not in wanted:
         wanted.append("Depth")
-    if "Object Index" in names or any(name.startswith("Crypto") for name in names):
+    if OBJECT_INDEX in names or any(name.startswith("Crypto") for name in names):
         wanted.append("People")
     return wanted
