@@ -35,6 +35,7 @@ def driven(job):
         bl_label="Create Avatar",
         report=lambda kind, text: said.append(text),
         changed=False,
+        kept=LongWork.kept,
         _timer=None,
         _job=job,
     )
