@@ -15,7 +15,7 @@ from ..raster import rasterize
 from .limbs import JOINED, LEGS, limb_of, limbs_seen
 from .photo import Posed
 from .places import COARSE, Places
-from .window import Window
+from .window import Window, block_means
 
 ROUND = 0.045  # metres from the matte's edge at which a cushion is thickest, and half of that thickness
 RISE = 0.03  # metres from the surface's outline over which it becomes so thick
@@ -27,13 +27,15 @@ LEANING = 0.03  # metres that depth beyond the outline differs at most from the 
 # as of the floor; metres over which the leg's colour is averaged.
 BETWEEN, OTHER, COLOR_OVER = 0.2, 0.3, 0.02
 
+JUMP = 1.5  # pixels that depth differs by from one pixel to the next beyond a mere slope
+
 
 class DepthMap(NamedTuple):
     """front and back [h,w] metres from the camera, back = front on the surface; beyond [h,w] bool: beyond its
     outline, or of a limb that the surface does not show there; limb [h,w]: of `limbs.py`; stray [h,w] bool:
     between legs and of another colour; under [h,w]: depth at which a cushion goes on behind the surface,
-    0 where none does, and source [2,h,w] the pixel (row, column) of the cushion that does; unit: metres that
-    a pixel is wide.
+    0 where none does, and source [2,h,w] the pixel (row, column) of the cushion that does; place [h,w]: about
+    the nearest place; unit: metres that a pixel is wide.
     """
 
     front: np.ndarray
@@ -43,7 +45,22 @@ class DepthMap(NamedTuple):
     stray: np.ndarray
     under: np.ndarray
     source: np.ndarray
+    place: np.ndarray
     unit: float
+
+    def smaller(self, size: int) -> "DepthMap":
+        """Of blocks of size x size pixels: means of depths, else what the first pixel has."""
+        first = [a[..., ::size, ::size] for a in self[2:-1]]
+        return DepthMap(*(block_means(a, size) for a in self[:2]), *first, self.unit * size)
+
+    def doubled(self) -> "DepthMap":
+        """At twice the resolution; depth goes on smoothly where it does not jump."""
+        same = [a.repeat(2, -2).repeat(2, -1) for a in self[:-1]]
+        for number in (0, 1):
+            smooth = ndimage.zoom(self[number], 2, order=1, mode="nearest", grid_mode=True)
+            jumps = np.abs(smooth - same[number]) > JUMP * self.unit
+            same[number] = np.where(jumps, same[number], smooth)
+        return DepthMap(*same, self.unit / 2)
 
 
 def depth_map(places: Places, posed: Posed, sizes: np.ndarray, window: Window) -> DepthMap | None:
@@ -58,7 +75,9 @@ def depth_map(places: Places, posed: Posed, sizes: np.ndarray, window: Window) -
     unit = float(np.median(front[covered])) / camera.K[0, 0]
     canonical = drawn["combined"][..., :3].numpy() / np.maximum(alpha, 1e-6)[..., None]
     shown = np.full(covered.shape, -1)
-    shown[covered] = limb_of(places)[places.coarse_tree.query(canonical[covered], workers=-1)[1] * COARSE]
+    place = np.zeros(covered.shape, int)
+    place[covered] = places.coarse_tree.query(canonical[covered], workers=-1)[1] * COARSE
+    shown[covered] = limb_of(places)[place[covered]]
     limb = limbs_seen(window.rgb, shown, canonical, window.matte, unit)
     own = covered & (limb == shown)
     source, outside, rival = _nearest_own(limb, own, canonical)
@@ -74,7 +93,8 @@ def depth_map(places: Places, posed: Posed, sizes: np.ndarray, window: Window) -
     gap = ~covered & np.isin(limb, LEGS) & ((outside + rival) * unit < BETWEEN)
     stray = (gap & _unlike(window.rgb, own, limb, source, gap, unit)) | (fixed <= 0)
     under, going = _going_on(window.lifted & ~covered & ~stray, middle, front, unit)
-    return DepthMap(middle - half, middle + half, ~own, limb, stray, under, going, unit)
+    place = place[tuple(source)]
+    return DepthMap(middle - half, middle + half, ~own, limb, stray, under, going, place, unit)
 
 
 def _nearest_own(limb: np.ndarray, own: np.ndarray, canonical: np.ndarray):

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from ..body.skinning import blend
 from .cushion import DepthMap, depth_map
+from .detail import Level, blocks, levels, threshold
 from .limbs import BODY, COUNT, limb_of
 from .photo import FittedPhoto, Posed
 from .places import Places
@@ -20,7 +21,8 @@ from .window import Window, windows
 
 # Of a pixel: standard deviations along the surface and across it. 0.45 is 0.4 to 1.0 dB nearer to photos than
 # 0.55.
-ACROSS, ALONG = 0.42, 0.3
+ACROSS, ALONG = 0.38, 0.3
+MERGED = 0.55  # the former of merged pixels, which have no detail to blur and would let the lining through
 CLOSED = 1.2  # times as wide where no surface lies beneath
 STEEPEST = 3.5  # pixels that one pixel may reach in depth
 GRAZING_FACE = 0.3  # cosine to the camera below which a face's pixels are those of hair beside it
@@ -34,8 +36,10 @@ OFF, OVER, WIDE, EVERY, REACH = 0.004, 0.03, 48, 6, 0.03
 ALIKE = 0.3  # cosine between skinning weights from which two places are of one part of the body
 KEPT = 8  # joints of a Gaussian
 AT_ONCE = 8192  # Gaussians, which bounds the memory of comparing their joints
+LARGE = 150_000  # pixels of a window from which depth is found at half of its resolution
+SUNK = 0.5  # of what a Gaussian is wider than a pixel, that it lies deeper: fine ones are seen before it
 BACK_STEP = 2  # pixels between the Gaussians of a cushion's back, each way
-COMPANY, ALONE = 6, 8.0  # neighbours, and pixels that the farthest of them may be away
+COMPANY, ALONE = 20, 8.0  # neighbours, and pixels that the farthest of them may be away
 APART = 0.8  # of the places' spacing, that a pixel on the surface is away from the nearest at most
 OUTSIDE = 0.1  # matte of another photo below which nothing is
 CLOSE = 0.96  # of a budget, that is aimed at
@@ -105,17 +109,14 @@ def lifted_pixels(
 
 
 def _all_pixels(places, photos, posed, sizes, best, leading, tones, share=1.0) -> Lifted:
-    """share: times as many pixels as usual."""
-    sources = []
-    for number, (photo, at) in enumerate(zip(photos, posed, strict=True)):
-        trees = LimbTree.of(at.points, limb_of(places)), cKDTree(at.points[::EVERY])
-        for window in windows(places, photo, at, len(photos), share):
-            shape = depth_map(places, at, sizes, window)
-            if shape is not None:
-                sources.append(_Source(number, photo, at, window, shape, *trees))
+    """share: times as many Gaussians as usual."""
+    sources = _sources(places, photos, posed, sizes, best, leading, min(share, 1.0))
+    used = [source.used for source in sources]
+    found = [blocks(places, s.fine, s.finer, u) for s, u in zip(sources, used, strict=True)]
+    limit = threshold(found, len(photos) > 1, share) if found else 0.0
     parts = []
-    for source in sources:
-        made = _source_pixels(places, source, best == source.number, leading == source.number)
+    for source, pixels, parted in zip(sources, used, found, strict=True):
+        made = _source_pixels(places, source, levels(source.fine, source.finer, pixels, parted, limit))
         tone = tones[source.number]
         made = replace(made, colors=np.clip(made.colors + tone[made.place], 0, 1))
         others = [other for other in sources if other.photo is not source.photo]
@@ -123,17 +124,48 @@ def _all_pixels(places, photos, posed, sizes, best, leading, tones, share=1.0) -
     return _without_specks(Lifted.joined(parts)) if parts else Lifted.none()
 
 
+def _sources(places: Places, photos, posed, sizes, best, leading, share) -> list["_Source"]:
+    """Of every photo its windows, with arguments as `lifted_pixels` takes them; share: of their most pixels."""
+    sources = []
+    for number, (photo, at) in enumerate(zip(photos, posed, strict=True)):
+        trees = LimbTree.of(at.points, limb_of(places)), cKDTree(at.points[::EVERY])
+        for fine in windows(places, photo, at, share):
+            large = fine.lifted.sum() > LARGE
+            window = fine.smaller(2) if large else fine
+            shape = depth_map(places, at, sizes, window)
+            if shape is not None:
+                finer = (fine, shape.doubled()) if large else (window, shape)
+                wanted = _wanted(places, photo, at, best == number, leading == number)
+                sources.append(_Source(number, photo, at, window, shape, *finer, *wanted, *trees))
+    return sources
+
+
 @dataclass(frozen=True)
 class _Source:
-    """A window of a photo with its depths; tree of the places as they lie there, sparse of every EVERY-th."""
+    """A window of a photo with its depths, and both at the photo's own resolution, fine and finer; shown,
+    bare and off [N] bool: the places whose pixels on the surface, off it, and behind it are taken; tree of
+    the places as they lie there, sparse of every EVERY-th.
+    """
 
     number: int
     photo: FittedPhoto
     posed: Posed
     window: Window
     shape: DepthMap
+    fine: Window
+    finer: DepthMap
+    shown: np.ndarray
+    bare: np.ndarray
+    off: np.ndarray
     tree: "LimbTree"
     sparse: cKDTree
+
+    @property
+    def used(self) -> np.ndarray:
+        """[h,w] bool: the fine pixels that are taken, as far as the places about them tell."""
+        place = self.finer.place
+        taken = np.where(self.finer.beyond, self.bare[place], self.shown[place])
+        return self.fine.lifted & ~self.finer.stray & taken
 
 
 class LimbTree(NamedTuple):
@@ -157,27 +189,34 @@ class LimbTree(NamedTuple):
         return distance, near
 
 
-def _source_pixels(places: Places, source: _Source, own: np.ndarray, off: np.ndarray) -> Lifted:
-    """own [N] bool: the places whose pixels on the surface are taken."""
-    window, shape = source.window, source.shape
-    beyond, lifted = shape.beyond, window.lifted & ~shape.stray
-    coarse = np.zeros_like(lifted)
-    coarse[::BACK_STEP, ::BACK_STEP] = True
-    deep = shape.back > shape.front + shape.unit
-    back, under = lifted & coarse & deep, coarse & (shape.under > 0)
-    shown = own & ((source.posed.facing > GRAZING_FACE) | (places.face < 0.1))
+def _wanted(places: Places, photo: FittedPhoto, posed: Posed, own: np.ndarray, off: np.ndarray):
+    """own [N] bool: the places that the photo shows best; off [N] bool: those of parts that it leads."""
+    shown = own & ((posed.facing > GRAZING_FACE) | (places.face < 0.1))
     for side, hand in zip(("left", "right"), places.hands, strict=True):
-        if source.photo.seen.hands[side] is None:  # its fingers lie anywhere
+        if photo.seen.hands[side] is None:  # its fingers lie anywhere
             shown &= hand < BARE
-    bare = ((places.face < BARE) | (source.photo.warp is not None)) & (places.ends < BARE) & off
-    return Lifted.joined(
-        [
-            _laid(places, source, shape.front, lifted & beyond, shown=bare, wider=CLOSED),
-            _laid(places, source, shape.front, lifted & ~beyond, shown=shown),
-            _hidden(_laid(places, source, shape.back, back, BACK_STEP, bare, wider=CLOSED)),
-            _hidden(_laid(places, source, shape.under, under, BACK_STEP, off, shape.source, CLOSED)),
-        ]
-    )
+    return shown, ((places.face < BARE) | (photo.warp is not None)) & (places.ends < BARE) & off, off
+
+
+def _source_pixels(places: Places, source: _Source, parts: list[Level]) -> Lifted:
+    window, shape = source.window, source.shape
+    coarse = np.zeros(shape.limb.shape, bool)
+    coarse[::BACK_STEP, ::BACK_STEP] = True
+    deep = window.lifted & ~shape.stray & (shape.back > shape.front + shape.unit)
+    laid = []
+    for window, at, taken in parts:
+        level, depth = (
+            replace(source, window=window, shape=at),
+            at.front + SUNK * (at.unit - source.finer.unit),
+        )
+        wide = 1 if window is source.fine else MERGED / ACROSS
+        beyond = max(wide, CLOSED)
+        laid.append(_laid(places, level, depth, taken & at.beyond, shown=source.bare, wider=beyond))
+        laid.append(_laid(places, level, depth, taken & ~at.beyond, shown=source.shown, wider=wide))
+    back = _laid(places, source, shape.back, coarse & deep, BACK_STEP, source.bare, wider=CLOSED)
+    gone_on = coarse & (shape.under > 0)
+    under = _laid(places, source, shape.under, gone_on, BACK_STEP, source.off, shape.source, CLOSED)
+    return Lifted.joined([*laid, _hidden(back), _hidden(under)])
 
 
 def _laid(places, source, depth, pixels, step=1, shown=None, colors=None, wider=1.0) -> Lifted:

@@ -18,8 +18,8 @@ from ..raster import rasterize
 from .photo import FittedPhoto
 from .pictures import Picture, difference, on, pictures
 
-STEPS, MOST = 50, 300  # steps for each photo, and for all
-PERSON, FACE = 720, 480  # pixels, the most a picture is high
+STEPS, MOST = 50, 160  # steps for each photo, and for all
+PERSON, FACE = 1024, 800  # pixels, the most a picture is high
 COLOR_RATE, OPACITY_RATE = 0.01, 0.04
 KEEP = 1.0  # weight of the square of a colour's change: without, what is finer than the photo rings
 OTHERS = 0.2  # coverage of a pixel by other Gaussians from which it says nothing about the photo's own

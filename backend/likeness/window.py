@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The parts of a photo whose pixels are lifted: the person, and the head at a finer scale."""
 
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +13,12 @@ from ..raster import Camera
 from .photo import FittedPhoto, Posed
 from .places import Places
 
-PIXELS = {"body": 90_000, "head": 80_000}  # at most, of one photo
-SHARED = 0.15  # power of the number of photos by which each has fewer: of many a part of each is used
+PIXELS = 480_000  # of the person or of the head, at most
+EVEN = 4  # pixels that a window's sides are multiples of
 FINER = 1.15  # times the body's scale, from which the head is worth a window of its own
 ABOUT_HEAD = 0.25  # of the head's height, about it
 # Pixels: standard deviation of what Gaussians of one pixel draw; rounds that undo this blur.
-DRAWN, ROUNDS = 0.7, 3
+DRAWN, ROUNDS = 0.75, 3
 FAINT, SOLID = 0.2, 0.9  # matte of a pixel that begins to be the person's, and that is whole
 BESIDE, NEAR = 10.0, 4.0  # pixels over which the background and the person beside a soft pixel are averaged
 
@@ -27,6 +28,7 @@ class Window(NamedTuple):
 
     rgb float32 [h,w,3], the person's colours without the background's, so that Gaussians of one pixel's size
     draw the photo; matte float32 [h,w]; lifted bool [h,w]: the person's pixels that no other window has.
+    Sides are multiples of 4.
     """
 
     camera: Camera
@@ -34,29 +36,39 @@ class Window(NamedTuple):
     matte: np.ndarray
     lifted: np.ndarray
 
+    def smaller(self, size: int) -> "Window":
+        """Means of blocks of size x size pixels; lifted where any of them is."""
+        K = self.camera.K.copy()
+        K[:2] /= size
+        camera = Camera(np.eye(4), K, self.camera.width // size, self.camera.height // size)
+        rgb, matte = block_means(self.rgb, size), block_means(self.matte, size)
+        return Window(camera, rgb, matte, block_means(self.lifted, size) > 0)
 
-def windows(
-    places: Places, photo: FittedPhoto, posed: Posed, photos: int, share: float = 1.0
-) -> list[Window]:
-    """One window or two, none where the matte is empty; photos: how many there are; share: times as many
-    pixels as usual, at most the photo's own."""
+
+def block_means(picture: np.ndarray, size: int) -> np.ndarray:
+    """[h/size,w/size,...] means over blocks of a picture [h,w,...]."""
+    h, w, *more = picture.shape
+    return picture.reshape(h // size, size, w // size, size, *more).mean((1, 3))
+
+
+def windows(places: Places, photo: FittedPhoto, posed: Posed, share: float = 1.0) -> list[Window]:
+    """One window or two, none where the matte is empty; share: of the pixels that they have at most."""
     if not (photo.seen.matte > 0.5).any():
         return []
     body = Box.of_mask(photo.seen.matte > 0.5).inside(*photo.seen.size)
-    fewer = share / photos**SHARED
-    scale = _scale(photo, body, PIXELS["body"] * fewer)
+    scale = _scale(photo, body, share)
     head = _head_box(places, photo, posed)
     if head is not None:
-        finer = _scale(photo, head, PIXELS["head"] * fewer)
+        finer = _scale(photo, head, share)
         if finer > FINER * scale:
             return [_window(photo, body, scale, head, False), _window(photo, head, finer, head, True)]
     return [_window(photo, body, scale)]
 
 
-def _scale(photo: FittedPhoto, box: Box, pixels: float) -> float:
-    """Of the photo's pixels, at most 1, so that the person in the box has so many."""
+def _scale(photo: FittedPhoto, box: Box, share: float) -> float:
+    """Of the photo's pixels, at most 1, so that the person in the box has that share of `PIXELS`."""
     inside = (photo.seen.matte[box.top : box.bottom, box.left : box.right] > 0.5).sum()
-    return min(1.0, (pixels / max(inside, 1)) ** 0.5)
+    return min(1.0, (share * PIXELS / max(inside, 1)) ** 0.5)
 
 
 def _head_box(places: Places, photo: FittedPhoto, posed: Posed) -> Box | None:
@@ -72,7 +84,8 @@ def _window(
     photo: FittedPhoto, box: Box, scale: float, head: Box | None = None, within: bool = True
 ) -> Window:
     """within: only pixels inside the head's box are lifted, else only those outside."""
-    height, width = max(2, round(box.height * scale)), max(2, round(box.width * scale))
+    height, width = (EVEN * ceil(side * scale / EVEN) for side in (box.height, box.width))
+    box = Box(box.left, box.top, box.left + round(width / scale), box.top + round(height / scale))
     size = np.array([width / box.width, height / box.height])
     K = photo.fit.K.copy()
     K[:2, 2] -= box.left, box.top

@@ -90,7 +90,7 @@ def test_a_budget_is_kept_and_used(share):
 
 
 def test_pixels_lie_where_the_photo_shows_them():
-    photo = photo_of(standing())
+    photo = photo_of(standing(), rgb=patterned())
     made, _, _ = laid([photo])
     on_surface = made.off < 0.002
     assert on_surface.sum() > 0.1 * len(made)
@@ -107,13 +107,13 @@ def test_what_stands_off_the_body_is_a_cushion_with_a_front_and_a_back():
     matte = photo.seen.matte.copy()
     high = slice(max(0, top[1] - 25), top[1] + 12)
     matte[high, top[0] - 5 : top[0] + 45] = 1
-    photo = photo_of(standing(), matte=matte)
+    photo = photo_of(standing(), rgb=patterned(), matte=matte)
     made, posed, sizes = laid([photo])
     free = made.take(np.flatnonzero(made.off > 0.02))
     assert len(free) > 300
     depth = in_camera(free, photo)[:, 2]
     assert np.ptp(depth) > 0.03
-    window = windows(PLACES, photo, posed[0], 1)[0]
+    window = windows(PLACES, photo, posed[0])[0]
     shape = depth_map(PLACES, posed[0], sizes, window)
     assert (shape.back >= shape.front - 1e-6).all()
     assert (shape.back - shape.front)[~shape.beyond].max() < 1e-6
@@ -122,12 +122,12 @@ def test_what_stands_off_the_body_is_a_cushion_with_a_front_and_a_back():
 
 
 def test_what_another_photo_shows_the_background_behind_is_not_there():
-    front, side = photo_of(standing()), photo_of(standing(yaw=1.2))
+    front, side = (photo_of(standing(yaw=yaw), rgb=patterned()) for yaw in (0.0, 1.2))
     matte = front.seen.matte.copy()
     rows = np.flatnonzero((matte > 0.5).any(1))
     columns = np.flatnonzero(matte[rows[0] + 30] > 0.5)
     matte[rows[0] + 20 : rows[0] + 50, columns[-1] : columns[-1] + 40] = 1  # stands off to one side
-    wrong = photo_of(standing(), matte=matte)
+    wrong = photo_of(standing(), rgb=patterned(), matte=matte)
     alone, _, _ = laid([wrong])
     both, _, _ = laid([wrong, side])
     same, _, _ = laid([wrong, front])
@@ -201,7 +201,7 @@ def test_a_single_photo_shows_what_it_can():
 @pytest.mark.parametrize("recognised", [True, False])
 def test_hands_that_were_not_recognised_are_not_lifted(recognised):
     hand = object() if recognised else None
-    photo = photo_of(standing(), hands={"left": hand, "right": hand})
+    photo = photo_of(standing(), rgb=patterned(), hands={"left": hand, "right": hand})
     made, _, _ = laid([photo])
     on_hands = np.maximum(*PLACES.hands)[made.place] > 0.9
     assert (on_hands.sum() > 50) == recognised
