@@ -125,7 +125,7 @@ def _all_pixels(places, photos, posed, sizes, best, leading, tones, share=1.0) -
 
 
 def _sources(places: Places, photos, posed, sizes, best, leading, share) -> list["_Source"]:
-    """Of every photo its windows, with arguments as `lifted_pixels` takes them; share: of their most pixels."""
+    """Of every photo its windows; arguments as of `lifted_pixels`; share: of their most pixels."""
     sources = []
     for number, (photo, at) in enumerate(zip(photos, posed, strict=True)):
         trees = LimbTree.of(at.points, limb_of(places)), cKDTree(at.points[::EVERY])
