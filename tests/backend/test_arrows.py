@@ -19,7 +19,7 @@ FLOORS = (  # of backend: a room imports from floors below its own, and nothing 
     ("avatar_file",),
     ("drive_cpu", "drive_torch", "exr", "ply", "raster"),
     ("avatar",),
-    ("lighting", "model", "still"),
+    ("lighting", "model", "proxy", "still"),
     ("imaging", "relit"),
     ("face_from_video", "likeness"),
     ("from_photos", "textured_mesh"),
