@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Light on an avatar's Gaussians: environment, lamps with depth maps, GGX. backend/lighting describes the formulas. */
-#include "simd.h"
+#include "light.h"
 
-enum { LANES = 8, CHUNK = 1024, SIDE = 32, STEPS = 64, NEAR = 3, JOINT = 16 };
+enum { SIDE = 32, STEPS = 64, NEAR = 3, JOINT = 16 };
 
 /* N Gaussians: means, normals [N,3], inset [N], material [N]; near, share [N,NEAR]: coarse points that a Gaussian takes
- * occlusion from. gloss [C,2]: roughness^4 and F0; shares [C,STEPS]. eye [4]: the camera's place and 1, or the direction
+ * occlusion from, without them its own. gloss [C,2]: roughness^4 and F0; shares [C,STEPS]. eye [4]: the camera's place and 1, or the direction
  * to it and 0; without an eye nothing is reflected. */
 typedef struct {
     int64_t count;
@@ -24,25 +24,17 @@ typedef struct {
 
 /* kind 0 sun, 1 point, 2 spot, 3 area. values: at [3], axis [3], color [3], and of a spot the cosine of its edge and one
  * over the width of its soft part, of an area lamp the tangent of half its spread, 0 for all, and what its light is
- * multiplied by. depth [height + 2, width + 2], one pixel around the map; camera: viewmat [3,4], fx, fy, cx, cy, nearest;
- * lift: metres and pixels off the surface, and metres deeper, that still are lit. outside: whether what lies outside of
- * the map is lit. */
+ * multiplied by. */
 typedef struct {
-    int64_t kind, width, height, parallel, outside;
-    const float *values, *depth, *camera, *lift;
+    int64_t kind;
+    const float *values;
+    map_t map;
 } lamp_t;
 
 typedef struct {
     int64_t at[LANES];
     v8f place[3], normal[3], eye[3], facing;
 } lanes_t;
-
-static inline v8f dot8(const v8f a[3], const v8f b[3]) { return fma8(a[2], b[2], fma8(a[1], b[1], a[0] * b[0])); }
-static inline v8f take8(const float *values, int64_t stride, int64_t offset, const int64_t at[LANES]) {
-    v8f out;
-    for (int j = 0; j < LANES; j++) out[j] = values[at[j] * stride + offset];
-    return out;
-}
 
 static inline void put8(float *values, int64_t first, int64_t count, const v8f v[3]) {
     for (int64_t j = 0; j < LANES && first + j < count; j++)
@@ -82,7 +74,9 @@ static inline void world8(const surface_t *s, const world_t *w, int64_t first) {
     lanes_t l;
     v8f n[3], m[3], mirrored[3], matte[3], near[4] = {spread(0), spread(0), spread(0), spread(0)};
     read_lanes(s, first, &l);
-    for (int j = 0; j < LANES; j++)
+    if (!s->near)
+        for (int c = 0; c < 4; c++) near[c] = take8(w->coarse, 4, c, l.at);
+    else for (int j = 0; j < LANES; j++)
         for (int k = 0; k < NEAR; k++) {
             const float *values = w->coarse + 4 * (int64_t)s->near[NEAR * l.at[j] + k], share = s->share[NEAR * l.at[j] + k];
             for (int c = 0; c < 4; c++) near[c][j] += share * values[c];
@@ -129,30 +123,6 @@ static inline v8f incoming8(const lamp_t *lamp, const v8f place[3], v8f to[3]) {
     return power * max8(v[11] - tangent, spread(0)) * v[12];
 }
 
-/* How much of the nearest four pixels of a depth map lets light through to a place lifted off its surface. */
-static inline v8f lit8(const lamp_t *lamp, const v8f place[3], const v8f normal[3], v8f inset) {
-    const float *m = lamp->camera, *k = m + 12;
-    v8f p[3], q[3], lift = lamp->lift[0] + inset;
-    if (lamp->parallel) lift += lamp->lift[1] / k[0];
-    else lift += max8(m[8] * place[0] + m[9] * place[1] + m[10] * place[2] + m[11], spread(k[4])) * (lamp->lift[1] / k[0]);
-    for (int c = 0; c < 3; c++) p[c] = fma8(normal[c], lift, place[c]);
-    for (int c = 0; c < 3; c++) q[c] = m[4 * c] * p[0] + m[4 * c + 1] * p[1] + m[4 * c + 2] * p[2] + m[4 * c + 3];
-    v8f scale = lamp->parallel ? spread(1) : 1.0f / max8(q[2], spread(k[4]));
-    v8f u = q[0] * scale * k[0] + (k[2] + 0.5f), v = q[1] * scale * k[1] + (k[3] + 0.5f), limit = q[2] - lamp->lift[2], out;
-    const v8f width = spread(lamp->width), height = spread(lamp->height);
-    v8i inside = (u >= 0.5f) & (v >= 0.5f) & (u < width + 0.5f) & (v < height + 0.5f);
-    if (!lamp->parallel) inside &= q[2] > 0;
-    u = clamp8(u, spread(0), width + 0.999f), v = clamp8(v, spread(0), height + 0.999f);
-    const v8i column = truncate8(u), row = truncate8(v);
-    for (int j = 0; j < LANES; j++) {
-        const float *d = lamp->depth + row[j] * (lamp->width + 2) + column[j], *e = d + lamp->width + 2;
-        const float a = u[j] - column[j], b = v[j] - row[j], z = limit[j];
-        const float above = (z <= d[0] ? 1 - a : 0) + (z <= d[1] ? a : 0), under = (z <= e[0] ? 1 - a : 0) + (z <= e[1] ? a : 0);
-        out[j] = above * (1 - b) + under * b;
-    }
-    return select8(inside, out, spread(lamp->outside));
-}
-
 static inline v8f highlight8(const surface_t *s, const lanes_t *l, const v8f to[3], v8f cosine) {
     v8f half[3], a2, f0;
     for (int j = 0; j < LANES; j++) a2[j] = s->gloss[2 * s->material[l->at[j]]], f0[j] = s->gloss[2 * s->material[l->at[j]] + 1];
@@ -170,7 +140,7 @@ static inline void lamp8(const surface_t *s, const lamp_t *lamp, int64_t first) 
     read_lanes(s, first, &l);
     v8f power = incoming8(lamp, l.place, to), cosine = max8(dot8(l.normal, to), spread(0));
     if (!any8((power > 0) & (cosine > 0))) return;
-    power *= lit8(lamp, l.place, l.normal, take8(s->inset, 1, 0, l.at));
+    power *= lit8(&lamp->map, l.place, l.normal, take8(s->inset, 1, 0, l.at), cosine);
     v8f glint = s->eye ? power * highlight8(s, &l, to, cosine) : spread(0);
     for (int c = 0; c < 3; c++) matte[c] = take8(s->matte, 3, c, l.at) + lamp->values[6 + c] * power * cosine;
     put8(s->matte, first, s->count, matte);
@@ -211,54 +181,5 @@ API int64_t lca_light_normals(int64_t *counter, int64_t count, int64_t k, const 
             size = 1 / __builtin_sqrtf(size);
             for (int c = 0; c < 3; c++) normals[3 * i + c] = n[c] * size;
         }
-    return 0;
-}
-
-/* One direction's depth map, to which discs are added: radius [s] about points [s,3] with normals [s,3]. */
-static void add_discs(int64_t count, const float *points, const float *normals, const float *radius, const float *m, int64_t width, int64_t height, float *depth) {
-    const float scale = m[12], unit = 1 / scale;
-    for (int64_t i = 0; i < count; i++) {
-        const float *p = points + 3 * i, *n = normals + 3 * i, r = radius[i];
-        const float u = scale * (m[0] * p[0] + m[1] * p[1] + m[2] * p[2] + m[3]) + m[13], v = scale * (m[4] * p[0] + m[5] * p[1] + m[6] * p[2] + m[7]) + m[14];
-        const float z = m[8] * p[0] + m[9] * p[1] + m[10] * p[2] + m[11], nz = m[8] * n[0] + m[9] * n[1] + m[10] * n[2];
-        const float nx = m[0] * n[0] + m[1] * n[1] + m[2] * n[2], ny = m[4] * n[0] + m[5] * n[1] + m[6] * n[2];
-        if (!(u >= 0 && v >= 0 && u < width && v < height)) continue;
-        const int64_t own = (int64_t)v * width + (int64_t)u;
-        if (z < depth[own]) depth[own] = z; /* also where the disc lies between the pixels' middles */
-        const float flat = nz < 0 ? -nz : nz, steep = flat > 0.05f ? 1 / nz : 0;
-        if (!steep) continue;
-        const float reach = r * scale;
-        int64_t left = (int64_t)(u - reach), right = (int64_t)(u + reach), top = (int64_t)(v - reach), low = (int64_t)(v + reach);
-        left = left < 0 ? 0 : left, top = top < 0 ? 0 : top, right = right < width ? right : width - 1, low = low < height ? low : height - 1;
-        const float slope_x = -nx * steep, slope_y = -ny * steep;
-        for (int64_t y = top; y <= low; y++) {
-            const float b = (y + 0.5f - v) * unit, rise = slope_y * b;
-            float a = (left + 0.5f - u) * unit, *d = depth + y * width + left;
-            for (int64_t x = left; x <= right; x++, a += unit, d++) {
-                const float c = slope_x * a + rise;
-                if (a * a + b * b + c * c < r * r && z + c < *d) *d = z + c;
-            }
-        }
-    }
-}
-
-/* seen [D,s], 0 or 1: whether light from each direction reaches the discs. Of a direction: camera [D,15], viewmat [3,4],
- * pixels a metre, middle x and y; sizes [D,2] width and height; its depth map begins as `depth` [D,most] is. lift: metres
- * and pixels off the surface, and metres deeper, that are lit. */
-API int64_t lca_light_reach(int64_t *counter, int64_t directions, int64_t count, const float *points, const float *normals, const float *radius, const float *cameras, const int64_t *sizes, int64_t most, float *depth, const float *lift, float *seen) {
-    for (int64_t d; (d = take_ticket(counter)) < directions;) {
-        const float *m = cameras + 15 * d, scale = m[12], off = lift[0] + lift[1] / scale;
-        const int64_t width = sizes[2 * d], height = sizes[2 * d + 1];
-        float *map = depth + most * d;
-        add_discs(count, points, normals, radius, m, width, height, map);
-        for (int64_t i = 0; i < count; i++) {
-            float p[3];
-            for (int c = 0; c < 3; c++) p[c] = points[3 * i + c] + off * normals[3 * i + c];
-            const float u = scale * (m[0] * p[0] + m[1] * p[1] + m[2] * p[2] + m[3]) + m[13], v = scale * (m[4] * p[0] + m[5] * p[1] + m[6] * p[2] + m[7]) + m[14];
-            const float z = m[8] * p[0] + m[9] * p[1] + m[10] * p[2] + m[11] - lift[2];
-            const int outside = !(u >= 0 && v >= 0 && u < width && v < height);
-            seen[d * count + i] = outside || z <= map[(int64_t)v * width + (int64_t)u];
-        }
-    }
     return 0;
 }

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..native import POINTER, Kernel, Struct
+from ..native import INT, POINTER, Kernel, Struct
 from ..raster.camera import Camera
 from ..raster.mesh_depth import Mesh
 from ..workers import default_threads, share
@@ -24,7 +24,7 @@ from .lights import Area, Lamp, Lights, Point, Spot, Sun, lamp_samples
 from .materials import shares
 from .reflections import tables
 from .surface import CHUNK, AvatarSurface
-from .visibility import LIFTS, depth_maps, distant_camera, lamp_cameras, reached
+from .visibility import DepthMap, box_of, depth_maps, distant_cameras, lamp_cameras, reached
 
 HARD = 0.01  # of its distance: the radius of a lamp whose shadows are drawn hard
 WIDEST_LOBE = 0.25  # roughness below which reflections are occluded as if they were so wide
@@ -34,13 +34,15 @@ KINDS = (Sun, Point, Spot, Area)  # as kernels/light.c numbers them
 
 _world = Kernel("lca_light_world", *[POINTER] * 3)
 _lamp = Kernel("lca_light_lamp", *[POINTER] * 3)
+_sky = Kernel("lca_light_sky", *[POINTER] * 3)
+_gather = Kernel("lca_light_gather", POINTER, INT, POINTER, POINTER, INT, *[POINTER] * 3)
 
 
 class Quality(NamedTuple):
     """directions of an environment that are fixed, and peaks: lights for what of it is bright; pixels of the
     sides of their depth maps, `coarse`, and of lamps', `fine`; samples: depth maps for the penumbra of a lamp
     that is large as seen from the avatar, one makes it hard; emitters: places that light bounces off, 0 for
-    none."""
+    none; dense: whether an environment's visibility is found at every Gaussian."""
 
     directions: int
     peaks: int
@@ -48,10 +50,11 @@ class Quality(NamedTuple):
     fine: int
     samples: int
     emitters: int
+    dense: bool
 
 
-INTERACTIVE = Quality(32, 8, 192, 512, 1, 0)
-FINAL = Quality(64, 16, 256, 1024, 16, 384)
+INTERACTIVE = Quality(32, 8, 192, 512, 1, 0, False)
+FINAL = Quality(64, 16, 256, 1024, 16, 1536, True)
 
 
 class Shaded(NamedTuple):
@@ -103,118 +106,119 @@ class LitAvatar:
         count = len(self.means)
         made = Shaded(*(np.zeros((count, *size), np.float32) for size in ((3,), (3,), ())))
         eye = None if camera is None else _eye(camera)
-        surface = self._struct(made, eye)
+        surface = self._struct(made, eye, quality.dense)
         tickets, threads = -(-count // CHUNK), default_threads()
         environment = (lights.environment or EVEN) if any(lights.world) else BLACK
         share(_world, tickets, threads, surface, self._world(environment, lights.world, eye, quality))
         for lamp in lights.lamps:
-            for one in self._maps(lamp, quality) if any(lamp.color) else ():
+            for one in self._lamp(lamp, quality) if any(lamp.color) else ():
                 share(_lamp, tickets, threads, surface, one)
         if quality.emitters and albedo is not None:
-            made.matte[...] += self.surface.proxy.spread(self._bounced(made, albedo, quality))
+            made.matte[...] += self._bounced(made, albedo, quality)
         return made
 
-    def _struct(self, made: Shaded, eye: np.ndarray | None) -> Struct:
+    def _struct(self, made: Shaded, eye: np.ndarray | None, dense: bool) -> Struct:
         """`surface_t` of kernels/light.c."""
         proxy, gloss = self.surface.proxy, self.surface.gloss
         constants = [np.array(gloss.roughness) ** 4, 0.08 * np.array(gloss.specular)]
         constants = np.ascontiguousarray(np.stack(constants, 1), np.float32)
-        arrays = self.means, self.normals, proxy.inset, self.surface.material, proxy.near, proxy.share
+        near = (None, None) if dense else (proxy.near, proxy.share)
+        arrays = self.means, self.normals, proxy.inset, self.surface.material, *near
         return Struct(len(self.means), *arrays, constants, shares(gloss), eye, *made)
 
     def _world(self, environment: Environment, radiance, eye, quality: Quality) -> Struct:
         """`world_t`."""
         radiance = np.array(radiance, np.float32)
-        coarse = np.ones((len(self.surface.proxy.coarse.rows), 4), np.float32)
-        blurred = None
+        coarse = np.ones((len(self._places(quality)[0]), 4), np.float32)
         if radiance.any():
-            coarse[:, :3] = self._occlusion(environment, quality)
+            coarse = self._reaching(environment, eye, quality)
+        blurred = None
         if eye is not None:
-            coarse[:, 3] = self._clear(environment, eye, quality) if radiance.any() else 1
             blurred = np.ascontiguousarray(tables(environment.own, self.surface.gloss) * radiance)
         factors = (FACTORS * LAMBERT)[:, None] * radiance
         coefficients = np.ascontiguousarray(environment.harmonics() * factors, np.float32)
         rotation = np.ascontiguousarray(environment.rotation, np.float32)
         return Struct(coefficients, rotation, coarse, blurred)
 
-    def _occlusion(self, environment: Environment, quality: Quality) -> np.ndarray:
-        """[s,3] at the coarse squares: irradiance with occlusion over that without."""
+    def _places(self, quality: Quality) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Where the world's visibility is found: means, normals [s,3], inset [s], material [s]."""
+        arrays = self.means, self.normals, self.surface.proxy.inset, self.surface.material
+        if quality.dense:
+            return arrays
+        rows = self.surface.proxy.coarse.rows
+        means, normals, inset, material = (array[rows] for array in arrays)
+        return means, normals, 0 * inset, material
+
+    def _reaching(self, environment: Environment, eye: np.ndarray | None, quality: Quality) -> np.ndarray:
+        """[s,4] at the places: irradiance with occlusion over that without, and of the lobe that is reflected
+        into the eye, by the environment's light, the part that the body does not hide."""
 
         def made():
             directions, weights = _lights_of(environment, quality)
-            cosine = np.maximum(_product(directions, self._coarse_normals), 0)
-            blocked = _product((cosine * self._reached(environment, quality)).T, weights.T)
-            return (blocked / np.maximum(_product(cosine.T, weights.T), 1e-9)).clip(0, 1)
+            means, normals, _, material = self._places(quality)
+            mirrored = sharp = None
+            if eye is not None:
+                towards = eye[:3] - eye[3] * means
+                towards /= np.sqrt(_dot(towards, towards))[:, None] + np.float32(1e-9)
+                mirrored = 2 * _dot(normals, towards)[:, None] * normals - towards
+                sharp = 0.5 / self.surface.gloss.each("roughness", material).clip(WIDEST_LOBE) ** 4
+            lights = directions, weights, np.ascontiguousarray(weights.mean(1))
+            return _shares_of(normals, mirrored, sharp, *lights, self._reached(environment, quality))
 
-        return self._keep(("occlusion", environment, quality), made)
-
-    def _clear(self, environment: Environment, eye: np.ndarray, quality: Quality) -> np.ndarray:
-        """[s] at the coarse squares: what of their reflection's lobe, by the environment's light, is not
-        hidden by the body."""
-        rows, normals = self.surface.proxy.coarse.rows, self._coarse_normals
-        directions, weights = _lights_of(environment, quality)
-        towards = eye[:3] - eye[3] * self.means[rows]
-        towards /= np.linalg.norm(towards, axis=1, keepdims=True) + np.float32(1e-9)
-        mirrored = 2 * (normals * towards).sum(1, keepdims=True) * normals - towards
-        width = self.surface.gloss.each("roughness", self.surface.material[rows]).clip(WIDEST_LOBE) ** 4
-        lobe = np.exp((_product(directions, mirrored) - 1) / (2 * width))
-        lobe *= (_product(directions, normals) > 0) * weights.mean(1)[:, None]
-        return ((lobe * self._reached(environment, quality)).sum(0) + 1e-9) / (lobe.sum(0) + 1e-9)
+        return self._keep(("reaching", environment, quality, eye is not None and eye.tobytes()), made)
 
     def _reached(self, environment: Environment, quality: Quality) -> np.ndarray:
-        """[D,s]: which of the environment's directions reach the coarse squares."""
+        """uint8 [D,s]: how much from the environment's directions reaches the places."""
         directions, _ = _lights_of(environment, quality)
         fixed, peaks = directions[: quality.directions], directions[quality.directions :]
-        parts = ("fixed", fixed), ("peaks", peaks)
-        see = lambda some: lambda: self._visible(some, quality.coarse)  # noqa: E731
-        return np.concatenate([self._keep((k, d.tobytes(), quality.coarse), see(d)) for k, d in parts])
+        return np.concatenate(
+            [self._visible("fixed", fixed, quality), self._visible("peaks", peaks, quality)]
+        )
 
-    def _visible(self, directions: np.ndarray, pixels: int) -> np.ndarray:
-        squares = self.surface.proxy.coarse
-        return reached(squares, self.means, self.normals, directions, pixels, self.others)
+    def _visible(self, kind: str, directions: np.ndarray, quality: Quality) -> np.ndarray:
+        """uint8 [D,s], 255ths, see `reached`."""
 
-    @property
-    def _coarse_normals(self) -> np.ndarray:
-        return self.normals[self.surface.proxy.coarse.rows]
+        def made():
+            shell = self.caster if quality.dense else self.surface.proxy.coarse.mesh(self.means)
+            return reached(shell, self.others, *self._places(quality)[:3], directions, quality.coarse)
+
+        return self._keep((kind, directions.tobytes(), quality.coarse, quality.dense), made)
+
+    def _hidden(self, quality: Quality) -> np.ndarray:
+        """[N]: how much of the sky, by the cosine, the body hides."""
+
+        def made():
+            directions = np.ascontiguousarray(uniform_directions(quality.directions), np.float32)
+            seen, even = self._visible("fixed", directions, quality), np.ones_like(directions)
+            normals = self._places(quality)[1]
+            open_ = _shares_of(normals, None, None, directions, even, even[:, 0], seen)[:, 0]
+            return 1 - (open_ if quality.dense else self.surface.proxy.spread(open_))
+
+        return self._keep(("hidden", quality), made)
 
     def _bounced(self, made: Shaded, albedo: np.ndarray, quality: Quality) -> np.ndarray:
-        """[s,3] at the coarse squares: irradiance over pi of light that comes from others, which fill what
-        they do not see of the sky."""
-        factors, hidden, emitters = self._keep(("factors", quality), lambda: self._factors(quality))
-        leaving = (1 - made.reflected[emitters])[:, None] * albedo[emitters] * made.matte[emitters]
-        return factors @ leaving * hidden[:, None]
-
-    def _factors(self, quality: Quality) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What every coarse square sees of E emitters, which sums to 1 [s,E], how much of its sky the body
-        hides [s], and the emitters' Gaussians [E]. Between them nothing is hidden: facing decides."""
-        squares, normals = self.surface.proxy.coarse, self._coarse_normals
-        points = self.means[squares.rows] - self.means[squares.rows].mean(0)
-        step = max(len(points) // quality.emitters, 1)
-        some, area = slice(None, None, step), step * squares.side[::step] ** 2
-        outwards = _product(normals, points[some]) - (normals * points).sum(1, keepdims=True)
-        back = _product(points, normals[some]) - (normals[some] * points[some]).sum(1)
-        square = (
-            (points**2).sum(1, keepdims=True)
-            + (points[some] ** 2).sum(1)
-            - 2 * _product(points, points[some])
+        """[N,3]: irradiance over pi of light that comes from the body, after one bounce and two: its mean
+        over what is seen of the emitters, times what the body hides of the sky."""
+        shell = self.surface.proxy.coarse
+        step = max(len(shell.rows) // quality.emitters, 1)
+        rows, area = shell.rows[::step], step * shell.area[::step, None]
+        emitters = np.ascontiguousarray(np.hstack([self.means[rows], self.normals[rows], area]), np.float32)
+        leaving = (1 - made.reflected[rows])[:, None] * albedo[rows]
+        first, hidden = made.matte[rows], self._hidden(quality)
+        again = hidden[rows, None] * _gathered(
+            self.means[rows], self.normals[rows], emitters, leaving * first
         )
-        square = np.maximum(square, 1e-4)
-        factors = np.maximum(outwards, 0) * np.maximum(back, 0) * area / (square * (np.pi * square + area))
-        factors /= np.maximum(factors.sum(1, keepdims=True), 1e-9)
-        directions = np.ascontiguousarray(uniform_directions(quality.directions), np.float32)
-        cosine = np.maximum(_product(directions, normals), 0)
-        fixed = ("fixed", directions.tobytes(), quality.coarse)
-        seen = self._keep(fixed, lambda: self._visible(directions, quality.coarse))
-        open_ = (cosine * seen).sum(0) / np.maximum(cosine.sum(0), 1e-6)
-        return factors.astype(np.float32), (1 - open_).clip(0, 1), squares.rows[some]
+        places = self.means[shell.rows], self.normals[shell.rows]
+        mean = _gathered(*places, emitters, leaving * (first + again))
+        return hidden[:, None] * self.surface.proxy.spread(mean)
 
-    def _maps(self, lamp: Lamp, quality: Quality) -> list[Struct]:
+    def _lamp(self, lamp: Lamp, quality: Quality) -> list[Struct]:
         """`lamp_t` for every point of a lamp and every depth map of it."""
         points = self._points(lamp, quality.samples)
         key = ("maps", _placed(lamp), len(points), quality.fine)
-        maps = self._keep(key, lambda: [self._depth(lamp, at, quality.fine) for at in points])
+        maps = self._keep(key, lambda: self._maps(lamp, points, quality.fine))
         return [
-            _struct_of(lamp, at, 1 / len(points), *one, outside=len(drawn) == 1)
+            _struct_of(lamp, at, 1 / len(points), one, outside=len(drawn) == 1)
             for at, drawn in zip(points, maps, strict=True)
             for one in drawn
         ]
@@ -225,18 +229,20 @@ class LitAvatar:
         spread = np.abs(lamp_samples(lamp, 16) - at).max()
         return lamp_samples(lamp, samples if spread > HARD * away else 1)
 
-    def _depth(self, lamp: Lamp, at: np.ndarray, pixels: int) -> list[tuple[Camera, np.ndarray]]:
-        mesh = self.caster
+    def _maps(self, lamp: Lamp, points: np.ndarray, pixels: int) -> list[list[DepthMap]]:
+        """The depth maps of every point of a lamp."""
+        surface, box = self.caster, self._keep(("box",), lambda: box_of(self.caster.points))
         if isinstance(lamp, Sun):
-            cameras = [distant_camera(mesh.points, at, pixels)]
+            cameras = [[camera] for camera in distant_cameras(box, points, pixels)]
         else:
-            cameras = lamp_cameras(mesh.points, at, pixels)
-        return depth_maps([mesh, *self.others], cameras)
+            cameras = [lamp_cameras(box, at, pixels) for at in points]
+        maps = iter(depth_maps(surface, self.others, [camera for some in cameras for camera in some]))
+        return [[next(maps) for _ in some] for some in cameras]
 
     @property
     def caster(self) -> Mesh:
         """The avatar as a mesh that casts its shadows."""
-        return self._keep(("fine",), lambda: self.surface.proxy.fine.mesh(self.means, self.normals))
+        return self._keep(("fine",), lambda: self.surface.proxy.fine.mesh(self.means))
 
     def _keep(self, key: tuple, make):
         """The kept result of `make`, made where there is none; the oldest of a kind is dropped for it."""
@@ -251,7 +257,7 @@ class LitAvatar:
 BLACK = Environment(np.zeros((1, 1, 3), np.float32))
 
 
-def _struct_of(lamp: Lamp, at, part: float, camera: Camera, depth: np.ndarray, outside: bool) -> Struct:
+def _struct_of(lamp: Lamp, at, part: float, drawn: DepthMap, outside: bool) -> Struct:
     """`lamp_t` of a point `at` of a lamp, which has a part of its light."""
     values = np.zeros(13, np.float32)
     values[:3], values[6:9] = at, np.array(lamp.color) * part
@@ -263,10 +269,26 @@ def _struct_of(lamp: Lamp, at, part: float, camera: Camera, depth: np.ndarray, o
     if isinstance(lamp, Area) and lamp.spread < math.pi - 0.001:
         half = max(lamp.spread / 2, 1e-3)
         values[11:13] = math.tan(half), 1 / (math.tan(half) - half)
-    K = camera.K
-    view = [*camera.viewmat[:3].ravel(), K[0, 0], K[1, 1], K[0, 2], K[1, 2], camera.near]
-    size = camera.width, camera.height, int(camera.orthographic), int(outside)
-    return Struct(KINDS.index(type(lamp)), *size, values, depth, np.array(view, np.float32), LIFTS)
+    return Struct(KINDS.index(type(lamp)), values, *drawn.struct(outside).fields)
+
+
+def _gathered(places, normals, emitters, sent) -> np.ndarray:
+    """[n,3]: the mean of what emitters [E,7] send that places see of them; see kernels/light_bounce.c."""
+    places, normals, sent = (np.ascontiguousarray(a, np.float32) for a in (places, normals, sent))
+    out = np.empty_like(places)
+    given = len(places), places, normals, len(emitters), emitters, sent, out
+    share(_gather, -(-len(places) // CHUNK), default_threads(), *given)
+    return out
+
+
+def _shares_of(normals, mirrored, sharpness, directions, weights, luminance, seen) -> np.ndarray:
+    """[n,4]: what of distant lights reaches a surface, over what would unhidden; see kernels/light_sky.c."""
+    arrays = normals, mirrored, sharpness, directions, weights, luminance
+    arrays = [None if a is None else np.ascontiguousarray(a, np.float32) for a in arrays]
+    out = np.empty((len(normals), 4), np.float32)
+    struct = Struct(len(normals), len(directions), *arrays, seen)
+    share(_sky, -(-len(normals) // CHUNK), default_threads(), struct, out)
+    return out
 
 
 @lru_cache(maxsize=16)
@@ -285,6 +307,10 @@ def _eye(camera: Camera) -> np.ndarray:
     """Place and 1, or direction and 0, float32 [4]."""
     where = (*-camera.forward, 0) if camera.orthographic else (*camera.position, 1)
     return np.array(where, np.float32)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("nk,nk->n", a, b)
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:

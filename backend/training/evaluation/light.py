@@ -10,6 +10,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from ...lighting.environment_file import load_environment
 from ...lighting.lights import Area, Lights, Point, Spot, Sun
 from ...lighting.materials import Gloss
 from ...lighting.shading import FINAL, INTERACTIVE, LitAvatar, Quality
-from ...lighting.visibility import Proxy
+from ...lighting.visibility import Proxy, Shell
 from ...raster import Camera
 from ...raster.mesh_faces import rasterize_mesh
 from ...srgb import encoded_of
@@ -70,7 +71,7 @@ LIGHTS = {
         "aim": (0, 0, 1.05),
     },
 }
-SURFELS, SUPERSAMPLES, CELLS = 65_536, 2, 0.02
+SUPERSAMPLES, CELLS = 2, 0.02
 EXPOSED = 0.8  # that the 99th percentile of the reference's luminance becomes
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
@@ -158,26 +159,23 @@ def _scene(seed: int, pose: str) -> dict:
 
 
 def _lit(scene: dict):
-    """The surface as Gaussians: SURFELS over all of it, which cast shadows, then those of the pixels'
-    samples, and their albedo [n,3] and pixels [n]."""
-    faces, corners = scene["faces"], scene["points"][scene["faces"]]
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    random = np.random.default_rng(0)
-    face = random.choice(len(faces), SURFELS, p=areas / areas.sum())
-    u, v = np.sqrt(random.random(SURFELS)), random.random(SURFELS)
+    """The surface as Gaussians: its vertices, whose triangles cast shadows, then the pixels' samples; their
+    albedo [n,3]; the samples' pixels [m]."""
+    faces, count = scene["faces"], len(scene["points"])
     seen = rasterize_mesh(scene["points"], faces, scene["viewmat"], scene["K"], *SIZE, SUPERSAMPLES)
     rows = np.flatnonzero(seen.face.ravel() >= 0)
-    bary = seen.bary.reshape(-1, 2)[rows]
-    face = np.concatenate([face, seen.face.ravel()[rows]])
-    second, third = np.concatenate([np.stack([u * (1 - v), u * v], 1), bary]).T
+    corners = faces[seen.face.ravel()[rows]]
+    second, third = seen.bary.reshape(-1, 2)[rows].T
     weights = np.stack([1 - second - third, second, third], 1)[:, :, None]
-    at = lambda values: (values[faces[face]] * weights).sum(1).astype(np.float32)  # noqa: E731
+    at = lambda v: np.concatenate([v, (v[corners] * weights).sum(1)]).astype(np.float32)  # noqa: E731
     means, normals, gloss = at(scene["points"]), at(scene["normals"]), at(scene["gloss"])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     pairs, material = np.unique((gloss / CELLS * 0.4).round().astype(int), axis=0, return_inverse=True)
     roughness, specular = np.clip(pairs.T * CELLS / 0.4, 0.05, 1).tolist()
-    solid = (np.arange(len(means)) < SURFELS).astype(np.float32)
-    proxy = Proxy.of(means, normals, solid, np.full(len(means), CELLS, np.float32))
+    solid = np.arange(len(means)) < count
+    shell = Shell.between(np.arange(count), scene["points"], faces)
+    proxy = Proxy.around(shell, means, normals, solid, np.full(len(means), CELLS, np.float32))
+    proxy = replace(proxy, inset=np.zeros_like(proxy.inset))
     surface = SimpleNamespace(
         proxy=proxy,
         material=material.ravel().astype(np.uint8),
@@ -189,7 +187,7 @@ def _lit(scene: dict):
 def _picture(scene: dict, lit, lights: Lights, quality: Quality) -> np.ndarray:
     avatar, albedo, rows = lit
     camera = Camera(scene["viewmat"], scene["K"], *SIZE)
-    colors = avatar.colors(albedo, lights, camera, quality)[SURFELS:]
+    colors = avatar.colors(albedo, lights, camera, quality)[-len(rows) :]
     samples = np.zeros((SIZE[0] * SIZE[1] * SUPERSAMPLES**2, 3), np.float32)
     samples[rows] = colors
     grid = samples.reshape(SIZE[1], SUPERSAMPLES, SIZE[0], SUPERSAMPLES, 3)
