@@ -18,30 +18,49 @@ static void project(const map_t *map, int64_t count, const float *points, corner
     }
 }
 
-static inline float least_of(float a, float b, float c) { return a < b ? (a < c ? a : c) : (b < c ? b : c); }
+/* Eight triangles on a map: the pixels whose middles may lie inside, and planes of the shares of two corners and of w, from
+ * the first corner. */
+typedef struct {
+    v8i left, right, top, bottom, drawn;
+    v8f x, y, w, s_x, s_y, t_x, t_y, w_x, w_y, least, most;
+} planes_t;
 
-/* The pixels whose middles a triangle covers, edges included. */
-static void draw(const map_t *map, corner_t a, corner_t b, corner_t c) {
-    if (!map->parallel && !(a.w > 0 && b.w > 0 && c.w > 0)) return;
-    const float low = least_of(a.x, b.x, c.x), high = -least_of(-a.x, -b.x, -c.x), over = least_of(a.y, b.y, c.y), under = -least_of(-a.y, -b.y, -c.y);
-    if (!(high >= 0.5f && under >= 0.5f && low <= map->width - 0.5f && over <= map->height - 0.5f)) return;
-    const int64_t left = low > 0.5f ? (int64_t)__builtin_ceilf(low - 0.5f) : 0, top = over > 0.5f ? (int64_t)__builtin_ceilf(over - 0.5f) : 0;
-    const int64_t right = high < map->width ? (int64_t)(high - 0.5f) : map->width - 1, bottom = under < map->height ? (int64_t)(under - 0.5f) : map->height - 1;
-    if (left > right || top > bottom) return;
-    const float bx = b.x - a.x, by = b.y - a.y, cx = c.x - a.x, cy = c.y - a.y, area = bx * cy - by * cx;
-    if (!(area > 1e-9f || area < -1e-9f)) return;
-    /* Shares of b and c at a pixel are affine; on an edge rounding must leave no hole. */
-    const float size = 1 / area, b_x = cy * size, b_y = -cx * size, c_x = -by * size, c_y = bx * size, slack = -1e-4f;
-    const float w_x = b_x * (b.w - a.w) + c_x * (c.w - a.w), w_y = b_y * (b.w - a.w) + c_y * (c.w - a.w);
-    const v8f steps = {0, 1, 2, 3, 4, 5, 6, 7}, least = spread(least_of(a.w, b.w, c.w)), most = spread(-least_of(-a.w, -b.w, -c.w));
-    for (int64_t y = top; y <= bottom; y++) {
+static inline v8f least_of(v8f a, v8f b, v8f c) { return min8(min8(a, b), c); }
+static inline v8f most_of(v8f a, v8f b, v8f c) { return max8(max8(a, b), c); }
+static inline v8i above8(v8f x) { v8i i = truncate8(x); return i + ((x > to_float8(i)) & 1); }
+
+static inline void set_up(const map_t *map, const corner_t *corners, const int32_t *triangles, int64_t lanes, planes_t *out) {
+    v8f x[3], y[3], w[3];
+    for (int j = 0; j < LANES; j++)
+        for (int k = 0; k < 3; k++) {
+            const corner_t c = corners[triangles[3 * (j < lanes ? j : 0) + k]];
+            x[k][j] = c.x, y[k][j] = c.y, w[k][j] = c.w;
+        }
+    const v8f zero = spread(0), width = spread(map->width), height = spread(map->height);
+    const v8f low = least_of(x[0], x[1], x[2]), high = most_of(x[0], x[1], x[2]), over = least_of(y[0], y[1], y[2]), under = most_of(y[0], y[1], y[2]);
+    out->left = above8(clamp8(low - 0.5f, zero, width)), out->right = truncate8(clamp8(high + 0.5f, zero, width)) - 1;
+    out->top = above8(clamp8(over - 0.5f, zero, height)), out->bottom = truncate8(clamp8(under + 0.5f, zero, height)) - 1;
+    const v8f bx = x[1] - x[0], by = y[1] - y[0], cx = x[2] - x[0], cy = y[2] - y[0], area = bx * cy - by * cx;
+    out->least = least_of(w[0], w[1], w[2]), out->most = most_of(w[0], w[1], w[2]);
+    out->drawn = (out->left <= out->right) & (out->top <= out->bottom) & (abs8(area) > 1e-9f) & (abs8(area) < 1e30f);
+    if (!map->parallel) out->drawn &= out->least > 0;
+    const v8f size = 1.0f / area, b = w[1] - w[0], c = w[2] - w[0];
+    out->x = x[0], out->y = y[0], out->w = w[0];
+    out->s_x = cy * size, out->s_y = -cx * size, out->t_x = -by * size, out->t_y = bx * size;
+    out->w_x = out->s_x * b + out->t_x * c, out->w_y = out->s_y * b + out->t_y * c;
+}
+
+/* The pixels whose middles triangle j covers, edges included: there rounding must leave no hole. */
+static inline void fill(const map_t *map, const planes_t *p, int j) {
+    const v8f steps = {0, 1, 2, 3, 4, 5, 6, 7}, least = spread(p->least[j]), most = spread(p->most[j]);
+    const float slack = -1e-4f;
+    for (int64_t y = p->top[j]; y <= p->bottom[j]; y++) {
         float *row = map->depth + (y + 1) * (map->width + 2) + 1;
-        const float dy = y + 0.5f - a.y;
-        for (int64_t x = left; x <= right; x += LANES) {
-            const v8f dx = steps + (x + 0.5f - a.x), s = dx * b_x + dy * b_y, t = dx * c_x + dy * c_y;
-            const v8i inside = (s >= slack) & (t >= slack) & (s + t <= 1 - slack) & (steps <= (float)(right - x));
-            if (!any8(inside)) continue;
-            v8f w = clamp8(a.w + dx * w_x + dy * w_y, least, most);
+        const float dy = y + 0.5f - p->y[j];
+        for (int64_t x = p->left[j]; x <= p->right[j]; x += LANES) {
+            const v8f dx = steps + (x + 0.5f - p->x[j]), s = dx * p->s_x[j] + dy * p->s_y[j], t = dx * p->t_x[j] + dy * p->t_y[j];
+            const v8i inside = (s >= slack) & (t >= slack) & (s + t <= 1 - slack) & (steps <= (float)(p->right[j] - x));
+            v8f w = clamp8(p->w[j] + dx * p->w_x[j] + dy * p->w_y[j], least, most);
             if (!map->parallel) w = 1.0f / w;
             const v8f before = load(row + x);
             store(row + x, select8(inside & (w < before), w, before));
@@ -54,7 +73,12 @@ API int64_t lca_light_depth(int64_t *counter, int64_t count, const map_t *maps, 
     corner_t *mine = corners + n * take_ticket(slots);
     for (int64_t i; (i = take_ticket(counter)) < count;) {
         project(maps + i, n, points, mine);
-        for (int64_t k = 0; k < t; k++) draw(maps + i, mine[triangles[3 * k]], mine[triangles[3 * k + 1]], mine[triangles[3 * k + 2]]);
+        for (int64_t k = 0; k < t; k += LANES) {
+            planes_t planes;
+            set_up(maps + i, mine, triangles + 3 * k, t - k, &planes);
+            for (int j = 0; j < LANES && k + j < t; j++)
+                if (planes.drawn[j]) fill(maps + i, &planes, j);
+        }
     }
     return 0;
 }
