@@ -69,24 +69,24 @@ static inline void fill(const map_t *map, const planes_t *p, int j) {
 }
 
 /* Draws triangles [t,3] of points [n,3] into maps that hold depths already. corners [threads,n]; slots counts threads. */
-API int64_t lca_light_depth(int64_t *counter, int64_t count, const map_t *maps, int64_t n, const float *points, int64_t t, const int32_t *triangles, int64_t *slots, corner_t *corners) {
+API int64_t lca_light_depth(int64_t *counter, int64_t count, const map_t *const *maps, int64_t n, const float *points, int64_t t, const int32_t *triangles, int64_t *slots, corner_t *corners) {
     corner_t *mine = corners + n * take_ticket(slots);
     for (int64_t i; (i = take_ticket(counter)) < count;) {
-        project(maps + i, n, points, mine);
+        project(maps[i], n, points, mine);
         for (int64_t k = 0; k < t; k += LANES) {
             planes_t planes;
-            set_up(maps + i, mine, triangles + 3 * k, t - k, &planes);
+            set_up(maps[i], mine, triangles + 3 * k, t - k, &planes);
             for (int j = 0; j < LANES && k + j < t; j++)
-                if (planes.drawn[j]) fill(maps + i, &planes, j);
+                if (planes.drawn[j]) fill(maps[i], &planes, j);
         }
     }
     return 0;
 }
 
 /* seen [count,n]: 255ths of the light of distant lights, seen by maps with parallel rays, that reach places [n,3]. */
-API int64_t lca_light_reach(int64_t *counter, int64_t count, const map_t *maps, int64_t n, const float *places, const float *normals, const float *inset, uint8_t *seen) {
+API int64_t lca_light_reach(int64_t *counter, int64_t count, const map_t *const *maps, int64_t n, const float *places, const float *normals, const float *inset, uint8_t *seen) {
     for (int64_t d; (d = take_ticket(counter)) < count;) {
-        const float *m = maps[d].camera;
+        const float *m = maps[d]->camera;
         for (int64_t i = 0; i < n; i += LANES) {
             int64_t at[LANES];
             v8f place[3], normal[3];
@@ -94,7 +94,7 @@ API int64_t lca_light_reach(int64_t *counter, int64_t count, const map_t *maps, 
             for (int c = 0; c < 3; c++) place[c] = take8(places, 3, c, at), normal[c] = take8(normals, 3, c, at);
             const v8f cosine = -(m[8] * normal[0] + m[9] * normal[1] + m[10] * normal[2]);
             v8f lit = spread(0);
-            if (any8(cosine > 0)) lit = lit8(maps + d, place, normal, take8(inset, 1, 0, at), cosine) * 255.0f + 0.5f;
+            if (any8(cosine > 0)) lit = lit8(maps[d], place, normal, take8(inset, 1, 0, at), cosine) * 255.0f + 0.5f;
             for (int64_t j = 0; j < LANES && i + j < n; j++) seen[d * n + i + j] = cosine[j] > 0 ? (uint8_t)lit[j] : 0;
         }
     }

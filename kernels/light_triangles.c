@@ -4,6 +4,7 @@
 #include "light.h"
 
 enum { MOST = 32 };
+static const float BEYOND = 1.5f; /* of the farthest neighbour, that no circumcircle is wider than */
 
 typedef struct {
     float x, y;
@@ -43,7 +44,7 @@ static int64_t next_of(int64_t count, const neighbour_t *all, int64_t from, floa
 }
 
 /* triangles [count,near,3], rows of points, -1 where there are no more. Of points and unit normals [count,3]; neighbours
- * [count,near], nearest first. No triangle's circumcircle is wider than the farthest neighbour is away, or than `widest`. */
+ * [count,near], nearest first. No circumcircle is wider than `widest`. */
 API int64_t lca_light_triangles(int64_t *counter, int64_t count, int64_t near, const float *points, const float *normals, const int32_t *neighbours, float alike, float slope, float widest, int32_t *triangles) {
     neighbour_t all[MOST];
     for (int64_t chunk; (chunk = take_ticket(counter)) * CHUNK < count;)
@@ -57,6 +58,7 @@ API int64_t lca_light_triangles(int64_t *counter, int64_t count, int64_t near, c
                 if (square > reach) reach = square;
                 if (square < all[first].x * all[first].x + all[first].y * all[first].y) first = k;
             }
+            reach *= BEYOND * BEYOND;
             if (reach > widest * widest) reach = widest * widest;
             for (float turn = 1; turn > -2; turn -= 2) {
                 int64_t from = first, to = -1;

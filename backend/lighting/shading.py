@@ -53,8 +53,8 @@ class Quality(NamedTuple):
     dense: bool
 
 
-INTERACTIVE = Quality(32, 8, 192, 512, 1, 0, False)
-FINAL = Quality(64, 16, 256, 1024, 16, 1536, True)
+INTERACTIVE = Quality(24, 4, 128, 512, 1, 128, False)
+FINAL = Quality(64, 16, 256, 1024, 8, 1536, True)
 
 
 class Shaded(NamedTuple):

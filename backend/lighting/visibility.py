@@ -27,6 +27,7 @@ LIFTS = np.array([0.0005, 0.7, 0.0005], np.float32)
 MARGIN = 0.01  # metres about the points in a depth map
 SPARE = 7  # floats at the end of a depth map, for eight lanes
 DEEPEST = 0.012  # metres: of Gaussians beneath others, which take these others' shadows
+ABOUT = 6  # points of the fine shell about a Gaussian, which may lie above it
 
 _depth = Kernel("lca_light_depth", POINTER, INT, POINTER, INT, POINTER, INT, *[POINTER] * 3)
 _reach = Kernel("lca_light_reach", POINTER, INT, POINTER, INT, *[POINTER] * 4)
@@ -126,11 +127,11 @@ class Proxy:
 
 
 def _insets(fine: Shell, means: np.ndarray, normals: np.ndarray, placed: np.ndarray) -> np.ndarray:
-    """[N] metres that Gaussians lie beneath the mean of the nearest of a surface."""
-    most = min(NEAR, len(fine.rows))
+    """[N] metres that Gaussians lie beneath the highest of those of a surface that are about them."""
+    most = min(ABOUT, len(fine.rows))
     found = cKDTree(placed[fine.rows]).query(placed, k=[*range(1, most + 1)], workers=-1)[1]
-    above = fine.rows[found]
-    return ((means[above].mean(1) - means) * normals).sum(1).clip(0, DEEPEST).astype(np.float32)
+    heights = np.einsum("nkc,nc->nk", means[fine.rows[found]] - means[:, None], normals)
+    return heights.max(1).clip(0, DEEPEST).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -164,9 +165,9 @@ def depth_maps(mesh: Mesh, others: Sequence[Mesh], cameras: Sequence[Camera]) ->
     maps = [DepthMap.empty(camera) for camera in cameras]
     for one in maps if others else ():
         one.add(others)
-    structs, threads = [one.struct() for one in maps], min(default_threads(), len(maps))
+    structs, threads = Struct(*(one.struct() for one in maps)), min(default_threads(), len(maps))
     corners, slots = np.empty((threads, len(mesh.points), 3), np.float32), np.zeros(1, np.int64)
-    given = len(maps), _row(structs), len(mesh.points), mesh.points, len(mesh.triangles), mesh.triangles
+    given = len(maps), structs, len(mesh.points), mesh.points, len(mesh.triangles), mesh.triangles
     share(_depth, len(maps), threads, *given, slots, corners)
     return maps
 
@@ -183,15 +184,11 @@ def reached(
     """uint8 [D,n], in 255ths: how much of distant light from directions [D,3] reaches places with unit
     normals float32 [n,3], `inset` [n] metres beneath a surface, by depth maps of at most `pixels` a side."""
     maps = depth_maps(mesh, others, distant_cameras(box_of(mesh.points), directions, pixels))
-    structs, seen = [one.struct() for one in maps], np.empty((len(maps), len(places)), np.uint8)
+    structs = Struct(*(one.struct() for one in maps))
+    seen = np.empty((len(maps), len(places)), np.uint8)
     given = len(places), *(np.ascontiguousarray(a, np.float32) for a in (places, normals, inset))
-    share(_reach, len(maps), default_threads(), len(maps), _row(structs), *given, seen)
+    share(_reach, len(maps), default_threads(), len(maps), structs, *given, seen)
     return seen
-
-
-def _row(structs: list[Struct]) -> np.ndarray:
-    """An array of structs, which must live as long as this is used."""
-    return np.concatenate([struct.numbers for struct in structs] or [np.zeros(0, np.int64)])
 
 
 def box_of(points: np.ndarray) -> np.ndarray:

@@ -92,8 +92,8 @@ def _light(proxy: Proxy, posed: Posed, look: Look) -> np.ndarray:
     """[N,3]: the photo's light at the places, to the power of EXPONENT."""
     points, normals = ((a @ UP.T).astype(np.float32) for a in (posed.points, posed.normals))
     directions, rows = uniform_directions(DIRECTIONS).astype(np.float32), proxy.coarse.rows
-    cosine = np.maximum(directions @ normals[rows].T, 0)
-    sees = reached(proxy.coarse, points, normals, directions, PIXELS)
+    cosine, surface = np.maximum(directions @ normals[rows].T, 0), proxy.coarse.mesh(points)
+    sees = reached(surface, (), surface.points, normals[rows], np.zeros(len(rows)), directions, PIXELS) / 255
     occlusion = proxy.spread((cosine * sees).sum(0) / np.maximum(cosine.sum(0), 1e-6))
     occlusion = np.clip(occlusion, DIMMEST, 1)
     seen = np.flatnonzero(look.weight > 0)

@@ -14,7 +14,7 @@ from lca_blender.backend.lighting.environment import Environment, uniform_direct
 from lca_blender.backend.lighting.lights import Area, Lights, Point, Spot, Sun
 from lca_blender.backend.lighting.materials import CLOTH, GLOSS, SKIN
 from lca_blender.backend.lighting.reference import reference_colors
-from lca_blender.backend.lighting.shading import INTERACTIVE, LitAvatar
+from lca_blender.backend.lighting.shading import FINAL, INTERACTIVE, LitAvatar
 from lca_blender.backend.lighting.surface import AvatarSurface
 from lca_blender.backend.lighting.visibility import Proxy
 from lca_blender.backend.raster import Camera, look_at
@@ -96,7 +96,7 @@ def test_an_environment_on_a_sphere_is_that_of_the_reference():
 
 def test_an_even_world_makes_a_sphere_even():
     found = lit_spheres([(0, 0, 0)]).irradiance(Lights((0.2, 0.4, 0.6)))
-    assert found == pytest.approx(np.tile([0.2, 0.4, 0.6], (len(found), 1)), rel=0.03)
+    assert found == pytest.approx(np.tile([0.2, 0.4, 0.6], (len(found), 1)), rel=0.05)
 
 
 def test_one_sphere_shadows_another():
@@ -120,6 +120,21 @@ def test_an_environment_is_occluded_as_the_reference_says():
     found, truth = colors(lit, lights)[rows], reference(lit, lights, rows, mesh, sky=24)
     assert truth.min() < 0.75 * truth.max()
     assert np.abs(found - truth).mean() < 0.05 * truth.mean()
+
+
+def test_final_frames_are_nearer_to_the_reference_where_spheres_touch():
+    lit = lit_spheres([(0, 0, 0), (0.6, 0, 0)], count=3000)
+    mesh = icosphere((0.6, 0, 0), 0.3, 200)
+    rows = np.flatnonzero((lit.normals[:3000, 1] < -0.1) & (lit.normals[:3000, 0] > 0.5))[::9]
+    lights = Lights((1, 1, 1), sky())
+    truth = reference(lit, lights, rows, mesh, sky=24)
+    albedo = np.full_like(lit.means, GREY)
+    error = {}
+    for quality in (INTERACTIVE, FINAL):
+        found = lit.colors(albedo, lights, CAMERA, quality._replace(emitters=0))[rows]
+        error[quality] = np.abs(found - truth).mean() / truth.mean()
+    assert error[FINAL] < 0.05
+    assert error[FINAL] < error[INTERACTIVE]
 
 
 def test_other_meshes_cast_shadows():
@@ -149,8 +164,8 @@ def test_light_bounces_from_a_red_sphere_onto_a_white_one():
     lights = Lights(lamps=(Sun((3, 3, 3), unit(0, -1, 0)),))
     albedo = np.ones((6000, 3), np.float32)
     albedo[3000:] = (0.8, 0.05, 0.05)
-    bounce = INTERACTIVE._replace(emitters=384)
-    without = lit.shaded(lights, CAMERA, INTERACTIVE, albedo).matte
+    none, bounce = (INTERACTIVE._replace(emitters=emitters) for emitters in (0, 384))
+    without = lit.shaded(lights, CAMERA, none, albedo).matte
     extra = lit.shaded(lights, CAMERA, bounce, albedo).matte - without
     white = np.arange(6000) < 3000
     facing = white & (lit.normals[:, 0] > 0.7) & (lit.normals[:, 1] < 0)
