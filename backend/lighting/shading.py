@@ -3,8 +3,8 @@
 
 An environment is nine harmonics at every Gaussian's own normal, times what of it reaches the body there: the
 ratio of light with and without occlusion over fixed directions and the map's peaks, found at some thousand
-Gaussians. A lamp has its depth maps, looked up at every Gaussian. What is found for a pose is kept with it,
-so that a lamp that moves costs its own maps alone, and another camera none.
+Gaussians, in final frames at all. A lamp has its depth maps, looked up at every Gaussian. What is found for a
+pose is kept with it, so that a lamp that moves costs its own maps alone, and another camera none.
 """
 
 import math
