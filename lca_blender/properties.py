@@ -432,6 +432,14 @@ class LCA_SceneProperties(PropertyGroup):
     )
 
 
+class LCA_WorldProperties(PropertyGroup):
+    baked: PointerProperty(
+        name="Baked World",
+        description="Picture of the world, which lights avatars where its nodes cannot be read",
+        type=bpy.types.Image,
+    )
+
+
 class LCA_ViewLayerProperties(PropertyGroup):
     """Passes that Blender has no property for."""
 
@@ -458,6 +466,7 @@ CLASSES = (
     LCA_Relit,
     LCA_SceneProperties,
     LCA_ViewLayerProperties,
+    LCA_WorldProperties,
 )
 
 
@@ -465,6 +474,7 @@ def register() -> None:
     bpy.types.Object.lca = PointerProperty(type=LCA_ObjectProperties, override=OVERRIDABLE)
     bpy.types.Scene.lca = PointerProperty(type=LCA_SceneProperties)
     bpy.types.ViewLayer.lca = PointerProperty(type=LCA_ViewLayerProperties)
+    bpy.types.World.lca = PointerProperty(type=LCA_WorldProperties)
     bpy.types.Image.lca_view = StringProperty(
         name="View",
         description="Of a picture to paint on: its camera, the avatar's pose, and what it showed, as JSON",
@@ -477,6 +487,6 @@ def register() -> None:
 
 def unregister() -> None:
     del bpy.types.Image.lca_view
-    for owner in (bpy.types.Object, bpy.types.Scene, bpy.types.ViewLayer):
+    for owner in (bpy.types.Object, bpy.types.Scene, bpy.types.ViewLayer, bpy.types.World):
         del owner.lca
     delattr(bpy.types.Material, INSTALLED)

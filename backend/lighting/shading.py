@@ -176,11 +176,12 @@ class LitAvatar:
         )
 
     def _visible(self, kind: str, directions: np.ndarray, quality: Quality) -> np.ndarray:
-        """uint8 [D,s], 255ths, see `reached`."""
+        """uint8 [D,s], 255ths, see `reached`; what is kept as "alone" is without the other meshes."""
 
         def made():
             shell = self.caster if quality.dense else self.surface.proxy.coarse.mesh(self.means)
-            return reached(shell, self.others, *self._places(quality)[:3], directions, quality.coarse)
+            others = self.others if kind != "alone" else ()
+            return reached(shell, others, *self._places(quality)[:3], directions, quality.coarse)
 
         return self._keep((kind, directions.tobytes(), quality.coarse, quality.dense), made)
 
@@ -189,7 +190,8 @@ class LitAvatar:
 
         def made():
             directions = np.ascontiguousarray(uniform_directions(quality.directions), np.float32)
-            seen, even = self._visible("fixed", directions, quality), np.ones_like(directions)
+            seen = self._visible("alone" if self.others else "fixed", directions, quality)
+            even = np.ones_like(directions)
             normals = self._places(quality)[1]
             open_ = _shares_of(normals, None, None, directions, even, even[:, 0], seen)[:, 0]
             return 1 - (open_ if quality.dense else self.surface.proxy.spread(open_))

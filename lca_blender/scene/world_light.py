@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The world's light: its colour, Background node, and Environment Texture with a Mapping."""
+"""The world's light: its colour, Background node, and Environment Texture with a Mapping; else as baked."""
 
 from typing import NamedTuple
 
@@ -26,7 +26,16 @@ class WorldLight(NamedTuple):
 
 
 def world_light(scene: bpy.types.Scene) -> WorldLight:
-    """The light of a scene's world; what cannot be read is replaced by its plain colour, and said."""
+    """The light of a scene's world. A world that cannot be read lights as it was baked, or else by its plain
+    colour; both are said."""
+    found = _nodes_light(scene)
+    made = image_light(scene.world.lca.baked) if found.remarks and scene.world.lca.baked else None
+    if made is None:
+        return found
+    return WorldLight((1.0, 1.0, 1.0), made[0], ["The world lights as it was baked.", *made[1]])
+
+
+def _nodes_light(scene: bpy.types.Scene) -> WorldLight:
     if scene.world is None:
         return WorldLight((0.0, 0.0, 0.0), None, [])
     node = background_node(scene.world)
@@ -42,7 +51,9 @@ def world_light(scene: bpy.types.Scene) -> WorldLight:
         return WorldLight(tuple(background_color(scene)), None, remarks)
     strength = node.inputs["Strength"].default_value
     if source.type != "TEX_ENVIRONMENT" or source.projection != "EQUIRECTANGULAR" or source.image is None:
-        remarks.append(f"The world's {source.name} is not read: {PLAIN}. Use an Environment Texture.")
+        remarks.append(
+            f"The world's {source.name} is not read: {PLAIN}. Bake the world, or use an Environment Texture."
+        )
         return WorldLight(tuple(background_color(scene)), None, remarks)
     made = image_light(source.image)
     if made is None:

@@ -18,7 +18,7 @@ PAGES = {  # page -> what Blender's Online Manual (F1 over a button) opens it fo
         *("show_seen", "erase_splats", "restore_erased", "paint_to_erase", "erase_painted"),
         *("render_for_repaint", "repaint"),
     ),
-    "light_and_render": ("show_avatar",),
+    "light_and_render": ("show_avatar", "bake_world"),
     "relit_sequences": (
         "render_relit",
         "add_relit_maps",

@@ -15,6 +15,7 @@ from ..scene.avatar_data import active_avatar, albedo_remarks, avatar_problem, i
 from ..scene.lights import light_remarks
 from ..scene.proxy_shape import not_followed
 from ..scene.rest_pose import is_off_rig, kept_rig
+from ..scene.world_light import world_light
 from .lists import joint_label
 from .previews import icon_of
 
@@ -250,6 +251,8 @@ class LCA_PT_light(AvatarPanel, bpy.types.Panel):
             return
         for line in [*light_remarks(context.scene), *albedo_remarks(avatar)]:
             paragraph(layout, line, "INFO")
+        if world_light(context.scene).remarks:
+            layout.operator("lca.bake_world", icon="WORLD")
 
 
 class LCA_PT_look(AvatarPanel, bpy.types.Panel):
