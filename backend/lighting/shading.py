@@ -146,7 +146,7 @@ class LitAvatar:
         if quality.dense:
             return arrays
         rows = self.surface.proxy.coarse.rows
-        means, normals, inset, material = (array[rows] for array in arrays)
+        means, normals, inset, material = self._keep(("places",), lambda: [a[rows] for a in arrays])
         return means, normals, 0 * inset, material
 
     def _reaching(self, environment: Environment, eye: np.ndarray | None, quality: Quality) -> np.ndarray:
@@ -186,15 +186,14 @@ class LitAvatar:
         return self._keep((kind, directions.tobytes(), quality.coarse, quality.dense), made)
 
     def _hidden(self, quality: Quality) -> np.ndarray:
-        """[N]: how much of the sky, by the cosine, the body hides."""
+        """[s] at the places: how much of the sky, by the cosine, the body hides."""
 
         def made():
             directions = np.ascontiguousarray(uniform_directions(quality.directions), np.float32)
             seen = self._visible("alone" if self.others else "fixed", directions, quality)
             even = np.ones_like(directions)
             normals = self._places(quality)[1]
-            open_ = _shares_of(normals, None, None, directions, even, even[:, 0], seen)[:, 0]
-            return 1 - (open_ if quality.dense else self.surface.proxy.spread(open_))
+            return 1 - _shares_of(normals, None, None, directions, even, even[:, 0], seen)[:, 0]
 
         return self._keep(("hidden", quality), made)
 
@@ -206,13 +205,14 @@ class LitAvatar:
         rows, area = shell.rows[::step], step * shell.area[::step, None]
         emitters = np.ascontiguousarray(np.hstack([self.means[rows], self.normals[rows], area]), np.float32)
         leaving = (1 - made.reflected[rows])[:, None] * albedo[rows]
-        first, hidden = made.matte[rows], self._hidden(quality)
-        again = hidden[rows, None] * _gathered(
+        first, hidden = made.matte[rows], self._hidden(quality)[:, None]
+        again = (hidden[rows] if quality.dense else hidden[::step]) * _gathered(
             self.means[rows], self.normals[rows], emitters, leaving * first
         )
         places = self.means[shell.rows], self.normals[shell.rows]
         mean = _gathered(*places, emitters, leaving * (first + again))
-        return hidden[:, None] * self.surface.proxy.spread(mean)
+        spread = self.surface.proxy.spread
+        return hidden * spread(mean) if quality.dense else spread(hidden * mean)
 
     def _lamp(self, lamp: Lamp, quality: Quality) -> list[Struct]:
         """`lamp_t` for every point of a lamp and every depth map of it."""

@@ -7,6 +7,7 @@ Gaussians stand for all, the triangles between them, and with which weights othe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -148,10 +149,14 @@ class DepthMap:
 
     def struct(self, outside: bool = True) -> Struct:
         """`map_t` of kernels/light.h; outside: whether what lies outside of it is lit."""
+        size = self.camera.width, self.camera.height, int(self.camera.orthographic), int(outside)
+        return Struct(*size, self.depth, self._view, LIFTS)
+
+    @cached_property
+    def _view(self) -> np.ndarray:
         camera, K = self.camera, self.camera.K
-        view = [*camera.viewmat[:3].ravel(), K[0, 0], K[1, 1], K[0, 2], K[1, 2], max(camera.near, 1e-3)]
-        size = camera.width, camera.height, int(camera.orthographic), int(outside)
-        return Struct(*size, self.depth, np.array(view, np.float32), LIFTS)
+        lens = K[0, 0], K[1, 1], K[0, 2], K[1, 2], max(camera.near, 1e-3)
+        return np.concatenate([camera.viewmat[:3].ravel(), lens]).astype(np.float32)
 
     def add(self, meshes: Sequence[Mesh]) -> None:
         """Draws meshes of other objects, before anything else."""
@@ -193,7 +198,8 @@ def reached(
 
 def box_of(points: np.ndarray) -> np.ndarray:
     """Corners [8,3] of the box about points [n,3] and MARGIN."""
-    sides = [(column.min() - MARGIN, column.max() + MARGIN) for column in points.T.astype(np.float64)]
+    columns = np.ascontiguousarray(points.T)
+    sides = np.stack([columns.min(1) - MARGIN, columns.max(1) + MARGIN], 1).astype(np.float64)
     return np.array(np.meshgrid(*sides)).reshape(3, -1).T
 
 
