@@ -18,8 +18,9 @@ _triangles = Kernel("lca_light_triangles", POINTER, INT, INT, *[POINTER] * 3, *[
 
 
 def neighbour_triangles(points: np.ndarray, normals: np.ndarray, widest: float) -> np.ndarray:
-    """Triangles [t,3] int32, rows of points, of every point's Delaunay triangulation with its neighbours on
-    its tangent plane. points and unit normals float32 [n,3]; widest: metres, of their circumcircles."""
+    """Triangles [t,3] int32, rows of points: those in the Delaunay triangulations of two of their points or
+    all three, each with its neighbours on its own tangent plane. points and unit normals float32 [n,3];
+    widest: metres, of their circumcircles."""
     count, near = len(points), min(NEAR, len(points))
     placed = np.hstack([points, SIDES_APART / 2 * normals])
     neighbours = cKDTree(placed).query(placed, k=[*range(1, near + 1)], workers=default_threads())[1]
@@ -28,6 +29,7 @@ def neighbour_triangles(points: np.ndarray, normals: np.ndarray, widest: float) 
     given = *arrays, np.ascontiguousarray(neighbours, np.int32), ALIKE, SLOPE, widest, out
     share(_triangles, -(-count // CHUNK), default_threads(), count, near, *given)
     found = np.sort(out.reshape(-1, 3)[out[..., 0].ravel() >= 0], 1).astype(np.int64)
-    keys = np.unique((found[:, 0] << 42) | (found[:, 1] << 21) | found[:, 2])
+    keys, stars = np.unique((found[:, 0] << 42) | (found[:, 1] << 21) | found[:, 2], return_counts=True)
+    keys = keys[stars > 1]  # those of one alone overlap others
     last = (1 << 21) - 1
     return np.stack([keys >> 42, (keys >> 21) & last, keys & last], 1).astype(np.int32)
