@@ -50,8 +50,9 @@ class LCA_OT_add_studio_maps(Attempt, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def perform(self, context: bpy.types.Context) -> None:
-        folder = Path(bpy.utils.resource_path("LOCAL"), "datafiles", "studiolights", "world")
-        add_maps(context.scene, sorted(folder.glob("*.exr")))
+        places = (bpy.utils.resource_path(kind) for kind in ("LOCAL", "SYSTEM"))  # SYSTEM: a distribution's
+        maps = (Path(place, "datafiles", "studiolights", "world").glob("*.exr") for place in places if place)
+        add_maps(context.scene, sorted({file for found in maps for file in found}))
 
 
 class LCA_OT_add_relit_rigs(Attempt, bpy.types.Operator):

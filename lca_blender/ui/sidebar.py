@@ -100,7 +100,9 @@ def draw_advice(layout) -> None:
     for view in VIEWS:
         column = row.column(align=True)
         column.template_icon(icon_value=icon_of(str(PICTURES / f"{view}.png")), scale=4)
-        column.label(text=view.title())
+        caption = column.row()
+        caption.alignment = "CENTER"
+        caption.label(text=view.title())
     paragraph(
         layout,
         "Add one to four photos of one person, whole and sharp, or drop them here. One from the front is "
@@ -145,7 +147,8 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
         big = layout.column()
         big.scale_y = 1.5
         big.operator("lca.create_avatar", icon="USER")
-        layout.prop(properties, "budget")
+        if properties.photos:
+            layout.prop(properties, "budget")
         layout.operator("lca.import_avatar", icon="FILE_FOLDER")
 
 

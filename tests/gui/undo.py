@@ -7,8 +7,6 @@ LCA_EXTENSIONS holds `lca_blender` laid out as in the extension zip. Writes LCA_
 "steps"}, and closes Blender.
 """
 
-import hashlib
-import importlib
 import json
 import os
 import sys
@@ -17,16 +15,15 @@ from pathlib import Path
 
 import bpy
 
+sys.path.insert(0, str(Path(__file__).parent))
+from acting import enable_extension, splats
+
 OUT = Path(os.environ["LCA_OUT"])
-PACKAGE = "bl_ext.lca_test.lca_blender"
 steps: dict[str, str] = {}
 
 
 def prepare() -> None:
-    bpy.context.preferences.extensions.repos.new(
-        name="lca_test", module="lca_test", custom_directory=os.environ["LCA_EXTENSIONS"]
-    )
-    bpy.ops.preferences.addon_enable(module=PACKAGE)
+    enable_extension()
     bpy.ops.preferences.addon_enable(module="rigify")
     bpy.ops.object.armature_human_metarig_add()
     rig = bpy.context.object
@@ -35,14 +32,6 @@ def prepare() -> None:
     bpy.context.scene.render.engine = "LCA_GAUSSIANS"
     bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = 240, 320
     bpy.ops.ed.undo_push(message="Set-up")
-
-
-def splats() -> str:
-    """Digest of what the one evaluation path gives for the active avatar now."""
-    evaluate = importlib.import_module(f"{PACKAGE}.scene.evaluate").evaluate
-    gaussians = evaluate(bpy.context.object, bpy.context.evaluated_depsgraph_get())
-    parts = (gaussians.means, gaussians.covariances, gaussians.colors, gaussians.opacities)
-    return hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()
 
 
 def erase() -> None:
