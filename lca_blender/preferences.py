@@ -47,6 +47,11 @@ class LCA_Preferences(bpy.types.AddonPreferences):
         default=False,
         update=_redraw,
     )
+    show_new: BoolProperty(
+        name="Show New Avatars",
+        description="In a file that was not saved yet, Create Avatar ends with what Show Avatar does",
+        default=True,
+    )
     model: StringProperty(
         name="Model",
         description="A trained model to use in place of the bundled starter model",
@@ -66,6 +71,7 @@ class LCA_Preferences(bpy.types.AddonPreferences):
                 layout.label(
                     text="Not available: this machine draws the splats by its processor", icon="INFO"
                 )
+        layout.prop(self, "show_new")
         layout.prop(self, "model")
         box = layout.box()
         for name in PACKAGES:

@@ -20,6 +20,7 @@ from .photo_pose import given_poses
 from .photo_report import chosen_people, report_folder, show_report
 from .photos import waiting_photos
 from .running import LongWork
+from .show_avatar import show_avatars
 
 SUFFIX = ".lca"
 
@@ -109,7 +110,7 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
             avatar = self._first.get_nowait()
         except Empty:
             return
-        self._shown = add_avatar(context, avatar, self._written).name
+        self._shown = self._add(context, avatar, self._written).name
         self.changed = True
 
     def finish(self, context: bpy.types.Context, result) -> None:
@@ -118,12 +119,18 @@ class LCA_OT_create_avatar(LongWork, SaveDialog, bpy.types.Operator):
         if obj is not None and is_avatar(obj) and avatar_path(obj) == path:
             change_avatar(obj, avatar, path)
         else:
-            obj = add_avatar(context, avatar, path)
+            obj = self._add(context, avatar, path)
         show_report(context.scene, folder)
         count = len(avatar.means)
         self.report({"INFO"}, f"{obj.name}: {count:,} Gaussians, written to {path.name}")
         for line in obj.lca.warnings.splitlines():
             self.report({"WARNING"}, line)
+
+    def _add(self, context: bpy.types.Context, avatar, path: Path) -> bpy.types.Object:
+        obj = add_avatar(context, avatar, path)
+        if self.in_background and not bpy.data.filepath and preferences().show_new:
+            show_avatars(context)
+        return obj
 
     def _path(self, photos: list[Path]) -> Path:
         """The file to write; UserError before any work for a folder that cannot be written to."""

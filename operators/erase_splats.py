@@ -12,6 +12,7 @@ from ..scene.volumes import inside, is_volume
 from .common import Attempt, OnAvatar, need_torch, needs_avatar
 
 PAINT, PAINTED = "LCA Erase", 0.5  # vertex group, and the weight from which its splats go
+SEEN_THROUGH = 0.4  # opacity of the painted weights: Blender's 1 covers the person in black
 HOW = "Lay an empty cube or a closed mesh over the splats to erase, and select it together with the avatar."
 
 
@@ -67,6 +68,9 @@ class LCA_OT_paint_to_erase(OnAvatar, Attempt, bpy.types.Operator):
         group = avatar.vertex_groups.get(PAINT) or avatar.vertex_groups.new(name=PAINT)
         avatar.vertex_groups.active = group
         bpy.ops.object.mode_set(mode="WEIGHT_PAINT")
+        overlay = getattr(context.space_data, "overlay", None)
+        if overlay is not None and overlay.weight_paint_mode_opacity == 1.0:
+            overlay.weight_paint_mode_opacity = SEEN_THROUGH
 
 
 class LCA_OT_erase_painted(OnAvatar, Attempt, bpy.types.Operator):

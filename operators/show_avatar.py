@@ -19,11 +19,16 @@ class LCA_OT_show_avatar(bpy.types.Operator):
         return active_avatar(context) is not None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        context.scene.render.engine = ENGINE
-        for area in context.screen.areas if context.screen else ():
-            if area.type == "VIEW_3D":
-                area.spaces.active.shading.type = "RENDERED"
+        show_avatars(context)
         return {"FINISHED"}
+
+
+def show_avatars(context: bpy.types.Context) -> None:
+    """Chooses the engine that draws splats, and Rendered for the 3D views of this screen."""
+    context.scene.render.engine = ENGINE
+    for area in context.screen.areas if context.screen else ():
+        if area.type == "VIEW_3D":
+            area.spaces.active.shading.type = "RENDERED"
 
 
 CLASSES = (LCA_OT_show_avatar,)

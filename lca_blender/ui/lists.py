@@ -31,16 +31,14 @@ class LCA_UL_photos(bpy.types.UIList):
 
 
 class LCA_UL_bone_map(bpy.types.UIList):
-    def draw_item(self, context, layout, data, item, _icon, _active_data, _active_property, _index=0):
-        row = layout.split(factor=0.4, align=True)
+    def draw_item(self, _context, layout, data, item, _icon, _active_data, _active_property, _index=0):
+        """Whole names at the sidebar's default width; the field below the list changes the bone."""
+        row = layout.split(factor=0.48)
         row.label(text=joint_label(item.joint))
-        if data.armature is not None:
-            known = not item.bone or item.bone in data.armature.data.bones
-            cell = row.row(align=True)
-            cell.alert = not known
-            cell.prop_search(item, "bone", data.armature.data, "bones", text="")
-        else:
-            row.label(text=item.bone)
+        bone = row.row()
+        bone.active = bool(item.bone)
+        bone.alert = bool(item.bone and data.armature and item.bone not in data.armature.data.bones)
+        bone.label(text=item.bone or "none")
 
     def filter_items(self, _context, data, property_name):
         pairs = getattr(data, property_name)

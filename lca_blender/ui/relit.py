@@ -24,7 +24,7 @@ class LCA_UL_relit_lights(bpy.types.UIList):
 
 class LCA_PT_relit(Sidebar, bpy.types.Panel):
     bl_label = "Relit Sequences"
-    bl_order = 6
+    bl_order = 7
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):

@@ -121,6 +121,9 @@ class LCA_PT_photos(Sidebar, bpy.types.Panel):
     bl_label = "Photos"
     bl_order = 0
 
+    def draw_header_preset(self, _context):
+        self.layout.operator("lca.open_manual", text="", icon="HELP", emboss=False)
+
     def draw(self, context):
         layout, properties = self.layout, context.scene.lca
         draw_problem(layout, properties)
@@ -184,9 +187,9 @@ class LCA_PT_avatar(AvatarPanel, bpy.types.Panel):
         row.operator("lca.erase_painted")
         layout.operator("lca.render_for_repaint", icon="IMAGE_DATA")
         if avatar.lca.painted:
-            row = layout.row(align=True)
-            row.prop(avatar.lca, "painted", text="")
-            row.operator("lca.repaint", icon="BRUSH_DATA")
+            column = layout.column(align=True)
+            column.prop(avatar.lca, "painted", text="")
+            column.operator("lca.repaint", icon="BRUSH_DATA")
         layout.operator("lca.use_character_shape", icon="MOD_MESHDEFORM")
         layout.operator("lca.textured_mesh", icon="OUTLINER_OB_MESH")
         row = layout.row(align=True)
@@ -249,6 +252,7 @@ class LCA_PT_light(AvatarPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, avatar = self.layout, active_avatar(context)
+        layout.label(text="Lit by")
         layout.row().prop(avatar.lca, "lit_by", expand=True)
         if avatar.lca.lit_by != "SCENE":
             return
