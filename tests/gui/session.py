@@ -69,6 +69,7 @@ def scrubbing():
         assert seen.setdefault(frame, splats()) == splats(), f"frame {frame} differs when it is met again"
     assert len(set(seen.values())) == len(seen)
     steps["frames"] = len(seen)
+    bpy.ops.ed.undo_push(message="Scrubbed")  # undo does not evaluate the time line again
 
 
 def sliding(states: list[str]):
