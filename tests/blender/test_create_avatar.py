@@ -245,7 +245,9 @@ def test_the_first_avatar_is_shown_and_the_refined_one_takes_its_place(scene, tm
         _written=path,
         changed=False,
         report=lambda kind, text: said.append(text),
+        in_background=False,
     )
+    operator._add = LCA_OT_create_avatar._add.__get__(operator)
     LCA_OT_create_avatar.tick(operator, bpy.context)
     assert not operator.changed
     operator._first.put(first)
