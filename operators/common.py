@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ..backend.errors import UserError
 from ..scene.avatar_data import active_avatar
@@ -54,6 +54,27 @@ class OnAvatar:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         return needs_avatar(cls, context)
+
+
+class StartsNow:
+    """Mixin for an operator that reads a chosen file and keys what it says from the frame `start` on."""
+
+    start: IntProperty(
+        name="Start",
+        description="Frame of the file's first moment; the current frame if not set",
+        default=1,
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        self.start_now(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def start_now(self, context: bpy.types.Context) -> None:
+        """Sets `start` to the current frame unless it was given."""
+        if not self.properties.is_property_set("start"):
+            self.start = context.scene.frame_current
 
 
 class SaveDialog:

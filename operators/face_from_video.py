@@ -4,19 +4,20 @@
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, FloatProperty, StringProperty
 
 from ..backend.errors import UserError
 from ..backend.jobs import Target
 from ..scene.avatar_data import active_avatar
 from ..scene.face import require_frames
-from .common import need_torch, needs_avatar
+from .common import StartsNow, need_torch, needs_avatar
 from .photos import chosen_files
 from .running import LongWork
 
 
-class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
-    """Key the face sliders and the gaze from a movie of a face, or from the pictures of a sequence"""
+class LCA_OT_face_from_video(StartsNow, LongWork, bpy.types.Operator):
+    """Key the face sliders and the gaze from a movie of a face, at its speed, or from the pictures of a \
+sequence, one a frame"""
 
     bl_idname = "lca.face_from_video"
     bl_label = "Face from Video"
@@ -27,13 +28,6 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
     filter_image: BoolProperty(default=True, options={"HIDDEN"})
     filter_movie: BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
-    start: IntProperty(
-        name="Start",
-        description="Frame of the first key; the current frame if not set. A movie keeps its speed, "
-        "a picture sequence gives one key per frame",
-        default=1,
-        options={"SKIP_SAVE"},
-    )
     from_rest: BoolProperty(
         name="Starts Neutral",
         description="The first picture shows a neutral face that looks straight ahead: its values are "
@@ -62,17 +56,12 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return super().poll(context) and needs_avatar(cls, context)
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        self._start_now(context)
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
     def prepare(self, context: bpy.types.Context) -> Target:
         pictures = sorted(chosen_files(self), key=_number_key)
         if not pictures:
             raise UserError("No movie and no picture was chosen.", "Choose a movie or a picture sequence.")
         need_torch()
-        self._start_now(context)
+        self.start_now(context)
         require_frames(active_avatar(context))
         self._avatar = active_avatar(context).session_uid
         rate = context.scene.render.fps / context.scene.render.fps_base
@@ -86,11 +75,6 @@ class LCA_OT_face_from_video(LongWork, bpy.types.Operator):
             return (even.from_rest() if from_rest else even).stronger(strength)
 
         return work
-
-    def _start_now(self, context: bpy.types.Context) -> None:
-        """Sets the first key to the current frame unless `start` was given."""
-        if not self.properties.is_property_set("start"):
-            self.start = context.scene.frame_current
 
     def finish(self, context: bpy.types.Context, result) -> None:
         from ..scene.performance import key_performance

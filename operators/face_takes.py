@@ -9,20 +9,19 @@ from bpy.props import (
     EnumProperty,
     FloatProperty,
     FloatVectorProperty,
-    IntProperty,
     StringProperty,
 )
 
 from ..backend.errors import UserError
 from ..scene.avatar_data import active_avatar, load_avatar
 from ..scene.face import require_frames
-from .common import Attempt, OnAvatar, SaveDialog, beside_blend, need_torch, writable
+from .common import Attempt, OnAvatar, SaveDialog, StartsNow, beside_blend, need_torch, writable
 
 MOST_FRAMES = 100_000
 SUFFIXES = {"CSV": ".csv", "LINES": ".jsonl"}
 
 
-class LCA_OT_import_face(OnAvatar, Attempt, bpy.types.Operator):
+class LCA_OT_import_face(StartsNow, OnAvatar, Attempt, bpy.types.Operator):
     """Key the face, the gaze and the head from a CSV of Live Link Face, or from JSON lines"""
 
     bl_idname = "lca.import_face"
@@ -31,12 +30,6 @@ class LCA_OT_import_face(OnAvatar, Attempt, bpy.types.Operator):
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: StringProperty(default="*.csv;*.jsonl;*.json;*.txt", options={"HIDDEN"})
-    start: IntProperty(
-        name="Start",
-        description="Frame of the first key; the current frame if not set",
-        default=1,
-        options={"SKIP_SAVE"},
-    )
     rate: FloatProperty(
         name="Frame Rate",
         description="Frames a second in the CSV's timecodes, which the file does not say; 0: the smallest "
@@ -77,18 +70,12 @@ class LCA_OT_import_face(OnAvatar, Attempt, bpy.types.Operator):
         soft_max=2.0,
     )
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        self.start = context.scene.frame_current
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
     def perform(self, context: bpy.types.Context) -> None:
         from ..backend.face.lines import read_face
         from ..scene.performance import key_performance
 
         avatar, scene = active_avatar(context), context.scene
-        if not self.properties.is_property_set("start"):
-            self.start = scene.frame_current
+        self.start_now(context)
         for obj in filter(None, (avatar, avatar.lca.armature)):
             require_frames(obj)
         rate = scene.render.fps / scene.render.fps_base

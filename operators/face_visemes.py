@@ -2,16 +2,16 @@
 """Keys the mouth of the active avatar from a time line of visemes."""
 
 import bpy
-from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import EnumProperty, FloatProperty, StringProperty
 
 from ..backend.face.channels import MOUTH
 from ..backend.face.visemes import keyed, read_timeline
 from ..scene.avatar_data import active_avatar
 from ..scene.face import PLACES, key_frames, keyable, require_frames
-from .common import Attempt, OnAvatar
+from .common import Attempt, OnAvatar, StartsNow
 
 
-class LCA_OT_key_visemes(OnAvatar, Attempt, bpy.types.Operator):
+class LCA_OT_key_visemes(StartsNow, OnAvatar, Attempt, bpy.types.Operator):
     """Key the mouth from a text or CSV file whose lines are a time and a viseme, as Rhubarb, Papagayo and \
 Moho write them; eyes and brows stay"""
 
@@ -21,12 +21,6 @@ Moho write them; eyes and brows stay"""
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: StringProperty(default="*.txt;*.csv;*.tsv;*.dat", options={"HIDDEN"})
-    start: IntProperty(
-        name="Start",
-        description="Frame of the file's time zero; the current frame if not set",
-        default=1,
-        options={"SKIP_SAVE"},
-    )
     times: EnumProperty(
         name="Times",
         items=[
@@ -50,15 +44,9 @@ Moho write them; eyes and brows stay"""
         max=2.0,
     )
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        self.start = context.scene.frame_current
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
     def perform(self, context: bpy.types.Context) -> None:
         avatar, scene = active_avatar(context), context.scene
-        if not self.properties.is_property_set("start"):
-            self.start = scene.frame_current
+        self.start_now(context)
         rate = scene.render.fps / scene.render.fps_base
         require_frames(avatar)
         shapes = read_timeline(bpy.path.abspath(self.filepath), rate, self.times == "FRAMES")

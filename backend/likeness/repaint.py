@@ -28,8 +28,8 @@ MARGIN = 64  # pixels about what was painted that are looked at too
 HARDLY, TOUCHED = 0.02, 0.05
 DILATION = 0.3  # square pixels by which the rasteriser widens Gaussians
 STEPS = 16
-# By how much a colour may lie beyond the old one and the paint on it: without a bound, what shines through
-# from beneath is made up for, and a red spot is redder from aside, with an edge of its opposite.
+# By how much a colour may lie beyond the old one and the paint on it: without a bound the colours compensate
+# for what shines through from beneath, and a red spot is too red from the side, with an edge of its opposite.
 BEYOND = 0.03
 BLACK = 0.02  # linear; below it the share of the light in a colour says little
 

@@ -4,6 +4,8 @@
 import bpy
 import numpy as np
 
+from ..backend.srgb import linear_of
+
 PERSON = "lca_person"  # attribute of the proxy's mesh: the person's surface in the canonical pose
 COLOR = "Color"  # its colour attribute
 INSTALLED = "lca_installed"  # property of materials that only this extension registers
@@ -31,8 +33,8 @@ def dress(obj: bpy.types.Object, points: np.ndarray, colors: np.ndarray) -> None
     mesh.color_attributes.render_color_index = mesh.color_attributes.find(COLOR)
     if not mesh.materials:
         mesh.materials.append(person_material(obj.name))
-    mean = np.median(colors, axis=0) ** 2.2
-    mesh.materials[0].diffuse_color = obj.color = (*mean.tolist(), 1.0)
+    median = linear_of(np.median(colors, axis=0))
+    mesh.materials[0].diffuse_color = obj.color = (*median.tolist(), 1.0)
     obj[NOTE] = NOTE_TEXT
 
 

@@ -124,7 +124,7 @@ def reading(folder):
     """The operator while it reads a film, driven as a window would drive it; keys from frame 1."""
     operator = SimpleNamespace(directory=str(folder), files=[SimpleNamespace(name="shot_1.png")], start=1)
     operator.from_rest, operator.smoothing, operator.strength = True, 0.0, 1.0
-    operator._start_now = operator.report = lambda *_: None
+    operator.start_now = operator.report = lambda *_: None
     LCA_OT_face_from_video.prepare(operator, bpy.context)
     return operator
 
