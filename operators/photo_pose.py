@@ -6,8 +6,8 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..backend.body.arkit import ARKIT_NAMES
 from ..backend.errors import UserError
-from ..properties import ARKIT_NAMES
 from ..scene.avatar_data import active_avatar, load_avatar, present_rig
 from .common import Attempt, need_torch, needs_avatar
 from .photo_report import active_photo

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from ..backend.avatar import Avatar, Signal
+from ..backend.body.arkit import ARKIT_NAMES
 from ..backend.errors import UserError
 from ..backend.gaussians import Gaussians
-from ..properties import ARKIT_NAMES
 from . import armature as armatures
 from .avatar_data import is_avatar
 from .colour import confidence_colors

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from ..properties import ARKIT_NAMES
+from ..backend.body.arkit import ARKIT_NAMES
 from .armature import bone_names
 from .rest_pose import applied
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from lca_blender.backend.avatar import Avatar, Signal
+from lca_blender.backend.body.arkit import ARKIT_NAMES
 from lca_blender.backend.body.expression import expression_code
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.errors import UserError
 from mathutils import Euler, Matrix
 
-from lca_blender.properties import ARKIT_NAMES
 from lca_blender.scene import avatar_data
 from lca_blender.scene.evaluate import evaluate, forget_results, visible_avatars
 

@@ -138,7 +138,7 @@ def test_eyes_stop_at_their_range_and_never_jump():
 
 
 def test_an_avatar_does_not_look_at_itself_and_a_deleted_target_is_forgotten(avatar, target):
-    from lca_blender.properties import is_other_object
+    from lca_blender.properties.avatar import is_other_object
 
     assert not is_other_object(avatar.lca, avatar)
     assert is_other_object(avatar.lca, target)

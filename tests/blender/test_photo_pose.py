@@ -4,6 +4,7 @@
 import bpy
 import numpy as np
 import pytest
+from lca_blender.backend.body.arkit import ARKIT_NAMES
 from lca_blender.backend.body.skeleton import INDEX
 from lca_blender.backend.body.template import load_template
 from lca_blender.backend.imaging.fit.photo_pose import PhotoPose
@@ -12,7 +13,6 @@ from mathutils import Euler, Matrix
 from PIL import Image
 from refusals import fails
 
-from lca_blender.properties import ARKIT_NAMES
 from lca_blender.scene.avatar_data import load_avatar
 from lca_blender.scene.camera import render_camera
 from lca_blender.scene.photo_camera import joints_in_world
